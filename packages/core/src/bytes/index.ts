@@ -1,0 +1,5 @@
+export * from './byteReader.js';
+export * from './byteWriter.js';
+export * from './bytes.js';
+export * from './hex.js';
+export * from './rivuletError.js';

@@ -1,0 +1,3 @@
+import { initCrypto } from '@rivulet/core/crypto';
+
+await initCrypto();
