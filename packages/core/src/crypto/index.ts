@@ -1,0 +1,5 @@
+export * from './activeBackend.js';
+export * from './ciphers.js';
+export * from './cryptoError.js';
+export * from './hashes.js';
+export type * from './secp256k1.js';
