@@ -1,0 +1,4 @@
+export * from './channelKeys.js';
+export * from './derivation.js';
+export * from './shachain.js';
+export * from './signer.js';

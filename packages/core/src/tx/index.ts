@@ -1,0 +1,3 @@
+export * from './script.js';
+export * from './transaction.js';
+export * from './transactionError.js';
