@@ -1,6 +1,11 @@
-import { curveFailure } from './curveFailure.js';
+import { curveFailure, isNonZeroScalar } from './curveFailure.js';
 import { nobleBackend } from './nobleBackend.js';
 import type { Secp256k1 } from './secp256k1.js';
+
+/** The bindings calculate with zero and with keys past the order without complaint. */
+function requirePrivateKey(privateKey: Uint8Array): void {
+  if (!isNonZeroScalar(privateKey)) throw new RangeError('key');
+}
 
 /**
  * libsecp256k1 compiled for this machine. Throws where no prebuilt binary loads.
@@ -12,6 +17,7 @@ export async function loadNativeBackend(): Promise<Secp256k1> {
     /* webpackIgnore: true */ /* @vite-ignore */ 'secp256k1/bindings.js'
   );
 
+  // Private keys are copied before they are handed to the bindings that write into their argument.
   return {
     name: 'native',
 
@@ -31,7 +37,7 @@ export async function loadNativeBackend(): Promise<Secp256k1> {
 
     privateKeyAdd(privateKey, tweak) {
       try {
-        // The binding writes into its argument.
+        requirePrivateKey(privateKey);
         return native.privateKeyTweakAdd(new Uint8Array(privateKey), tweak);
       } catch {
         throw curveFailure('privateKeyAdd', { privateKey, tweak });
@@ -40,6 +46,7 @@ export async function loadNativeBackend(): Promise<Secp256k1> {
 
     privateKeyMultiply(privateKey, tweak) {
       try {
+        requirePrivateKey(privateKey);
         return native.privateKeyTweakMul(new Uint8Array(privateKey), tweak);
       } catch {
         throw curveFailure('privateKeyMultiply', { privateKey, tweak });
@@ -48,6 +55,7 @@ export async function loadNativeBackend(): Promise<Secp256k1> {
 
     privateKeyNegate(privateKey) {
       try {
+        requirePrivateKey(privateKey);
         return native.privateKeyNegate(new Uint8Array(privateKey));
       } catch {
         throw curveFailure('privateKeyNegate', { privateKey });
@@ -117,6 +125,8 @@ export async function loadNativeBackend(): Promise<Secp256k1> {
 
     recover(signature, recovery, hash) {
       try {
+        // The binding would cut off a fraction.
+        if (!Number.isInteger(recovery)) throw new RangeError('recovery');
         return native.ecdsaRecover(signature, recovery, hash, true);
       } catch {
         throw curveFailure('recover', { signature, hash });
