@@ -1,0 +1,3 @@
+export * from './handshake.js';
+export * from './noiseError.js';
+export * from './transportCipher.js';
