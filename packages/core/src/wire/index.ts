@@ -1,4 +1,6 @@
+export * from './channelTypeFeatures.js';
 export * from './codec.js';
+export * from './features.js';
 export * from './gossipSignedBytes.js';
 export * from './message.js';
 export * from './messages/acceptChannel.js';
