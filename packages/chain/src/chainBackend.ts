@@ -1,0 +1,111 @@
+import type { Outpoint, Transaction } from '@rivulet/core/tx';
+import type { BlockHeader } from './block.js';
+import type { Network } from './network.js';
+
+/** Hashes of blocks and transactions are 32 bytes in internal byte order throughout this interface. */
+export interface ChainTip {
+  readonly height: number;
+  readonly hash: Uint8Array;
+}
+
+/** A block of the active chain with its transactions decoded. */
+export interface ChainBlock extends ChainTip {
+  readonly header: BlockHeader;
+  readonly transactions: readonly Transaction[];
+}
+
+export type BroadcastRejectionCode =
+  /** The same transaction (or one that differs in its witness alone) waits in the mempool. */
+  | 'already_known'
+  /** The transaction is in the chain. */
+  | 'already_confirmed'
+  /** Below the relay or mempool minimum, or too little to replace what it conflicts with. */
+  | 'insufficient_fee'
+  /** An input does not exist, or a confirmed transaction spent it. */
+  | 'missing_inputs'
+  /** It conflicts with the mempool in a way that a higher fee does not cure. */
+  | 'conflict'
+  /** A locktime, a relative locktime or a coinbase's maturity has not come yet: try again in later blocks. */
+  | 'not_final'
+  /** An output is below the dust limit. */
+  | 'dust'
+  /** Too many unconfirmed ancestors or descendants. */
+  | 'too_long_chain'
+  /** Valid by consensus, but not relayed. */
+  | 'not_standard'
+  /** Not valid by consensus: never send it again. */
+  | 'invalid';
+
+export interface BroadcastRejection {
+  readonly accepted: false;
+  readonly code: BroadcastRejectionCode;
+  /** The backend's own words, for the log. */
+  readonly message: string;
+}
+
+/** `accepted` also for a transaction that the mempool already has: broadcasting is idempotent. */
+export type BroadcastResult = { readonly accepted: true; readonly txid: Uint8Array } | BroadcastRejection;
+
+export interface UnspentOutput {
+  readonly valueSat: bigint;
+  readonly script: Uint8Array;
+  /** 0 in the mempool, 1 in the tip's block. */
+  readonly confirmations: number;
+  readonly coinbase: boolean;
+}
+
+export type TransactionLocation =
+  | {
+      readonly in: 'chain';
+      readonly height: number;
+      /** The position in its block, as in `short_channel_id`. */
+      readonly index: number;
+      readonly blockHash: Uint8Array;
+    }
+  | { readonly in: 'mempool' };
+
+/**
+ * What a node needs of a Bitcoin chain; the embedded regtest chain, bitcoind and Esplora all give it.
+ * Every method rejects with ChainError when the backend cannot answer; what does not exist is `undefined`.
+ */
+export interface ChainBackend {
+  readonly kind: 'embedded' | 'bitcoind' | 'esplora';
+  getNetwork(): Promise<Network>;
+  getTip(): Promise<ChainTip>;
+  /** The hash of the active chain's block at a height; `undefined` above the tip. */
+  getBlockHash(height: number): Promise<Uint8Array | undefined>;
+  /** The active chain's block at a height, or the block of a hash (which may have left the active chain). */
+  getBlock(at: number | Uint8Array): Promise<ChainBlock | undefined>;
+  broadcast(transaction: Transaction): Promise<BroadcastResult>;
+  /**
+   * Broadcasts parents and their child (last) as one package, so that the child can pay for parents below
+   * the relay minimum. One result a transaction, in order. A backend without package relay sends one by one.
+   */
+  broadcastPackage(transactions: readonly Transaction[]): Promise<readonly BroadcastResult[]>;
+  /**
+   * Satoshis a 1000 weight units for confirmation within `targetBlocks`, at least 253 (the relay minimum
+   * that survives rounding to virtual bytes); `undefined` where the backend has no estimate.
+   */
+  estimateFeeratePerKw(targetBlocks: number): Promise<number | undefined>;
+  /**
+   * An output that neither the chain nor the mempool has spent; `undefined` if spent or unknown.
+   * `includeMempool: false` looks at the chain alone.
+   */
+  getTxOut(outpoint: Outpoint, options?: { includeMempool?: boolean }): Promise<UnspentOutput | undefined>;
+  /** Where a transaction is. bitcoind needs `txindex=1` to find a confirmed one. */
+  locateTransaction(txid: Uint8Array): Promise<TransactionLocation | undefined>;
+  /** A transaction of the chain or the mempool. bitcoind needs `txindex=1` for a confirmed one. */
+  getTransaction(txid: Uint8Array): Promise<Transaction | undefined>;
+  /** The mempool's transaction that spends an output. */
+  getMempoolSpend(outpoint: Outpoint): Promise<Transaction | undefined>;
+  /**
+   * Calls the listener after every change of the tip that the backend notices, until the returned function
+   * is called. Blocks may be skipped: walk from the last tip that was processed, by hash and height.
+   */
+  onTip(listener: (tip: ChainTip) => void): () => void;
+  /** Ends subscriptions and refuses further calls. */
+  close(): Promise<void>;
+}
+
+/** The relay minimum that survives rounding from weight to virtual bytes, in satoshis a 1000 weight units. */
+export const minimumFeeratePerKw = 253;
