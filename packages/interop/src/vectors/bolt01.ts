@@ -22,6 +22,8 @@ import {
   point,
   struct,
   TlvError,
+  type TlvFields,
+  type TlvNamespace,
   type TlvRecord,
   tlv,
   tu32,
@@ -64,7 +66,7 @@ interface InitVectors {
 }
 
 /** The two namespaces that appendix B defines, with the field names of the BOLT. */
-const namespaces = {
+const namespaces: Readonly<Record<NamespaceName, TlvNamespace<TlvFields>>> = {
   n1: defineTlvs({
     tlv1: tlv(1, struct({ amount_msat: tu64 })),
     tlv2: tlv(2, struct({ scid: u64 })),
