@@ -1,6 +1,7 @@
 import { describe, expect, expectTypeOf, test } from 'vitest';
 import { bytesToHex, concatBytes, hexToBytes, RivuletError } from '../bytes/index.js';
 import { WireError } from './message.js';
+import { printableData } from './messages/errorAndWarning.js';
 import type { Init } from './messages/init.js';
 import type { OpenChannel } from './messages/openChannel.js';
 import type { UpdateAddHtlc } from './messages/updateAddHtlc.js';
@@ -156,4 +157,8 @@ describe('decodeMessage', () => {
       expect(() => decodeMessage(bytes)).toThrow(RivuletError);
     }
   });
+});
+
+test('the data of an error is shown without anything that is not printable', () => {
+  expect(printableData(hexToBytes('6261640a1b5b6d7ec3a97f'))).toBe('bad??[m~???');
 });
