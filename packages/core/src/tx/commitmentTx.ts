@@ -40,17 +40,19 @@ export interface CommitmentParams<Htlc extends HtlcOutputSpec = HtlcOutputSpec> 
   keys: CommitmentKeys;
 }
 
-/** One output of a commitment transaction, and what spends it. */
-export type CommitmentOutput<Htlc extends HtlcOutputSpec = HtlcOutputSpec> = {
-  readonly index: number;
-  readonly valueSat: bigint;
-  readonly script: Uint8Array;
-} & (
+/** What an output of a commitment transaction is, and what spends it. */
+type OutputPurpose<Htlc extends HtlcOutputSpec> =
   | { readonly kind: 'to_local' | 'local_anchor' | 'remote_anchor'; readonly witnessScript: Uint8Array }
   /** Without witness script where it is P2WPKH. */
   | { readonly kind: 'to_remote'; readonly witnessScript?: Uint8Array }
-  | { readonly kind: 'htlc'; readonly witnessScript: Uint8Array; readonly htlc: Htlc }
-);
+  | { readonly kind: 'htlc'; readonly witnessScript: Uint8Array; readonly htlc: Htlc };
+
+/** One output of a commitment transaction. */
+export type CommitmentOutput<Htlc extends HtlcOutputSpec = HtlcOutputSpec> = OutputPurpose<Htlc> & {
+  readonly index: number;
+  readonly valueSat: bigint;
+  readonly script: Uint8Array;
+};
 
 /** An HTLC that has an output. */
 export interface HtlcOutput<Htlc extends HtlcOutputSpec = HtlcOutputSpec> {
@@ -105,15 +107,11 @@ export function commitmentNumberOf(tx: Transaction, obscuredCommitmentFactor: bi
 }
 
 /** An output before its place is known. `sat` is its value as a number, which sorts faster. */
-type Draft<Htlc extends HtlcOutputSpec> = {
+type Draft<Htlc extends HtlcOutputSpec> = OutputPurpose<Htlc> & {
   readonly sat: number;
   readonly valueSat: bigint;
   readonly script: Uint8Array;
-} & (
-  | { readonly kind: 'to_local' | 'local_anchor' | 'remote_anchor'; readonly witnessScript: Uint8Array }
-  | { readonly kind: 'to_remote'; readonly witnessScript?: Uint8Array }
-  | { readonly kind: 'htlc'; readonly witnessScript: Uint8Array; readonly htlc: Htlc }
-);
+};
 
 /** BOLT 3: Transaction Output Ordering. Two HTLCs that tie even in expiry are ordered by their ids. */
 function compareDrafts<Htlc extends HtlcOutputSpec>(a: Draft<Htlc>, b: Draft<Htlc>): number {
@@ -196,13 +194,15 @@ export function buildCommitment<Htlc extends HtlcOutputSpec>(
 ): Commitment<Htlc> {
   const htlcDrafts: Draft<Htlc>[] = [];
   const trimmedHtlcs: Htlc[] = [];
-  const scriptOf = htlcScripts(params.keys, params.channelType);
+  const { channelType, dustLimitSat, feeratePerKw, keys } = params;
+  const scriptOf = htlcScripts(keys, channelType);
   for (const htlc of params.htlcs) {
-    if (isTrimmed({ ...params, direction: htlc.direction, amountMsat: htlc.amountMsat })) {
+    const { direction, amountMsat } = htlc;
+    if (isTrimmed({ direction, amountMsat, dustLimitSat, feeratePerKw, channelType })) {
       trimmedHtlcs.push(htlc);
       continue;
     }
-    const valueSat = htlc.amountMsat / 1000n;
+    const valueSat = amountMsat / 1000n;
     const witnessScript = scriptOf(htlc);
     const script = p2wshScript(witnessScript);
     htlcDrafts.push({ kind: 'htlc', sat: Number(valueSat), valueSat, script, witnessScript, htlc });

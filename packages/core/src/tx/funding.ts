@@ -1,7 +1,8 @@
 import { compareBytes } from '../bytes/index.js';
 import { signatureToDer } from './derSignature.js';
 import { OP, p2wshScript, script } from './script.js';
-import { sighashAll } from './sighash.js';
+import { segwitSighash, sighashAll } from './sighash.js';
+import type { Transaction } from './transaction.js';
 
 const emptyItem = new Uint8Array(0);
 
@@ -31,4 +32,23 @@ export function fundingWitness(a: FundingSignature, b: FundingSignature): Uint8A
     signatureToDer(second.signature, sighashAll),
     fundingWitnessScript(a.pubkey, b.pubkey),
   ];
+}
+
+/** What both peers sign in a transaction that spends the funding output: a commitment or a closing transaction. */
+export function fundingSpendSighash({
+  tx,
+  fundingSat,
+  pubkeys,
+}: {
+  tx: Transaction;
+  fundingSat: bigint;
+  pubkeys: readonly [Uint8Array, Uint8Array];
+}): Uint8Array {
+  return segwitSighash({
+    tx,
+    inputIndex: 0,
+    scriptCode: fundingWitnessScript(...pubkeys),
+    valueSat: fundingSat,
+    sighashType: sighashAll,
+  });
 }

@@ -1,3 +1,5 @@
+export * from './claims.js';
+export * from './closingTx.js';
 export * from './commitmentScripts.js';
 export * from './commitmentTx.js';
 export * from './derSignature.js';
@@ -7,6 +9,7 @@ export * from './htlcTx.js';
 export * from './script.js';
 export * from './sighash.js';
 export * from './signing.js';
+export * from './sweep.js';
 export * from './transaction.js';
 export * from './transactionError.js';
 export * from './weights.js';

@@ -1,7 +1,7 @@
 import { secp256k1 } from '../crypto/index.js';
 import type { ChannelSigner } from '../keys/index.js';
 import type { Commitment, HtlcOutput } from './commitmentTx.js';
-import { fundingWitness, fundingWitnessScript } from './funding.js';
+import { fundingSpendSighash, fundingWitness } from './funding.js';
 import { htlcSighashes, htlcTxOf, htlcTxWitness, remoteHtlcSighashType } from './htlcTx.js';
 import { segwitSighash, sighashAll } from './sighash.js';
 import { type Transaction, withWitness } from './transaction.js';
@@ -9,12 +9,10 @@ import { type Transaction, withWitness } from './transaction.js';
 /** What both peers sign in a commitment transaction. */
 export function commitmentSighash({ params, tx }: Commitment): Uint8Array {
   const { keys, fundingSat } = params;
-  return segwitSighash({
+  return fundingSpendSighash({
     tx,
-    inputIndex: 0,
-    scriptCode: fundingWitnessScript(keys.localFundingPubkey, keys.remoteFundingPubkey),
-    valueSat: fundingSat,
-    sighashType: sighashAll,
+    fundingSat,
+    pubkeys: [keys.localFundingPubkey, keys.remoteFundingPubkey],
   });
 }
 
@@ -89,7 +87,7 @@ export function completeCommitment({
 
 /**
  * Our own HTLC-timeout or HTLC-success transaction, ready to be published (with `preimage` for an HTLC
- * that we received). In an anchor channel it pays no fee: use claims/htlcPackage there.
+ * that we received). In an anchor channel it pays no fee: there, buildHtlcPackage adds inputs that do.
  */
 export function completeHtlcTx({
   signer,
@@ -121,4 +119,52 @@ export function completeHtlcTx({
     0,
     htlcTxWitness({ channelType, remoteSignature, localSignature, preimage, witnessScript }),
   );
+}
+
+/** Our signature (64 bytes) of a closing transaction. */
+export function signClosingTx({
+  signer,
+  tx,
+  fundingSat,
+  remoteFundingPubkey,
+}: {
+  signer: ChannelSigner;
+  tx: Transaction;
+  fundingSat: bigint;
+  remoteFundingPubkey: Uint8Array;
+}): Uint8Array {
+  const pubkeys = [signer.basepoints.fundingPubkey, remoteFundingPubkey] as const;
+  return signer.signWithFundingKey(fundingSpendSighash({ tx, fundingSat, pubkeys }));
+}
+
+/** A closing transaction and who has to have signed it. */
+interface ClosingSpend {
+  tx: Transaction;
+  fundingSat: bigint;
+  localFundingPubkey: Uint8Array;
+  remoteFundingPubkey: Uint8Array;
+  /** The peer's, 64 bytes. */
+  remoteSignature: Uint8Array;
+}
+
+/** Whether the peer's signature of a closing transaction is valid; one with high S is not. */
+export function verifyClosingSignature(spend: ClosingSpend): boolean {
+  const { localFundingPubkey, remoteFundingPubkey, remoteSignature } = spend;
+  const pubkeys = [localFundingPubkey, remoteFundingPubkey] as const;
+  return secp256k1.verify(remoteSignature, fundingSpendSighash({ ...spend, pubkeys }), remoteFundingPubkey);
+}
+
+/** A closing transaction with both signatures, ready to be published. */
+export function completeClosingTx({
+  tx,
+  localFundingPubkey,
+  localSignature,
+  remoteFundingPubkey,
+  remoteSignature,
+}: Omit<ClosingSpend, 'fundingSat'> & { localSignature: Uint8Array }): Transaction {
+  const witness = fundingWitness(
+    { pubkey: localFundingPubkey, signature: localSignature },
+    { pubkey: remoteFundingPubkey, signature: remoteSignature },
+  );
+  return withWitness(tx, 0, witness);
 }
