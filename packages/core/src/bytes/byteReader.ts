@@ -68,7 +68,10 @@ export class ByteReader {
   /** A copy of the next `count` bytes. */
   bytes(count: number): Uint8Array {
     const offset = this.#advance(count);
-    return this.#bytes.slice(offset, offset + count);
+    // Not `slice`: that of a Node Buffer shares memory.
+    const copy = new Uint8Array(count);
+    copy.set(this.#bytes.subarray(offset, offset + count));
+    return copy;
   }
 
   /** A copy of all that is left. */

@@ -146,6 +146,8 @@ export interface Channel {
   readonly link: Link;
   /** Whether option_simple_close is negotiated on this connection. */
   readonly simpleClose: boolean;
+  /** We once proved to be behind the peer: our commitment is never published again, whatever follows. */
+  readonly dataLost: boolean;
   readonly localMsat: bigint;
   readonly remoteMsat: bigint;
   readonly htlcs: HtlcTable;

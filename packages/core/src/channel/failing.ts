@@ -28,7 +28,7 @@ export function failChannel(draft: StepDraft, error: ChannelError): void {
 
 /** Publishes our latest commitment (again): also after a restart. */
 export function publishCommitment(draft: StepDraft): void {
-  if (draft.channel.phase.name !== 'failed') return;
+  if (draft.channel.phase.name !== 'failed' || draft.channel.dataLost) return;
   const { tx } = completeLocalCommitment(draft.channel, draft.context.signer);
   draft.effects.push({ type: 'publish', tx, purpose: 'commitment' });
 }

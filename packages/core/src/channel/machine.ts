@@ -156,6 +156,11 @@ function forceClose(draft: StepDraft): void {
 
 function onFundingUnspent(draft: StepDraft): void {
   if (draft.channel.phase.name !== 'spent') return;
+  if (draft.channel.dataLost) {
+    draft.save({ phase: { name: 'stale' } });
+    draft.events.push({ type: 'phaseChanged' });
+    return;
+  }
   // What spent the output is valid still and will be mined again; ours competes with it.
   const error = new ChannelError('internal', 'the transaction that closed the channel was reorganised away');
   draft.save({ phase: { name: 'failed', error } });

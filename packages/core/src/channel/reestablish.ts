@@ -110,7 +110,7 @@ function checkRevocationNumber(draft: StepDraft, message: ChannelReestablish): '
     equalBytes(context.signer.perCommitmentSecret(nextRevocationNumber - 1n), yourLastPerCommitmentSecret);
   if (nextRevocationNumber > ours && secretFits) {
     // BOLT 2: we have fallen behind: must not broadcast our commitment, should ask the peer to close
-    draft.save({ phase: { name: 'stale' }, link: 'offline' });
+    draft.save({ phase: { name: 'stale' }, link: 'offline', dataLost: true });
     draft.events.push({ type: 'phaseChanged' });
     const error = new ChannelError(
       'reestablish_invalid',
