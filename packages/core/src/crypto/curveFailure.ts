@@ -17,7 +17,7 @@ const order = hexToBytes('fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e
 const zero = new Uint8Array(32);
 
 /** Whether these are the 32 bytes of an integer below the curve's order; `false` for anything else. */
-export function isScalar(bytes: Uint8Array): boolean {
+function isScalar(bytes: Uint8Array): boolean {
   return bytes instanceof Uint8Array && bytes.length === 32 && compareBytes(bytes, order) < 0;
 }
 

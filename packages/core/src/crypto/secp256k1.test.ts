@@ -216,6 +216,13 @@ describe.each(backends.map((curve) => ({ name: curve.name, curve })))('$name', (
     );
   });
 
+  test('recovers the key of a signature with high S too, which BOLT 11 allows', () => {
+    const { signature, recovery } = curve.signRecoverable(zeros, scalar(3n));
+    const high = Uint8Array.from(signature);
+    high.set(scalar(order - BigInt(`0x${bytesToHex(signature.subarray(32))}`)), 32);
+    expect(curve.recover(high, recovery ^ 1, zeros)).toEqual(curve.publicKey(scalar(3n)));
+  });
+
   test('threat 23: recovery refuses impossible signatures and recovery ids', () => {
     const { signature } = curve.signRecoverable(zeros, scalar(3n));
     for (const recovery of [-1, 4, 1.5, Number.NaN]) {

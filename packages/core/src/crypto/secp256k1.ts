@@ -27,6 +27,7 @@ export interface Secp256k1 {
   /** Verifies ECDSA; a high S is invalid. False, never an exception, for malformed input. */
   verify(signature: Uint8Array, hash: Uint8Array, publicKey: Uint8Array): boolean;
   signRecoverable(hash: Uint8Array, privateKey: Uint8Array): { signature: Uint8Array; recovery: number };
+  /** The key that made a signature, of low or high S; `recovery` is from 0 to 3. */
   recover(signature: Uint8Array, recovery: number, hash: Uint8Array): Uint8Array;
   /** BIP 340 signature; `auxiliary` is 32 bytes of randomness or zeros. */
   signSchnorr(hash: Uint8Array, privateKey: Uint8Array, auxiliary: Uint8Array): Uint8Array;

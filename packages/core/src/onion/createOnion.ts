@@ -43,7 +43,8 @@ export function createOnion({
   payloadsLength?: number;
 }): CreatedOnion {
   checkRoom(hops, payloadsLength);
-  const sharedSecrets = deriveSharedSecrets(sessionKey, hops);
+  const publicKey = secp256k1.publicKey(sessionKey);
+  const sharedSecrets = deriveSharedSecrets({ sessionKey, publicKey, hops });
   const sizes = hops.map(({ payload }) => hopLength(payload.length));
 
   // Each hop's stream serves twice: past the end of the payloads for the filler, and for the payloads.
@@ -74,7 +75,7 @@ export function createOnion({
   }
 
   const packet = new Uint8Array(payloadsLength + packetOverhead);
-  packet.set(secp256k1.publicKey(sessionKey), 1);
+  packet.set(publicKey, 1);
   packet.set(payloads, packetHeaderLength);
   packet.set(hmac, packetHeaderLength + payloadsLength);
   return { packet, sharedSecrets };
@@ -94,14 +95,21 @@ function checkRoom(hops: readonly OnionHop[], payloadsLength: number): void {
   if (left < 0) throw new OnionFullError(payloadsLength - left, payloadsLength);
 }
 
-function deriveSharedSecrets(sessionKey: Uint8Array, hops: readonly OnionHop[]): Uint8Array[] {
-  let ephemeralKey = sessionKey;
-  return hops.map(({ publicKey }, i) => {
+function deriveSharedSecrets(given: {
+  sessionKey: Uint8Array;
+  publicKey: Uint8Array;
+  hops: readonly OnionHop[];
+}): Uint8Array[] {
+  let ephemeralKey = given.sessionKey;
+  let ephemeralPublicKey = given.publicKey;
+  return given.hops.map(({ publicKey }, i) => {
     const sharedSecret = secp256k1.ecdh(publicKey, ephemeralKey);
-    if (i + 1 < hops.length) {
+    if (i + 1 < given.hops.length) {
       // BOLT 4: blinding ephemeral onion keys
-      const blindingFactor = sha256(concatBytes(secp256k1.publicKey(ephemeralKey), sharedSecret));
+      const blindingFactor = sha256(concatBytes(ephemeralPublicKey, sharedSecret));
       ephemeralKey = secp256k1.privateKeyMultiply(ephemeralKey, blindingFactor);
+      // The last one is not hashed any more.
+      if (i + 2 < given.hops.length) ephemeralPublicKey = secp256k1.publicKey(ephemeralKey);
     }
     return sharedSecret;
   });
