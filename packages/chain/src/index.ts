@@ -1,1 +1,11 @@
-export {};
+export * from './address.js';
+export * from './backends/embeddedBackend.js';
+export * from './block.js';
+export * from './chainBackend.js';
+export * from './chainError.js';
+export * from './network.js';
+export type { StoredBlock } from './regtest/chainState.js';
+export type { Coin } from './regtest/consensus.js';
+export type { Mempool, MempoolEntry } from './regtest/mempool.js';
+export { type MineOptions, RegtestChain, type RegtestChainOptions } from './regtest/regtestChain.js';
+export { TxRejection } from './regtest/txRejection.js';

@@ -84,6 +84,6 @@ declare module 'bitcore-lib' {
   const bitcore: { Script: typeof Script };
 
   export type { ExecutionData, InterpretedTransaction };
-  export { Script };
+  // biome-ignore lint/style/noDefaultExport: the module is CommonJS and exports one object
   export default bitcore;
 }

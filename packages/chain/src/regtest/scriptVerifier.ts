@@ -48,7 +48,7 @@ const opcode = { codeSeparator: 0xab, checkMultisig: 0xae, checkMultisigVerify: 
 const trueItem = Buffer.of(1);
 const falseItem = Buffer.alloc(0);
 /** BIP 433 style pay-to-anchor: anyone may spend it, with an empty witness. */
-const payToAnchor = Uint8Array.of(0x51, 0x02, 0x4e, 0x73);
+export const payToAnchor = Uint8Array.of(0x51, 0x02, 0x4e, 0x73);
 
 function view(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
