@@ -1,1 +1,26 @@
-export {};
+export { ClientError, type ClientErrorCode } from './client/clientError.js';
+export {
+  type CallOptions,
+  type ClientOptions,
+  createClient,
+  type RivuletClient,
+} from './client/createClient.js';
+export {
+  errorBody,
+  type ServerErrorCode,
+  ServiceError,
+  type ServiceErrorCode,
+  serverErrorStatus,
+} from './contract/apiError.js';
+export type { ChannelInfo, ChannelState, ChannelType } from './contract/channel.js';
+export {
+  type Endpoint,
+  type EndpointName,
+  endpoints,
+  eventsPath,
+  type RequestOf,
+  type ResponseOf,
+} from './contract/endpoints.js';
+export { type NodeEvent, nodeEvent } from './contract/nodeEvent.js';
+export type { NodeService } from './contract/nodeService.js';
+export type { Payment } from './contract/payment.js';

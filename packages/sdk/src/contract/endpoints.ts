@@ -1,0 +1,178 @@
+import { z } from 'zod';
+import { channel, channelState, channelType } from './channel.js';
+import { hex, host, msat, nodeId, port, queryInteger, records, sat, txidHex } from './fields.js';
+import { payment } from './payment.js';
+
+/**
+ * One endpoint: `GET` takes its request from the query string, `POST` from a JSON body. The schemas are
+ * codecs: JSON on the wire, `bigint` amounts in code.
+ */
+export interface Endpoint {
+  readonly method: 'GET' | 'POST';
+  readonly path: `/v1/${string}`;
+  readonly request: z.ZodObject;
+  readonly response: z.ZodObject;
+}
+
+const none = z.strictObject({});
+
+/** Every endpoint; the keys are the names of the methods of NodeService and of the client. */
+export const endpoints = {
+  info: {
+    method: 'GET',
+    path: '/v1/info',
+    request: none,
+    response: z.object({
+      nodeId,
+      alias: z.string(),
+      version: z.string(),
+      network: z.enum(['regtest', 'signet', 'testnet4', 'mainnet']),
+      blockHeight: z.int().min(0),
+      blockHash: hex(32),
+      synced: z.boolean(),
+      /** Where peers can connect. */
+      listening: z.array(z.object({ host, port })),
+      peers: z.int().min(0),
+      channels: z.object({ usable: z.int(), open: z.int(), pending: z.int(), closing: z.int() }),
+      keysend: z.object({ accept: z.boolean(), minAmountMsat: msat }),
+    }),
+  },
+  connect: {
+    method: 'POST',
+    path: '/v1/connect',
+    request: z.strictObject({ nodeId, host, port }),
+    response: z.object({ nodeId, inbound: z.boolean(), features: hex() }),
+  },
+  disconnect: {
+    method: 'POST',
+    path: '/v1/disconnect',
+    request: z.strictObject({ nodeId }),
+    response: z.object({ disconnected: z.boolean() }),
+  },
+  peers: {
+    method: 'GET',
+    path: '/v1/peers',
+    request: none,
+    response: z.object({
+      peers: z.array(
+        z.object({
+          nodeId,
+          /** The other end of the connection; not dialable if it is inbound. */
+          host,
+          port,
+          inbound: z.boolean(),
+          features: hex(),
+          channels: z.int().min(0),
+        }),
+      ),
+    }),
+  },
+  openChannel: {
+    method: 'POST',
+    path: '/v1/open-channel',
+    request: z.strictObject({
+      nodeId,
+      /** Where to connect first, if the peer is not connected. */
+      host: host.optional(),
+      port: port.optional(),
+      capacitySat: sat,
+      /** Given to the peer at the start: not ours any more. */
+      pushSat: sat.optional(),
+      channelType: channelType.optional(),
+      announce: z.boolean().optional(),
+      /** Of the funding transaction. */
+      feeratePerKw: z.int().min(253).optional(),
+    }),
+    response: z.object({
+      channelId: hex(32),
+      fundingTxidHex: txidHex,
+      fundingOutputIndex: z.int().min(0),
+      state: channelState,
+      /** Confirmations until it is usable. */
+      minimumDepth: z.int().min(0),
+    }),
+  },
+  closeChannel: {
+    method: 'POST',
+    path: '/v1/close-channel',
+    request: z.strictObject({
+      channelId: hex(32),
+      /** Publishes our commitment instead of agreeing with the peer. */
+      force: z.boolean().optional(),
+      /** Where our share goes; to a new address of our own if neither is given. */
+      address: z.string().max(100).optional(),
+      script: hex().max(84).optional(),
+      feeratePerKw: z.int().min(253).optional(),
+    }),
+    response: z.object({ channelId: hex(32), state: channelState, closingTxidHex: txidHex.optional() }),
+  },
+  channels: {
+    method: 'GET',
+    path: '/v1/channels',
+    request: none,
+    response: z.object({ channels: z.array(channel) }),
+  },
+  newAddress: {
+    method: 'POST',
+    path: '/v1/new-address',
+    request: none,
+    response: z.object({ address: z.string() }),
+  },
+  balance: {
+    method: 'GET',
+    path: '/v1/balance',
+    request: none,
+    response: z.object({
+      onchain: z.object({ confirmedSat: sat, unconfirmedSat: sat }),
+      channels: z.object({
+        localMsat: msat,
+        remoteMsat: msat,
+        /** In payments under way. */
+        pendingMsat: msat,
+        /** Ours in channels that are being closed. */
+        closingMsat: msat,
+      }),
+    }),
+  },
+  keysend: {
+    method: 'POST',
+    path: '/v1/keysend',
+    request: z.strictObject({
+      nodeId,
+      amountMsat: msat,
+      /** Text for the recipient (record 34349334). */
+      message: z.string().max(1_200).optional(),
+      records: records.optional(),
+      /** A second request with the same key answers with the payment of the first and pays nothing. */
+      idempotencyKey: z.string().min(1).max(128).optional(),
+      /** How long to wait for the outcome; the payment goes on afterwards. */
+      waitSeconds: z.int().min(0).max(600).optional(),
+    }),
+    response: payment,
+  },
+  payments: {
+    method: 'GET',
+    path: '/v1/payments',
+    request: z.strictObject({
+      direction: z.enum(['incoming', 'outgoing']).optional(),
+      limit: queryInteger.optional(),
+      /** Payments whose sequence is below this: the `next` of the page before. */
+      before: queryInteger.optional(),
+    }),
+    response: z.object({ payments: z.array(payment), next: z.int().optional() }),
+  },
+  mine: {
+    method: 'POST',
+    path: '/v1/mine',
+    request: z.strictObject({ blocks: z.int().min(1).max(1_000), address: z.string().max(100).optional() }),
+    response: z.object({ height: z.int().min(0), blockHashes: z.array(hex(32)) }),
+  },
+  stop: { method: 'POST', path: '/v1/stop', request: none, response: z.object({}) },
+} as const satisfies Record<string, Endpoint>;
+
+/** The stream of events: NDJSON, one NodeEvent a line. */
+export const eventsPath = '/v1/events';
+
+export type EndpointName = keyof typeof endpoints;
+export type RequestOf<N extends EndpointName> = z.output<(typeof endpoints)[N]['request']>;
+export type ResponseOf<N extends EndpointName> = z.output<(typeof endpoints)[N]['response']>;
