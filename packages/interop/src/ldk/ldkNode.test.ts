@@ -1,16 +1,16 @@
 import { bytesToHex } from '@rivulet/core/bytes';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { InteropChain } from './interopChain.js';
 import { LdkNode } from './ldkNode.js';
 import type { LdkNodeOptions } from './ldkTypes.js';
-import { UncheckedChain } from './uncheckedChain.js';
 
-let chain: UncheckedChain;
+let chain: InteropChain;
 let nodes: LdkNode[];
 
 async function startNode(seed: number, options: Partial<LdkNodeOptions> = {}): Promise<LdkNode> {
   const node = await LdkNode.start({
     options: { seed: new Uint8Array(32).fill(seed), ...options },
-    chain,
+    chain: chain.ldk,
     fund: chain.fund,
   });
   nodes.push(node);
@@ -32,7 +32,7 @@ async function openChannel(from: LdkNode, to: LdkNode) {
 }
 
 beforeEach(() => {
-  chain = new UncheckedChain();
+  chain = new InteropChain();
   nodes = [];
 });
 
@@ -75,7 +75,7 @@ describe.each(['anchors', 'static_remotekey'] as const)(
       await alice.closeChannel({ channelId, pubkey: bob.pubkey });
       const closed = await bob.log.waitForEvent('channelClosed', () => true);
       expect(closed.reason).toBe('CounterpartyInitiatedCooperativeClosure');
-      expect(chain.mempool).toHaveLength(1);
+      expect([...chain.regtest.mempool.entries()]).toHaveLength(1);
     });
   },
 );

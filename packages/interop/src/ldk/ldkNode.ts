@@ -2,6 +2,7 @@ import { bytesToHex, equalBytes } from '@rivulet/core/bytes';
 import { initCrypto } from '@rivulet/core/crypto';
 import { decodeTransaction, txid } from '@rivulet/core/tx';
 import * as ldk from 'lightningdevkit';
+import { KeyWallet } from './keyWallet.js';
 import { eachBlock, LdkChainFeed } from './ldkChainFeed.js';
 import { describeBalance, describeChannel } from './ldkChannels.js';
 import { LdkError } from './ldkError.js';
@@ -30,7 +31,6 @@ import type {
   LdkSendManyResult,
   LdkSentPayment,
 } from './ldkTypes.js';
-import { LdkWallet } from './ldkWallet.js';
 
 export interface LdkNodeContext {
   options: LdkNodeOptions;
@@ -44,7 +44,7 @@ export class LdkNode implements LdkPeer {
   readonly log: LdkEventLog;
   readonly #context: LdkNodeContext;
   readonly #ldkLog: LdkLog;
-  readonly #wallet: LdkWallet;
+  readonly #wallet: KeyWallet;
   #store: LdkStore;
   #outputs: LdkOutputs;
   #policy: LdkReceivePolicy;
@@ -61,7 +61,7 @@ export class LdkNode implements LdkPeer {
       ...(options.eventHistory !== undefined && { limit: options.eventHistory }),
       context: () => this.#ldkLog.lines.slice(-15).join('\n'),
     });
-    this.#wallet = new LdkWallet(options.seed);
+    this.#wallet = new KeyWallet(options.seed);
     this.#store = options.dataDir ? new FileLdkStore(options.dataDir) : new MemoryLdkStore();
     this.#outputs = new LdkOutputs(this.#store);
     this.#policy = options.receivePolicy ?? 'claim';
@@ -255,7 +255,7 @@ export class LdkNode implements LdkPeer {
     const { manager, chainMonitor, fromHeight } = run.parts;
     const targets = {
       confirms: [manager.as_Confirm(), chainMonitor.as_Confirm()],
-      onBlock: (block: Parameters<LdkWallet['addBlock']>[0]) => {
+      onBlock: (block: Parameters<KeyWallet['addBlock']>[0]) => {
         this.#wallet.addBlock(block);
         run.schedulePump();
         this.log.emit({ type: 'block', height: block.height });

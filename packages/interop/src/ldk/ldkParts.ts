@@ -1,12 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import * as ldk from 'lightningdevkit';
+import type { KeyWallet } from './keyWallet.js';
 import { createUserConfig } from './ldkConfig.js';
 import { LdkError } from './ldkError.js';
 import type { LdkLog } from './ldkLog.js';
 import { createPersister } from './ldkPersister.js';
 import type { LdkStore } from './ldkStore.js';
 import type { LdkNodeOptions, LdkTip } from './ldkTypes.js';
-import type { LdkWallet } from './ldkWallet.js';
+import { createWalletSource } from './ldkWallet.js';
 
 const network = ldk.Network.LDKNetwork_Regtest;
 
@@ -25,7 +26,7 @@ export interface LdkParts {
 export interface LdkPartsContext {
   options: LdkNodeOptions;
   store: LdkStore;
-  wallet: LdkWallet;
+  wallet: KeyWallet;
   log: LdkLog;
   tip: LdkTip;
   feeratePerKw: () => number;
@@ -221,7 +222,7 @@ export function createLdkParts(context: LdkPartsContext): LdkParts {
   } else {
     manager = createManager(traits, tip);
   }
-  const coinSelection = ldk.Wallet.constructor_new(wallet.asWalletSource(), traits.logger);
+  const coinSelection = ldk.Wallet.constructor_new(createWalletSource(wallet), traits.logger);
   const bumpHandler = ldk.BumpTransactionEventHandler.constructor_new(
     traits.broadcaster,
     coinSelection.as_CoinSelectionSource(),

@@ -1,0 +1,43 @@
+import type { ChainBackend } from '@rivulet/chain';
+import { embeddedBackend, RegtestChain } from '@rivulet/chain';
+import { encodeTransaction } from '@rivulet/core/tx';
+import { KeyWallet } from './keyWallet.js';
+import { ldkChainOf } from './ldkChain.js';
+import type { LdkChain, LdkFund } from './ldkTypes.js';
+
+const coinbases = 20;
+
+/** An embedded regtest chain with a rich wallet, on which nodes of both implementations live. */
+export class InteropChain {
+  readonly regtest = new RegtestChain();
+  readonly backend: ChainBackend = embeddedBackend(this.regtest);
+  readonly ldk: LdkChain = ldkChainOf(this.backend);
+  readonly #wallet = new KeyWallet(new TextEncoder().encode('the rich'));
+
+  constructor() {
+    this.#addBlocks(this.regtest.mine({ blocks: coinbases, script: this.#wallet.script }));
+    this.mine(100);
+  }
+
+  /** Makes a funding transaction of whatever channel; the caller broadcasts it. */
+  readonly fund: LdkFund = async (output) => encodeTransaction(this.#wallet.pay(output, 500));
+
+  get height(): number {
+    return this.regtest.height;
+  }
+
+  /** Pays to a script in the next block. */
+  pay(script: Uint8Array, valueSat: bigint): void {
+    this.regtest.broadcast(this.#wallet.pay({ script, valueSat }, 500));
+  }
+
+  mine(blocks = 1): void {
+    this.#addBlocks(this.regtest.mine({ blocks }));
+  }
+
+  #addBlocks(blocks: ReturnType<RegtestChain['mine']>): void {
+    for (const { height, transactions } of blocks) {
+      this.#wallet.addBlock({ height, transactions: transactions.map(({ tx }) => encodeTransaction(tx)) });
+    }
+  }
+}
