@@ -1,1 +1,5 @@
-export {};
+export type * from './payments.js';
+export { type OpenStorageOptions, openMemoryStorage, openStorage } from './sqlite/sqliteStorage.js';
+export type * from './storage.js';
+export { BLOCKS_KEPT } from './storage.js';
+export { StorageError, type StorageErrorCode } from './storageError.js';

@@ -1,0 +1,154 @@
+import type {
+  IncomingPayment,
+  OutgoingPayment,
+  PaymentFilter,
+  PaymentPage,
+  PaymentUpdate,
+} from './payments.js';
+
+/** A channel as it was last saved. `state` is opaque here and carries its own version. */
+export interface StoredChannel {
+  /** 32 bytes. */
+  readonly channelId: Uint8Array;
+  /** 33 bytes. */
+  readonly remoteNodeId: Uint8Array;
+  readonly state: Uint8Array;
+}
+
+export type HtlcDirection = 'offered' | 'received';
+
+/** Which HTLC: ids count up from 0 for each channel and direction (BOLT 2). */
+export interface HtlcKey {
+  readonly channelId: Uint8Array;
+  readonly direction: HtlcDirection;
+  readonly id: bigint;
+}
+
+export interface StoredHtlc extends HtlcKey {
+  /** Opaque; for an archived HTLC what a penalty for a revoked commitment needs, and no more. */
+  readonly data: Uint8Array;
+}
+
+/** An output whose spending the node must learn of. `txid` is in internal byte order. */
+export interface WatchedOutpoint {
+  readonly txid: Uint8Array;
+  readonly index: number;
+  /** The output's script, for backends that watch by script. */
+  readonly script: Uint8Array;
+  readonly channelId?: Uint8Array | undefined;
+}
+
+/** A claim or sweep that is not yet buried; opaque to the storage. */
+export interface StoredClaim {
+  readonly claimId: Uint8Array;
+  readonly channelId?: Uint8Array | undefined;
+  readonly data: Uint8Array;
+}
+
+/** A block that was processed completely. `hash` is in internal byte order. */
+export interface StoredBlock {
+  readonly height: number;
+  readonly hash: Uint8Array;
+}
+
+export interface StoredPeer {
+  readonly nodeId: Uint8Array;
+  readonly host: string;
+  readonly port: number;
+  readonly lastSeenMs: number;
+}
+
+/** How many of the last block hashes are kept: no reorganisation deeper than this can be followed. */
+export const BLOCKS_KEPT = 144;
+
+/** What can be read, inside and outside a transaction. Inside, its own writes are visible. */
+export interface StorageReader {
+  /** In the order in which they were first put. */
+  loadChannels(): StoredChannel[];
+  /** The HTLCs that are not archived, by direction (offered first) and id. */
+  loadHtlcs(channelId: Uint8Array): StoredHtlc[];
+  loadArchivedHtlcs(channelId: Uint8Array): StoredHtlc[];
+  getArchivedHtlc(key: HtlcKey): StoredHtlc | undefined;
+
+  getOutgoingPayment(paymentHash: Uint8Array): OutgoingPayment | undefined;
+  getOutgoingPaymentByKey(idempotencyKey: string): OutgoingPayment | undefined;
+  getIncomingPayment(paymentHash: Uint8Array): IncomingPayment | undefined;
+  /** Newest first. */
+  listPayments(filter?: PaymentFilter): PaymentPage;
+  /** Whether this hash has come in before, paid or only marked (threat 27: a hash seen before is refused). */
+  hasSeenHash(paymentHash: Uint8Array): boolean;
+  /** The preimage that this node knows of a hash: of a payment received, or of one sent and settled. */
+  getPreimage(paymentHash: Uint8Array): Uint8Array | undefined;
+
+  loadWatchedOutpoints(): WatchedOutpoint[];
+  loadClaims(): StoredClaim[];
+  getTip(): StoredBlock | undefined;
+  /** The blocks that are kept (the last BLOCKS_KEPT), highest first. */
+  loadBlocks(): StoredBlock[];
+
+  getValue(key: string): Uint8Array | undefined;
+  /** All values whose key starts with `prefix`, in the order of the keys' UTF-8 bytes. */
+  listValues(prefix: string): { key: string; value: Uint8Array }[];
+
+  loadPeers(): StoredPeer[];
+}
+
+/** What can be changed; every change belongs to exactly one transaction. */
+export interface StorageTransaction extends StorageReader {
+  /** Inserts or replaces. The remote node of a channel never changes: `wrong_use`. */
+  putChannel(channel: StoredChannel): void;
+  /** Removes the channel with its HTLCs, archived ones too; what is not there is no error. */
+  deleteChannel(channelId: Uint8Array): void;
+  /** Inserts or replaces a live HTLC. @throws StorageError `not_found` without its channel. */
+  putHtlc(htlc: StoredHtlc): void;
+  /** Moves an HTLC out of the live ones and keeps `data` instead of what it had. */
+  archiveHtlc(htlc: StoredHtlc): void;
+  /** Removes a live HTLC for good, for one that no revoked commitment can hold. */
+  deleteHtlc(key: HtlcKey): void;
+
+  /** @throws StorageError `duplicate` for a payment hash or idempotency key that was used before. */
+  putOutgoingPayment(payment: OutgoingPayment): void;
+  /** Changes the fields that are given. @throws StorageError `not_found`. */
+  updateOutgoingPayment(paymentHash: Uint8Array, update: PaymentUpdate): void;
+  /** Records a payment that was received, and its hash as seen. @throws StorageError `duplicate`. */
+  putIncomingPayment(payment: IncomingPayment): void;
+  /** Marks a hash as seen without a payment. Twice is no error. */
+  markHashSeen(paymentHash: Uint8Array): void;
+
+  putWatchedOutpoint(watched: WatchedOutpoint): void;
+  deleteWatchedOutpoint(outpoint: { readonly txid: Uint8Array; readonly index: number }): void;
+  putClaim(claim: StoredClaim): void;
+  deleteClaim(claimId: Uint8Array): void;
+  /**
+   * The new tip: the block after the present one, or any block when there is none.
+   * @throws StorageError `wrong_use` for a gap or a height that is taken (removeBlocksFrom first).
+   */
+  putBlock(block: StoredBlock): void;
+  /** Forgets this height and all above it, for a reorganisation. */
+  removeBlocksFrom(height: number): void;
+
+  putValue(key: string, value: Uint8Array): void;
+  deleteValue(key: string): void;
+
+  putPeer(peer: StoredPeer): void;
+  deletePeer(nodeId: Uint8Array): void;
+}
+
+/**
+ * The node's durable memory. One owner at a time; synchronous.
+ *
+ * Fund safety rests on one promise: when `transaction` returns, everything that its body wrote survives a
+ * crash of the process and of the machine; when it throws, nothing of it does. Only after it has returned may
+ * anything that follows from it be shown to a peer.
+ */
+export interface NodeStorage extends StorageReader {
+  /**
+   * Runs `body` in one transaction and commits it. Whatever `body` throws rolls back and is thrown on.
+   * `body` is synchronous; it may not start another transaction, and its argument is dead once it returns.
+   */
+  transaction<T>(body: (tx: StorageTransaction) => T): T;
+  /** What the database finds wrong with itself; empty when sound. Reads everything: slow on a large file. */
+  integrityCheck(): string[];
+  /** Writes everything into the one file and lets go of it. A second call does nothing. */
+  close(): void;
+}
