@@ -33,6 +33,8 @@ export function openStorage(options: OpenStorageOptions): NodeStorage {
   try {
     database = new Database(path);
     if (options.maxPages !== undefined) database.pragma(`max_page_count = ${Math.trunc(options.maxPages)}`);
+    // Before anything is changed: a file that is not ours, or not yet known to us, stays as it is.
+    migrate(database);
     const mode = database.pragma('journal_mode = WAL');
     if (mode !== 'wal') {
       throw new StorageError('io', `${path}: this file system has no write-ahead log (mode ${mode})`);
@@ -47,7 +49,9 @@ export function openStorage(options: OpenStorageOptions): NodeStorage {
 
 /** A storage that forgets everything when it is closed: for tests only. */
 export function openMemoryStorage(): NodeStorage {
-  return sqliteStorage(new Database(':memory:'), () => {});
+  const database = new Database(':memory:');
+  migrate(database);
+  return sqliteStorage(database, () => {});
 }
 
 /** Makes folder and file for this user alone; returns the path that does not depend on symbolic links. */
@@ -72,7 +76,6 @@ function sqliteStorage(database: Database, unlock: () => void): NodeStorage {
   database.exec('PRAGMA synchronous = FULL');
   database.exec('PRAGMA foreign_keys = ON');
   database.pragma(`wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
-  migrate(database);
 
   const channels = channelTables(database);
   const payments = paymentTables(database, channels.keyFor);
