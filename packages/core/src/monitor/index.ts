@@ -1,0 +1,4 @@
+export * from './claim.js';
+export * from './examineSpend.js';
+export { classifySpend, type FundingSpend } from './fundingSpend.js';
+export * from './revealedPreimages.js';
