@@ -49,7 +49,9 @@ export interface IncomingPayment {
 }
 
 /** A payment with its place in the list: `sequence` counts up from 1 as payments are put. */
-export type ListedPayment = (OutgoingPayment | IncomingPayment) & { readonly sequence: number };
+export type Listed<P extends OutgoingPayment | IncomingPayment> = P & { readonly sequence: number };
+
+export type ListedPayment = Listed<OutgoingPayment> | Listed<IncomingPayment>;
 
 export interface PaymentFilter {
   readonly direction?: 'outgoing' | 'incoming' | undefined;

@@ -70,9 +70,9 @@ export interface StorageReader {
   loadArchivedHtlcs(channelId: Uint8Array): StoredHtlc[];
   getArchivedHtlc(key: HtlcKey): StoredHtlc | undefined;
 
-  getOutgoingPayment(paymentHash: Uint8Array): OutgoingPayment | undefined;
-  getOutgoingPaymentByKey(idempotencyKey: string): OutgoingPayment | undefined;
-  getIncomingPayment(paymentHash: Uint8Array): IncomingPayment | undefined;
+  getOutgoingPayment(paymentHash: Uint8Array): Listed<OutgoingPayment> | undefined;
+  getOutgoingPaymentByKey(idempotencyKey: string): Listed<OutgoingPayment> | undefined;
+  getIncomingPayment(paymentHash: Uint8Array): Listed<IncomingPayment> | undefined;
   /** Newest first. */
   listPayments(filter?: PaymentFilter): PaymentPage;
   /** Whether this hash has come in before, paid or only marked (threat 27: a hash seen before is refused). */

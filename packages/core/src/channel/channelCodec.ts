@@ -1,4 +1,11 @@
-import { ByteReader, ByteWriter, bytesToUtf8, RivuletError, UnexpectedEndError, utf8ToBytes } from '../bytes/index.js';
+import {
+  ByteReader,
+  ByteWriter,
+  bytesToUtf8,
+  RivuletError,
+  UnexpectedEndError,
+  utf8ToBytes,
+} from '../bytes/index.js';
 import { ShachainStore } from '../keys/index.js';
 import { decodeTransaction, encodeTransaction, type Transaction } from '../tx/index.js';
 import type {
@@ -77,7 +84,10 @@ function readName<T extends string>(reader: ByteReader, names: readonly T[]): T 
   return name;
 }
 
-function writeName<T extends string>(writer: ByteWriter, { names, name }: { names: readonly T[]; name: T }): void {
+function writeName<T extends string>(
+  writer: ByteWriter,
+  { names, name }: { names: readonly T[]; name: T },
+): void {
   writer.u8(names.indexOf(name));
 }
 

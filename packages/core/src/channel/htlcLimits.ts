@@ -209,6 +209,47 @@ export function exceedsDustExposure(channel: Channel, htlc: Htlc, maximumMsat: b
   return dust && dustExposureMsat(channel, { feeratePerKw, added: htlc }) > maximumMsat;
 }
 
+/** The most that one payment of ours could have now: what is left after reserve, fees and pending HTLCs. */
+export function spendableNowMsat(channel: Channel): bigint {
+  const { maxHtlcValueInFlightMsat, maxAcceptedHtlcs } = channel.params.remote;
+  const amountMsat = channel.localMsat - channel.offeredMsat;
+  if (amountMsat <= 0n || channel.htlcs.offeredCount >= maxAcceptedHtlcs) return 0n;
+  const htlc = probe(channel, { direction: 'offered', amountMsat });
+  const changed = withHtlc(channel, htlc);
+  const breach = offeredBreach(changed, commitmentSpec(changed, { side: 'remote', stage: 'next' }), htlc);
+  if (breach?.limit === 'remote_cannot_afford_fee') return 0n;
+  const affordableMsat = breach?.limit === 'amount_unaffordable' ? breach.availableMsat : amountMsat;
+  return atLeastZero(minimum(affordableMsat, maxHtlcValueInFlightMsat - channel.offeredMsat));
+}
+
+/** The same for the peer, as far as we can tell. */
+export function receivableNowMsat(channel: Channel): bigint {
+  const { maxHtlcValueInFlightMsat, maxAcceptedHtlcs } = channel.params.local;
+  const amountMsat = channel.remoteMsat - channel.receivedMsat;
+  if (amountMsat <= 0n || channel.htlcs.receivedCount >= maxAcceptedHtlcs) return 0n;
+  const changed = withHtlc(channel, probe(channel, { direction: 'received', amountMsat }));
+  const spec = commitmentSpec(changed, { side: 'local', stage: 'next' });
+  const leftMsat = spendableMsat(changed, spec, { side: 'local', party: 'remote', buffer: true });
+  return atLeastZero(minimum(amountMsat + leftMsat, maxHtlcValueInFlightMsat - channel.receivedMsat));
+}
+
+function probe(channel: Channel, { direction, amountMsat }: Pick<Htlc, 'direction' | 'amountMsat'>): Htlc {
+  const offered = direction === 'offered';
+  return {
+    direction,
+    amountMsat,
+    id: offered ? channel.nextOfferedId : channel.nextReceivedId,
+    state: offered ? 'sent_add' : 'rcvd_add',
+    paymentHash: new Uint8Array(32),
+    cltvExpiry: 0,
+    onion: new Uint8Array(0),
+  };
+}
+
+function atLeastZero(value: bigint): bigint {
+  return value > 0n ? value : 0n;
+}
+
 function minimum(a: bigint, b: bigint): bigint {
   return a < b ? a : b;
 }

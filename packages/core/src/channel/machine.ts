@@ -22,7 +22,7 @@ import {
 } from './readiness.js';
 import { receiveAdd } from './receiving.js';
 import { receiveReestablish, sendError, sendReestablish, withoutUncommitted } from './reestablish.js';
-import { type ChannelMessage, type Command, type Step, StepDraft, type StepContext } from './step.js';
+import { type ChannelMessage, type Command, type Step, type StepContext, StepDraft } from './step.js';
 
 /**
  * What a command makes of a channel. Pure: the same arguments give the same step. A refused command
@@ -40,7 +40,8 @@ export function step(channel: Channel, command: Command, context: StepContext): 
     return draft.finish();
   } catch (error) {
     if (error instanceof ChannelError) return answerError(new StepDraft(channel, context), error);
-    if (error instanceof ChannelRefusal) return answerRefusal(new StepDraft(channel, context), command, error);
+    if (error instanceof ChannelRefusal)
+      return answerRefusal(new StepDraft(channel, context), command, error);
     throw error;
   }
 }
@@ -150,7 +151,8 @@ function forceClose(draft: StepDraft): void {
   if (name === 'stale') {
     throw new ChannelRefusal('data_lost', 'data of this channel was lost: only the peer can close it safely');
   }
-  if (isOnChain(draft.channel)) throw new ChannelRefusal('channel_closing', 'the channel is closed on chain already');
+  if (isOnChain(draft.channel))
+    throw new ChannelRefusal('channel_closing', 'the channel is closed on chain already');
   failChannel(draft, new ChannelError('closed_by_us', 'the channel was closed by its other side'));
 }
 

@@ -1,6 +1,5 @@
-import { bytesToHex } from '../bytes/index.js';
+import { bytesToHex, equalBytes } from '../bytes/index.js';
 import { sha256 } from '../crypto/index.js';
-import { equalBytes } from '../bytes/index.js';
 import type { UpdateFailHtlc, UpdateFailMalformedHtlc, UpdateFee, UpdateFulfillHtlc } from '../wire/index.js';
 import type { Channel, FeeUpdate } from './channel.js';
 import { ChannelError, ChannelRefusal } from './channelError.js';
@@ -50,7 +49,10 @@ function refusalOf(breach: LimitBreach): ChannelRefusal {
 /** Refuses what cannot be added to this channel now. */
 function checkOpenForAdding(channel: Channel): void {
   if (channel.phase.name !== 'open') {
-    throw new ChannelRefusal('channel_not_open', `the channel is not open for payments (${channel.phase.name})`);
+    throw new ChannelRefusal(
+      'channel_not_open',
+      `the channel is not open for payments (${channel.phase.name})`,
+    );
   }
   const { localScript, remoteScript } = channel.shutdown;
   if (localScript !== undefined || remoteScript !== undefined) {
@@ -62,7 +64,10 @@ function checkOpenForAdding(channel: Channel): void {
 }
 
 /** Adds an HTLC of ours: it is in the peer's next commitment (BOLT 2: update_add_htlc, sending node). */
-export function offerHtlc(draft: StepDraft, { requestId, htlc: wanted }: { requestId: string; htlc: NewHtlc }): void {
+export function offerHtlc(
+  draft: StepDraft,
+  { requestId, htlc: wanted }: { requestId: string; htlc: NewHtlc },
+): void {
   const { channel, context } = draft;
   checkOpenForAdding(channel);
   if (wanted.amountMsat <= 0n) throw new ChannelRefusal('amount_zero', 'the amount must be above zero');
@@ -110,7 +115,10 @@ export function sendAdd(draft: StepDraft, htlc: Htlc): void {
 }
 
 /** Removes an HTLC of theirs (BOLT 2: Removing an HTLC). */
-export function settleHtlc(draft: StepDraft, { id, settlement }: { id: bigint; settlement: Settlement }): void {
+export function settleHtlc(
+  draft: StepDraft,
+  { id, settlement }: { id: bigint; settlement: Settlement },
+): void {
   const { channel } = draft;
   const htlc = channel.htlcs.get('received', id);
   if (htlc === undefined) throw new ChannelRefusal('htlc_unknown', `there is no pending HTLC ${id}`);
@@ -228,7 +236,10 @@ export function offerFee(draft: StepDraft, feeratePerKw: number): void {
     throw new ChannelRefusal('feerate_unaffordable', 'our balance does not cover the fee at that feerate');
   }
   if (dustExposureMsat(channel, { feeratePerKw }) > maxDustExposureMsat) {
-    throw new ChannelRefusal('dust_exposure', 'that feerate would leave too many pending payments to the miners');
+    throw new ChannelRefusal(
+      'dust_exposure',
+      'that feerate would leave too many pending payments to the miners',
+    );
   }
   draft.save({ fee: changed.fee, unsignedChanges: true });
   sendFee(draft, feeratePerKw);

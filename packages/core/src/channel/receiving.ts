@@ -25,7 +25,10 @@ export function receiveAdd(draft: StepDraft, message: UpdateAddHtlc): void {
     );
   }
   if (message.cltvExpiry >= cltvExpiryLimit) {
-    throw new ChannelError('htlc_invalid', `update_add_htlc with expiry ${message.cltvExpiry}, which is a time`);
+    throw new ChannelError(
+      'htlc_invalid',
+      `update_add_htlc with expiry ${message.cltvExpiry}, which is a time`,
+    );
   }
   const htlc: Htlc = {
     direction: 'received',

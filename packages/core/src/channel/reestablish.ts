@@ -55,7 +55,10 @@ export function sendReestablish(draft: StepDraft): void {
   const lastSecret =
     remoteCommit.number === 0n ? noSecret : revocations.lookup(shachainIndex(remoteCommit.number - 1n));
   if (lastSecret === undefined) {
-    throw new ChannelError('internal', `the secret of their commitment ${remoteCommit.number - 1n} is missing`);
+    throw new ChannelError(
+      'internal',
+      `the secret of their commitment ${remoteCommit.number - 1n} is missing`,
+    );
   }
   draft.patch({ link: 'syncing' });
   draft.send({
@@ -83,10 +86,15 @@ export function receiveReestablish(draft: StepDraft, message: ChannelReestablish
   }
   if (checkRevocationNumber(draft, message) === 'stale') return;
   const resendCommit = mustResendCommitment(channel, message);
-  const resendRevoke = channel.localCommit.number > 0n && message.nextRevocationNumber < channel.localCommit.number;
+  const resendRevoke =
+    channel.localCommit.number > 0n && message.nextRevocationNumber < channel.localCommit.number;
   draft.patch({ link: 'online' });
   // BOLT 2: channel_ready again if next_commitment_number is 1 in both messages
-  if (message.nextCommitmentNumber === 1n && channel.localCommit.number === 0n && channel.readiness.localSent) {
+  if (
+    message.nextCommitmentNumber === 1n &&
+    channel.localCommit.number === 0n &&
+    channel.readiness.localSent
+  ) {
     sendChannelReady(draft);
   }
   const revokeLast = channel.lastSent === 'revoke_and_ack';
@@ -125,7 +133,10 @@ function checkRevocationNumber(draft: StepDraft, message: ChannelReestablish): '
     throw new ChannelError('reestablish_invalid', 'your_last_per_commitment_secret does not fit');
   }
   if (nextRevocationNumber + 1n < ours) {
-    throw new ChannelError('remote_data_lost', `the peer has fallen behind: it awaits revocation ${nextRevocationNumber}`);
+    throw new ChannelError(
+      'remote_data_lost',
+      `the peer has fallen behind: it awaits revocation ${nextRevocationNumber}`,
+    );
   }
   return 'fine';
 }
@@ -155,7 +166,8 @@ function resendUpdates(draft: StepDraft, which: 'committed' | 'uncommitted'): vo
   const { channel } = draft;
   const committed = which === 'committed';
   const removal = committed ? 'sent_remove_commit' : 'sent_remove';
-  for (const htlc of channel.htlcs.direction('received')) if (htlc.state === removal) sendRemoval(draft, htlc);
+  for (const htlc of channel.htlcs.direction('received'))
+    if (htlc.state === removal) sendRemoval(draft, htlc);
   const adding = committed ? 'sent_add_commit' : 'sent_add';
   const fee = channel.fee.updates.find(({ state }) => state === adding);
   const falls = fee !== undefined && fee.feeratePerKw <= channel.fee.feeratePerKw;

@@ -1,11 +1,11 @@
 import { equalBytes } from '../bytes/index.js';
-import { sha256 } from '../crypto/index.js';
 import type { Htlc, Settlement } from '../channel/index.js';
+import { sha256 } from '../crypto/index.js';
 import {
   createFailureOnion,
   type FailureMessage,
-  failureCode,
   type FinalPayload,
+  failureCode,
   HopPayloadError,
   peelOnion,
   readFinalPayload,
@@ -156,7 +156,8 @@ function judgeKeysend(input: IncomingInput, final: FinalPayload): Uint8Array | R
   if (preimage.length !== 32) return 'preimage_length';
   if (!equalBytes(sha256(preimage), htlc.paymentHash)) return 'preimage_mismatch';
   if (htlc.mustFail !== undefined) return htlc.mustFail;
-  if (final.paymentData !== undefined && final.paymentData.totalMsat > htlc.amountMsat) return 'partial_payment';
+  if (final.paymentData !== undefined && final.paymentData.totalMsat > htlc.amountMsat)
+    return 'partial_payment';
   if (htlc.amountMsat < policy.minAmountMsat) return 'amount_below_minimum';
   // BOLT 4: cltv_expiry too near for the final node is incorrect_or_unknown_payment_details as well
   if (htlc.cltvExpiry < blockHeight + minFinalCltvDelta + 1) return 'expiry_too_soon';

@@ -1,6 +1,6 @@
-import { sha256 } from '../crypto/index.js';
 import { RivuletError } from '../bytes/index.js';
 import type { NewHtlc } from '../channel/index.js';
+import { sha256 } from '../crypto/index.js';
 import {
   createOnion,
   customRecordRoom,
@@ -20,7 +20,11 @@ export const messageRecordType = 34349334n;
  */
 export const keysendFinalCltvDelta = 80;
 
-export type KeysendErrorCode = 'amount_invalid' | 'preimage_invalid' | 'records_invalid' | 'records_too_large';
+export type KeysendErrorCode =
+  | 'amount_invalid'
+  | 'preimage_invalid'
+  | 'records_invalid'
+  | 'records_too_large';
 
 export class KeysendError extends RivuletError<KeysendErrorCode> {}
 
@@ -53,7 +57,13 @@ const maxAmountMsat = 21_000_000n * 100_000_000n * 1000n;
  * @throws KeysendError where the amount or a record cannot be sent.
  */
 export function createKeysend(request: KeysendRequest): Keysend {
-  const { amountMsat, blockHeight, customRecords, preimage, finalCltvDelta = keysendFinalCltvDelta } = request;
+  const {
+    amountMsat,
+    blockHeight,
+    customRecords,
+    preimage,
+    finalCltvDelta = keysendFinalCltvDelta,
+  } = request;
   if (amountMsat <= 0n) throw new KeysendError('amount_invalid', 'the amount must be above zero');
   if (amountMsat > maxAmountMsat) {
     throw new KeysendError('amount_invalid', 'the amount is more than all the bitcoin there will be');
@@ -85,7 +95,10 @@ function checkRecords(records: ReadonlyMap<bigint, Uint8Array>): void {
     }
     // BOLT 4: what is below belongs to the protocol
     if (type < 65536n || type >= 1n << 64n) {
-      throw new KeysendError('records_invalid', `record ${type}: custom records have types of 65536 and above`);
+      throw new KeysendError(
+        'records_invalid',
+        `record ${type}: custom records have types of 65536 and above`,
+      );
     }
   }
 }

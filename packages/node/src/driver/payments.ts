@@ -1,7 +1,13 @@
 import { bytesToHex } from '@rivulet/core/bytes';
 import type { Channel, ChannelEvent, ChannelRefusal, Htlc } from '@rivulet/core/channel';
 import { hmacSha256, secp256k1, sha256 } from '@rivulet/core/crypto';
-import { createKeysend, decideIncoming, type Keysend, KeysendError, type ReceivePolicy } from '@rivulet/core/payment';
+import {
+  createKeysend,
+  decideIncoming,
+  type Keysend,
+  KeysendError,
+  type ReceivePolicy,
+} from '@rivulet/core/payment';
 import { encodeTlvStream } from '@rivulet/core/wire';
 import type { IncomingPayment, NodeStorage, OutgoingPayment } from '@rivulet/storage';
 import { channelLogger, type Logger } from '../logging/logger.js';
@@ -69,7 +75,10 @@ export class Payments {
       run: (turn) => this.#send(turn, { options, keysend, paymentHash }),
       failed: (error) => {
         const text = error instanceof Error ? error.message : String(error);
-        this.#finish(paymentHash, new PaymentError('not_stored', `nothing was sent: ${text}`, { cause: error }));
+        this.#finish(
+          paymentHash,
+          new PaymentError('not_stored', `nothing was sent: ${text}`, { cause: error }),
+        );
       },
     });
     return finished;
@@ -80,7 +89,10 @@ export class Payments {
     { preimage, paymentHash }: { preimage: Uint8Array; paymentHash: Uint8Array },
   ): Keysend {
     if (!secp256k1.isPublicKey(destination)) {
-      throw new PaymentError('request_invalid', 'the destination is not a public key: 66 hex digits from 02 or 03 on');
+      throw new PaymentError(
+        'request_invalid',
+        'the destination is not a public key: 66 hex digits from 02 or 03 on',
+      );
     }
     try {
       return createKeysend({
@@ -145,7 +157,8 @@ export class Payments {
   ): void {
     const { idempotencyKey } = options;
     // Two calls with one key may be in the same turn.
-    const earlier = idempotencyKey === undefined ? undefined : turn.tx.getOutgoingPaymentByKey(idempotencyKey);
+    const earlier =
+      idempotencyKey === undefined ? undefined : turn.tx.getOutgoingPaymentByKey(idempotencyKey);
     if (earlier !== undefined) {
       turn.afterCommit(() => {
         const forward = (outcome: OutgoingPayment | PaymentError) => this.#finish(paymentHash, outcome);

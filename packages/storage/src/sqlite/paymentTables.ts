@@ -1,6 +1,7 @@
 import { bytesToHex } from '@rivulet/core/bytes';
 import type {
   IncomingPayment,
+  Listed,
   ListedPayment,
   OutgoingPayment,
   OutgoingStatus,
@@ -120,12 +121,12 @@ export function paymentTables(database: Database, keyFor: (channelId: Uint8Array
   return {
     reader: {
       getOutgoingPayment: (paymentHash: Uint8Array) =>
-        getByHash(paymentHash, OUTGOING) as (ListedPayment & OutgoingPayment) | undefined,
+        getByHash(paymentHash, OUTGOING) as Listed<OutgoingPayment> | undefined,
       getIncomingPayment: (paymentHash: Uint8Array) =>
-        getByHash(paymentHash, INCOMING) as (ListedPayment & IncomingPayment) | undefined,
+        getByHash(paymentHash, INCOMING) as Listed<IncomingPayment> | undefined,
       getOutgoingPaymentByKey: (idempotencyKey: string) => {
         const row = statements.byKey.get(idempotencyKey);
-        return row && (toPayment(row) as ListedPayment & OutgoingPayment);
+        return row && (toPayment(row) as Listed<OutgoingPayment>);
       },
       hasSeenHash: (paymentHash: Uint8Array): boolean =>
         statements.findHash.get(paymentHash, INCOMING) !== undefined,

@@ -1,0 +1,152 @@
+import { bytesToHex, bytesToUtf8 } from '@rivulet/core/bytes';
+import {
+  type Channel,
+  commitmentSpec,
+  htlcStateFacts,
+  receivableNowMsat,
+  spendableNowMsat,
+} from '@rivulet/core/channel';
+import { messageRecordType } from '@rivulet/core/payment';
+import { txid, txidToHex } from '@rivulet/core/tx';
+import { decodeTlvStream, formatShortChannelId, toShortChannelId } from '@rivulet/core/wire';
+import type { ChannelInfo, Payment } from '@rivulet/sdk';
+import type { IncomingPayment, ListedPayment, OutgoingPayment } from '@rivulet/storage';
+
+/** The sender's alias, as the satoshis.stream registry of custom records has it. */
+const senderNameRecordType = 34349340n;
+
+/** A channel as the API shows it. */
+export function describeChannel(channel: Channel): ChannelInfo {
+  const { params, phase, readiness } = channel;
+  const { fundingConfirmed } = readiness;
+  const spec = commitmentSpec(channel, { side: 'local', stage: 'committed' });
+  const usable = isUsable(channel);
+  const closing = closingTxidHex(channel);
+  const note = noteOf(channel);
+  return {
+    channelId: bytesToHex(params.channelId),
+    ...(fundingConfirmed === undefined
+      ? {}
+      : {
+          shortChannelId: formatShortChannelId(
+            toShortChannelId({
+              blockHeight: fundingConfirmed.height,
+              transactionIndex: fundingConfirmed.index,
+              outputIndex: params.fundingOutpoint.index,
+            }),
+          ),
+        }),
+    nodeId: bytesToHex(params.remoteNodeId),
+    state: phase.name,
+    link: channel.link,
+    usable,
+    opener: params.localIsOpener ? 'local' : 'remote',
+    channelType: params.format.commitment,
+    announced: params.announce,
+    capacitySat: params.fundingSat,
+    localMsat: spec.localMsat,
+    remoteMsat: spec.remoteMsat,
+    spendableMsat: usable ? spendableNowMsat(channel) : 0n,
+    receivableMsat: usable ? receivableNowMsat(channel) : 0n,
+    pendingHtlcs: channel.htlcs.size,
+    feeratePerKw: spec.feeratePerKw,
+    fundingTxidHex: txidToHex(params.fundingOutpoint.txid),
+    fundingOutputIndex: params.fundingOutpoint.index,
+    ...(closing === undefined ? {} : { closingTxidHex: closing }),
+    ...(note === undefined ? {} : { note }),
+  };
+}
+
+export function isUsable(channel: Channel): boolean {
+  const { phase, link, shutdown } = channel;
+  const closing = shutdown.localScript !== undefined || shutdown.remoteScript !== undefined;
+  return phase.name === 'open' && link === 'online' && !closing;
+}
+
+function closingTxidHex({ phase, closingTransactions }: Channel): string | undefined {
+  if (phase.name === 'spent') return txidToHex(txid(phase.by));
+  const last = closingTransactions.at(-1);
+  return last === undefined ? undefined : txidToHex(txid(last));
+}
+
+function noteOf(channel: Channel): string | undefined {
+  const { phase, shutdown, readiness, params } = channel;
+  switch (phase.name) {
+    case 'awaiting_ready':
+      return readiness.fundingConfirmed === undefined
+        ? `waits for ${params.minimumDepth} confirmations of its funding transaction`
+        : 'waits for both sides to be ready';
+    case 'open':
+      if (shutdown.localScript === undefined && shutdown.remoteScript === undefined) return undefined;
+      return 'is being closed: waits for pending payments and for the peer';
+    case 'closing':
+      return 'waits for the closing transaction to confirm';
+    case 'failed':
+      return phase.error.message;
+    case 'stale':
+      return 'data of this channel was lost: the peer has to close it, nothing of ours may be published';
+    case 'spent':
+      return 'closed on chain; what is ours is being collected';
+    case 'closed':
+      return undefined;
+  }
+}
+
+/** What is on our side of a channel's pending payments. */
+export function pendingMsat(channel: Channel): bigint {
+  let sumMsat = 0n;
+  channel.htlcs.forEach((htlc) => {
+    if (htlc.direction === 'offered' && !htlcStateFacts[htlc.state].removing) sumMsat += htlc.amountMsat;
+  });
+  return sumMsat;
+}
+
+/** A payment as the API shows it. */
+export function describePayment(payment: ListedPayment): Payment {
+  const records = new Map(decodeTlvStream(payment.records).map(({ type, value }) => [type, value]));
+  const text = (type: bigint): string | undefined => {
+    const value = records.get(type);
+    return value === undefined ? undefined : bytesToUtf8(value);
+  };
+  const message = text(messageRecordType);
+  const senderName = text(senderNameRecordType);
+  return {
+    sequence: payment.sequence,
+    paymentHash: bytesToHex(payment.paymentHash),
+    amountMsat: payment.amountMsat,
+    records,
+    ...(payment.preimage === undefined ? {} : { preimage: bytesToHex(payment.preimage) }),
+    ...(payment.channelId === undefined ? {} : { channelId: bytesToHex(payment.channelId) }),
+    ...(message === undefined ? {} : { message }),
+    ...(senderName === undefined ? {} : { senderName }),
+    ...(payment.direction === 'incoming' ? describeIncoming(payment) : describeOutgoing(payment)),
+  };
+}
+
+function describeIncoming(payment: IncomingPayment) {
+  const { receivedAtMs, sender } = payment;
+  return {
+    direction: 'incoming',
+    status: 'succeeded',
+    feeMsat: 0n,
+    createdAtMs: receivedAtMs,
+    settledAtMs: receivedAtMs,
+    ...(sender === undefined ? {} : { nodeId: bytesToHex(sender) }),
+  } as const;
+}
+
+function describeOutgoing(payment: OutgoingPayment) {
+  const { failureCode, failureText, settledAtMs, idempotencyKey } = payment;
+  return {
+    direction: 'outgoing',
+    status: payment.status,
+    feeMsat: payment.feeMsat,
+    createdAtMs: payment.createdAtMs,
+    nodeId: bytesToHex(payment.destination),
+    ...(settledAtMs === undefined ? {} : { settledAtMs }),
+    ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
+    ...(failureCode === undefined
+      ? {}
+      : { failure: { code: failureCode, message: failureText ?? failureCode } }),
+  } as const;
+}
