@@ -1,5 +1,12 @@
 import type {
   IncomingPayment,
+  Listed,
+  OutgoingPayment,
+  PaymentFilter,
+  PaymentPage,
+  PaymentUpdate,
+} from './payments.js';
+  IncomingPayment,
   OutgoingPayment,
   PaymentFilter,
   PaymentPage,
