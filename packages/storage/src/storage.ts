@@ -6,12 +6,6 @@ import type {
   PaymentPage,
   PaymentUpdate,
 } from './payments.js';
-  IncomingPayment,
-  OutgoingPayment,
-  PaymentFilter,
-  PaymentPage,
-  PaymentUpdate,
-} from './payments.js';
 
 /** A channel as it was last saved. `state` is opaque here and carries its own version. */
 export interface StoredChannel {
