@@ -35,6 +35,11 @@ export class InteropChain {
     this.#addBlocks(this.regtest.mine({ blocks }));
   }
 
+  /** Replaces the last blocks by one more new ones, with the same transactions. */
+  reorganise(depth: number): void {
+    this.#addBlocks(this.regtest.reorganise({ depth }));
+  }
+
   #addBlocks(blocks: ReturnType<RegtestChain['mine']>): void {
     for (const { height, transactions } of blocks) {
       this.#wallet.addBlock({ height, transactions: transactions.map(({ tx }) => encodeTransaction(tx)) });

@@ -8,13 +8,14 @@ import { describeBalance, describeChannel } from './ldkChannels.js';
 import { LdkError } from './ldkError.js';
 import { actOnEvents } from './ldkEventActions.js';
 import { LdkEventLog, type LdkWait } from './ldkEventLog.js';
+import { LdkGraph } from './ldkGraph.js';
 import { LdkLog } from './ldkLog.js';
 import { LdkOutputs } from './ldkOutputs.js';
 import type { LdkAddress, LdkPeer } from './ldkPeer.js';
 import { LdkRun } from './ldkRun.js';
 import { createUserChannelId, featureBits, loadLdk, refusal } from './ldkRuntime.js';
 import { sendMany, startKeysend } from './ldkSending.js';
-import { FileLdkStore, type LdkStore, MemoryLdkStore } from './ldkStore.js';
+import { JournalLdkStore, type LdkStore, MemoryLdkStore } from './ldkStore.js';
 import type {
   LdkChain,
   LdkChannel,
@@ -46,7 +47,9 @@ export class LdkNode implements LdkPeer {
   readonly #ldkLog: LdkLog;
   readonly #wallet: KeyWallet;
   #store: LdkStore;
-  #outputs: LdkOutputs;
+  readonly #outputs: LdkOutputs;
+  readonly #logger: ldk.Logger;
+  readonly #graph: LdkGraph;
   #policy: LdkReceivePolicy;
   #feeratePerKw: number;
   #running: { run: LdkRun; feed: LdkChainFeed; unsubscribe: () => void } | undefined;
@@ -62,7 +65,9 @@ export class LdkNode implements LdkPeer {
       context: () => this.#ldkLog.lines.slice(-15).join('\n'),
     });
     this.#wallet = new KeyWallet(options.seed);
-    this.#store = options.dataDir ? new FileLdkStore(options.dataDir) : new MemoryLdkStore();
+    this.#logger = this.#ldkLog.asLogger();
+    this.#graph = new LdkGraph(this.#logger);
+    this.#store = new MemoryLdkStore();
     this.#outputs = new LdkOutputs(this.#store);
     this.#policy = options.receivePolicy ?? 'claim';
     this.#feeratePerKw = options.feeratePerKw ?? 253;
@@ -98,7 +103,7 @@ export class LdkNode implements LdkPeer {
   async connect({ pubkey, host = '127.0.0.1', port }: LdkAddress): Promise<void> {
     const isConnected = async () => (await this.peers()).some((peer) => equalBytes(peer.pubkey, pubkey));
     if (await isConnected()) return;
-    await this.#run.connect({ pubkey, host, port });
+    await this.#run.net.connect({ pubkey, host, port });
     await this.log.waitFor(isConnected, { what: `init exchanged with ${bytesToHex(pubkey)}` });
   }
 
@@ -234,16 +239,25 @@ export class LdkNode implements LdkPeer {
   }
 
   async stop(): Promise<void> {
+    if (!this.#running) return;
     this.#end({ crash: false });
+    this.#graph.free();
   }
 
   async #begin(): Promise<void> {
     const { chain, options } = this.#context;
+    if (options.dataDir) {
+      // In step with the manager where that is always written; else as LDK's own persisters do it.
+      const commitEach = (options.managerPersistence ?? 'always') !== 'always';
+      this.#store = new JournalLdkStore(options.dataDir, { commitEach });
+      this.#outputs.useStore(this.#store);
+    }
     const context = {
       options,
       store: this.#store,
       wallet: this.#wallet,
-      log: this.#ldkLog,
+      logger: this.#logger,
+      routing: this.#graph,
       tip: await chain.tip(),
       feeratePerKw: () => this.#feeratePerKw,
       broadcast: (transactions: readonly Uint8Array[]) => void this.#broadcast(transactions),
@@ -267,7 +281,7 @@ export class LdkNode implements LdkPeer {
     // A tip that changes faster than blocks can be read ends in the next call, which begins anew.
     const unsubscribe = chain.onTip(() => void feed.sync().catch(() => undefined));
     this.#running = { run, feed, unsubscribe };
-    this.#port = await run.listen(this.#port);
+    this.#port = await run.net.listen(this.#port);
     await feed.sync();
     run.schedulePump();
   }

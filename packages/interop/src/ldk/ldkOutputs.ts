@@ -4,10 +4,15 @@ import type { LdkStore } from './ldkStore.js';
 
 /** The outputs that a node can spend: its balance after a force close, and whatever it claimed. */
 export class LdkOutputs {
-  readonly #store: LdkStore;
+  #store: LdkStore;
   readonly #swept = new Set<string>();
 
   constructor(store: LdkStore) {
+    this.#store = store;
+  }
+
+  /** After a restart, which opens the store anew. */
+  useStore(store: LdkStore): void {
     this.#store = store;
   }
 

@@ -3,13 +3,11 @@ import * as ldk from 'lightningdevkit';
 import type { KeyWallet } from './keyWallet.js';
 import { createUserConfig } from './ldkConfig.js';
 import { LdkError } from './ldkError.js';
-import type { LdkLog } from './ldkLog.js';
+import { type LdkGraph, ldkNetwork } from './ldkGraph.js';
 import { createPersister } from './ldkPersister.js';
 import type { LdkStore } from './ldkStore.js';
 import type { LdkNodeOptions, LdkTip } from './ldkTypes.js';
 import { createWalletSource } from './ldkWallet.js';
-
-const network = ldk.Network.LDKNetwork_Regtest;
 
 /** The objects of one running LDK node. All are kept: LDK calls into those that JavaScript could collect. */
 export interface LdkParts {
@@ -27,7 +25,8 @@ export interface LdkPartsContext {
   options: LdkNodeOptions;
   store: LdkStore;
   wallet: KeyWallet;
-  log: LdkLog;
+  logger: ldk.Logger;
+  routing: LdkGraph;
   tip: LdkTip;
   feeratePerKw: () => number;
   broadcast: (transactions: readonly Uint8Array[]) => void;
@@ -37,8 +36,15 @@ export interface LdkPartsContext {
 
 type Traits = ReturnType<typeof createTraits>;
 
-function createTraits({ options, store, log, feeratePerKw, broadcast, isActive }: LdkPartsContext) {
-  const logger = log.asLogger();
+function createTraits({
+  options,
+  store,
+  logger,
+  routing: { graph, scorer },
+  feeratePerKw,
+  broadcast,
+  isActive,
+}: LdkPartsContext) {
   const feeEstimator = ldk.FeeEstimator.new_impl({
     get_est_sat_per_1000_weight(target) {
       // The bounds of what a peer may ask for, so wide that another estimate never closes a channel.
@@ -69,12 +75,6 @@ function createTraits({ options, store, log, feeratePerKw, broadcast, isActive }
     options.seed,
     BigInt(Math.floor(Date.now() / 1000)),
     Number(now % 1_000_000_000n),
-  );
-  const graph = ldk.NetworkGraph.constructor_new(network, logger);
-  const scorer = ldk.ProbabilisticScorer.constructor_new(
-    ldk.ProbabilisticScoringDecayParameters.constructor_default(),
-    graph,
-    logger,
   );
   const lockableScore = ldk.MultiThreadedLockableScore.constructor_new(scorer.as_Score());
   const router = ldk.DefaultRouter.constructor_new(
@@ -118,7 +118,7 @@ function createManager(traits: Traits, tip: LdkTip): ldk.ChannelManager {
     traits.nodeSigner,
     traits.signerProvider,
     traits.config,
-    ldk.ChainParameters.constructor_new(network, bestBlock),
+    ldk.ChainParameters.constructor_new(ldkNetwork, bestBlock),
     Math.floor(Date.now() / 1000),
   );
 }

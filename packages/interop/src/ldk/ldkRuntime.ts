@@ -8,6 +8,7 @@ import { LdkError } from './ldkError.js';
 
 // The declarations of the bindings leave out their functions.
 const bindings = untypedBindings as unknown as Record<
+  | 'NetworkGraph_free'
   | 'ChannelMonitor_free'
   | 'ChannelMonitorUpdate_free'
   | 'OutPoint_free'
@@ -72,6 +73,11 @@ export function freePersistArguments(
 /** Frees a record of the log, of which LDK makes dozens a payment. */
 export function freeLogRecord(record: ldk.Record): void {
   free(record, bindings.Record_free);
+}
+
+/** Frees a network graph, which nothing may use any more. */
+export function freeGraph(graph: ldk.NetworkGraph): void {
+  free(graph, bindings.NetworkGraph_free);
 }
 
 /** Frees a channel's details with their lists of HTLCs. */

@@ -1,15 +1,6 @@
-import {
-  closeSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  writeFileSync,
-} from 'node:fs';
+import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ByteReader } from '@rivulet/core/bytes';
+import { ByteReader, ByteWriter, concatBytes } from '@rivulet/core/bytes';
 
 /** A channel's monitor as last written in full, and the updates since then, in order. */
 export interface StoredMonitor {
@@ -17,7 +8,7 @@ export interface StoredMonitor {
   updates: readonly Uint8Array[];
 }
 
-/** Where an LDK node keeps its state. Every write is durable when it returns. */
+/** Where an LDK node keeps its state. What is written is durable after `commit`, all of it or nothing. */
 export interface LdkStore {
   readManager(): Uint8Array | undefined;
   writeManager(bytes: Uint8Array): void;
@@ -28,6 +19,7 @@ export interface LdkStore {
   readOutputs(): Uint8Array[];
   /** Keeps the descriptor of an output that the node can spend. */
   appendOutput(bytes: Uint8Array): void;
+  commit(): void;
   close(): void;
 }
 
@@ -49,6 +41,10 @@ export class MemoryLdkStore implements LdkStore {
     return [...this.#monitors.values()].map(({ monitor, updates }) => ({ monitor, updates: [...updates] }));
   }
 
+  monitors(): ReadonlyMap<string, StoredMonitor> {
+    return this.#monitors;
+  }
+
   writeMonitor(key: string, bytes: Uint8Array): void {
     this.#monitors.set(key, { monitor: bytes, updates: [] });
   }
@@ -65,118 +61,141 @@ export class MemoryLdkStore implements LdkStore {
     this.#outputs.push(bytes);
   }
 
+  commit(): void {}
+
   close(): void {}
 }
 
-/** Splits a file of records, each a 4-byte length and its bytes; a last one that is cut off is ignored. */
-function readRecords(bytes: Uint8Array): Uint8Array[] {
-  const reader = new ByteReader(bytes);
-  const records: Uint8Array[] = [];
-  while (reader.left >= 4) {
-    const length = reader.u32();
-    if (length > reader.left) break;
-    records.push(reader.bytes(length));
-  }
-  return records;
+const recordKinds = ['manager', 'monitor', 'update', 'output'] as const;
+type RecordKind = (typeof recordKinds)[number];
+
+function encodeRecord(kind: RecordKind, key: string, bytes: Uint8Array): Uint8Array {
+  const name = new TextEncoder().encode(key);
+  const writer = new ByteWriter(9 + name.length + bytes.length);
+  writer.u8(recordKinds.indexOf(kind)).u32(name.length).bytes(name).u32(bytes.length).bytes(bytes);
+  return writer.finish();
 }
 
 /**
- * State in files: `manager`, and for each channel `<key>.monitor`, which is replaced as a whole, and
- * `<key>.updates`, to which updates are appended. Every write is followed by fsync.
+ * State in one file to which batches of records are appended, each with its length before it: a last batch
+ * that is cut off never happened. The file is read, and written anew without what is outdated, when it opens.
  */
-export class FileLdkStore implements LdkStore {
-  readonly #folder: string;
-  readonly #appending = new Map<string, number>();
-  readonly #durable: boolean;
+export class JournalLdkStore implements LdkStore {
+  readonly #commitEach: boolean;
+  readonly #file: number;
+  #stored = new MemoryLdkStore();
+  #batch: Uint8Array[] = [];
 
-  constructor(folder: string, options: { durable?: boolean } = {}) {
-    this.#folder = folder;
-    this.#durable = options.durable ?? true;
+  /** With `commitEach`, every write is a batch of its own, durable when it returns. */
+  constructor(folder: string, { commitEach }: { commitEach: boolean }) {
+    this.#commitEach = commitEach;
     mkdirSync(folder, { recursive: true });
+    const path = join(folder, 'journal');
+    this.#load(path);
+    this.#compact(path, folder);
+    this.#file = openSync(path, 'a');
   }
 
   readManager(): Uint8Array | undefined {
-    return this.#read('manager');
-  }
-
-  writeManager(bytes: Uint8Array): void {
-    this.#replace('manager', bytes);
+    return this.#stored.readManager();
   }
 
   readMonitors(): StoredMonitor[] {
-    return readdirSync(this.#folder)
-      .filter((name) => name.endsWith('.monitor'))
-      .map((name) => ({
-        monitor: readFileSync(join(this.#folder, name)),
-        updates: readRecords(this.#read(name.replace(/monitor$/, 'updates')) ?? new Uint8Array()),
-      }));
-  }
-
-  writeMonitor(key: string, bytes: Uint8Array): void {
-    // Updates that are already part of the monitor are skipped when they are read, so that a crash
-    // between the two writes does no harm.
-    this.#replace(`${key}.monitor`, bytes);
-    this.#stopAppending(`${key}.updates`);
-    this.#replace(`${key}.updates`, new Uint8Array());
-  }
-
-  appendUpdate(key: string, bytes: Uint8Array): void {
-    this.#append(`${key}.updates`, bytes);
+    return this.#stored.readMonitors();
   }
 
   readOutputs(): Uint8Array[] {
-    return readRecords(this.#read('outputs') ?? new Uint8Array());
+    return this.#stored.readOutputs();
+  }
+
+  /** LDK has been started from what was read: it need not be kept in memory, but for the outputs. */
+  releaseMemory(): void {
+    const outputs = this.#stored.readOutputs();
+    this.#stored = new MemoryLdkStore();
+    for (const output of outputs) this.#stored.appendOutput(output);
+  }
+
+  writeManager(bytes: Uint8Array): void {
+    this.#append('manager', '', bytes);
+  }
+
+  writeMonitor(key: string, bytes: Uint8Array): void {
+    this.#append('monitor', key, bytes);
+  }
+
+  appendUpdate(key: string, bytes: Uint8Array): void {
+    this.#append('update', key, bytes);
   }
 
   appendOutput(bytes: Uint8Array): void {
-    this.#append('outputs', bytes);
+    this.#stored.appendOutput(bytes);
+    this.#append('output', '', bytes);
   }
 
+  commit(): void {
+    if (this.#batch.length === 0) return;
+    const batch = concatBytes(...this.#batch);
+    this.#batch = [];
+    writeFileSync(this.#file, concatBytes(new ByteWriter(4).u32(batch.length).finish(), batch));
+    fsyncSync(this.#file);
+  }
+
+  /** Drops what has not been committed. */
   close(): void {
-    for (const name of [...this.#appending.keys()]) this.#stopAppending(name);
+    closeSync(this.#file);
   }
 
-  #read(name: string): Uint8Array | undefined {
+  #append(kind: RecordKind, key: string, bytes: Uint8Array): void {
+    this.#batch.push(encodeRecord(kind, key, bytes));
+    if (this.#commitEach) this.commit();
+  }
+
+  #load(path: string): void {
+    let bytes: Uint8Array;
     try {
-      return readFileSync(join(this.#folder, name));
+      bytes = readFileSync(path);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
       throw error;
     }
+    const reader = new ByteReader(bytes);
+    while (reader.left >= 4) {
+      const length = reader.u32();
+      if (length > reader.left) return;
+      this.#loadBatch(reader.bytes(length));
+    }
   }
 
-  #sync(file: number): void {
-    if (this.#durable) fsyncSync(file);
+  #loadBatch(batch: Uint8Array): void {
+    const reader = new ByteReader(batch);
+    while (reader.left > 0) {
+      const kind = recordKinds[reader.u8()];
+      const key = new TextDecoder().decode(reader.bytes(reader.u32()));
+      const bytes = reader.bytes(reader.u32());
+      if (kind === 'manager') this.#stored.writeManager(bytes);
+      else if (kind === 'monitor') this.#stored.writeMonitor(key, bytes);
+      else if (kind === 'update') this.#stored.appendUpdate(key, bytes);
+      else if (kind === 'output') this.#stored.appendOutput(bytes);
+    }
   }
 
-  #replace(name: string, bytes: Uint8Array): void {
-    const path = join(this.#folder, name);
+  #compact(path: string, folder: string): void {
+    const manager = this.#stored.readManager();
+    if (!manager) return;
+    const records = [encodeRecord('manager', '', manager)];
+    for (const [key, { monitor, updates }] of this.#stored.monitors()) {
+      records.push(encodeRecord('monitor', key, monitor));
+      for (const update of updates) records.push(encodeRecord('update', key, update));
+    }
+    for (const output of this.#stored.readOutputs()) records.push(encodeRecord('output', '', output));
+    const batch = concatBytes(...records);
     const file = openSync(`${path}.new`, 'w');
-    writeFileSync(file, bytes);
-    this.#sync(file);
+    writeFileSync(file, concatBytes(new ByteWriter(4).u32(batch.length).finish(), batch));
+    fsyncSync(file);
     closeSync(file);
     renameSync(`${path}.new`, path);
-    const folder = openSync(this.#folder, 'r');
-    this.#sync(folder);
-    closeSync(folder);
-  }
-
-  #append(name: string, bytes: Uint8Array): void {
-    let file = this.#appending.get(name);
-    if (file === undefined) {
-      file = openSync(join(this.#folder, name), 'a');
-      this.#appending.set(name, file);
-    }
-    const record = new Uint8Array(4 + bytes.length);
-    new DataView(record.buffer).setUint32(0, bytes.length);
-    record.set(bytes, 4);
-    writeFileSync(file, record);
-    this.#sync(file);
-  }
-
-  #stopAppending(name: string): void {
-    const file = this.#appending.get(name);
-    if (file !== undefined) closeSync(file);
-    this.#appending.delete(name);
+    const directory = openSync(folder, 'r');
+    fsyncSync(directory);
+    closeSync(directory);
   }
 }

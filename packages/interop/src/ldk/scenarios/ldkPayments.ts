@@ -1,0 +1,116 @@
+import { bytesToHex, equalBytes } from '@rivulet/core/bytes';
+import { check, findChannel, openPair, type Scenario, waitUsable } from './scenario.js';
+
+const boost = new TextEncoder().encode('{"action":"boost","value_msat_total":21000}');
+
+export const keysendBothWays: Scenario = {
+  name: 'keysend both ways, with custom records, below and above dust',
+  async run(context) {
+    const { alice, bob, channel } = await openPair(context);
+    for (const amountMsat of [1n, 1000n, 5_000_000n, 200_000_000n]) {
+      for (const [from, to] of [
+        [alice, bob],
+        [bob, alice],
+      ] as const) {
+        const customRecords = new Map([
+          [7_629_169n, boost],
+          [65_536n, new Uint8Array()],
+          [(1n << 63n) + 1n, Uint8Array.of(255)],
+        ]);
+        const { paymentHash } = await from.sendKeysend({ pubkey: to.pubkey, amountMsat, customRecords });
+        const received = await to.log.waitForEvent('paymentClaimable', (event) =>
+          equalBytes(event.paymentHash, paymentHash),
+        );
+        check(received.amountMsat === amountMsat, `${amountMsat} msat received`);
+        check(
+          bytesToHex(received.customRecords.get(7_629_169n)!) === bytesToHex(boost),
+          'the boost received',
+        );
+        check(received.customRecords.size === 3, 'three custom records received');
+      }
+    }
+    // Equal amounts went both ways, so the channel is where it began.
+    await alice.log.waitFor(async () => (await findChannel(alice, channel.channelId))?.htlcs.length === 0, {
+      what: 'no HTLC pending',
+    });
+    const { inboundCapacityMsat } = (await findChannel(bob, channel.channelId))!;
+    const { outboundCapacityMsat, reserveSat } = (await findChannel(alice, channel.channelId))!;
+    check(
+      outboundCapacityMsat + reserveSat * 1000n <= 700_000_000n,
+      'at most 700,000 sat on the side of alice',
+    );
+    check(inboundCapacityMsat > 600_000_000n, 'more than 600,000 sat to receive for bob');
+  },
+};
+
+export const killedInTheMiddle: Scenario = {
+  name: 'both nodes are killed in turn in the middle of 60 payments, and every payment settles once',
+  async run(context) {
+    const { alice, bob, channel } = await openPair(context);
+    const payments = 60;
+    const ids: Uint8Array[] = [];
+    const settledBefore = (): number => alice.log.eventsOf('paymentSent').length;
+    for (const victim of [bob, alice, bob]) {
+      await waitUsable(channel.channelId, alice, bob);
+      const before = settledBefore();
+      for (let i = 0; i < payments / 3; i++) {
+        ids.push(await alice.startKeysend({ pubkey: bob.pubkey, amountMsat: 2_000_000n, retries: 0 }));
+      }
+      await alice.log.waitFor(() => settledBefore() >= before + 3, { what: 'some payments settled' });
+      await victim.restart({ crash: true });
+      await alice.connect(bob);
+    }
+    for (const id of ids) await alice.log.settlement(id);
+    const sent = new Set(alice.log.eventsOf('paymentSent').map((event) => bytesToHex(event.paymentHash)));
+    check(sent.size === payments, `${payments} different payments sent, not ${sent.size}`);
+    const claimed = new Set(bob.log.eventsOf('paymentClaimed').map((event) => bytesToHex(event.paymentHash)));
+    check(claimed.size === payments, `${payments} different payments claimed, not ${claimed.size}`);
+  },
+};
+
+export const holdAndFail: Scenario = {
+  name: 'a payment is held and claimed, another is held and failed',
+  async run(context) {
+    const { alice, bob } = await openPair(context, { receivePolicy: 'hold' });
+    const first = await alice.startKeysend({ pubkey: bob.pubkey, amountMsat: 9_000_000n });
+    const second = await alice.startKeysend({ pubkey: bob.pubkey, amountMsat: 8_000_000n });
+    const claimable = await bob.log.waitFor(
+      () => {
+        const events = bob.log.eventsOf('paymentClaimable');
+        return events.length === 2 && events;
+      },
+      { what: 'two payments held' },
+    );
+    if (!claimable) return;
+    const keep = claimable.find((event) => event.amountMsat === 9_000_000n)!;
+    const refuse = claimable.find((event) => event.amountMsat === 8_000_000n)!;
+    await bob.claimPayment(keep.preimage!);
+    await bob.failPayment(refuse.paymentHash);
+    await alice.log.settlement(first);
+    const failure = await alice.log.settlement(second).then(
+      () => 'success',
+      (error: Error) => error.message,
+    );
+    check(failure.includes('RecipientRejected'), `the second payment rejected, not ${failure}`);
+  },
+};
+
+export const feeUpdate: Scenario = {
+  name: 'the funder raises the feerate of the channel with update_fee',
+  async run(context) {
+    const { alice, bob, channel } = await openPair(context);
+    await alice.setFeerate(1500);
+    await alice.timerTick();
+    for (const peer of [alice, bob]) {
+      await peer.log.waitFor(
+        async () => {
+          if ((await findChannel(peer, channel.channelId))?.feeratePerKw === 1500) return true;
+          // Nothing tells of a new feerate: a payment makes events to look at it again.
+          await alice.sendKeysend({ pubkey: bob.pubkey, amountMsat: 1000n });
+          return false;
+        },
+        { what: 'feerate of 1500 a kiloweight' },
+      );
+    }
+  },
+};
