@@ -100,7 +100,9 @@ export interface ChainBackend {
   getMempoolSpend(outpoint: Outpoint): Promise<Transaction | undefined>;
   /**
    * Calls the listener after every change of the tip that the backend notices, until the returned function
-   * is called. Blocks may be skipped: walk from the last tip that was processed, by hash and height.
+   * is called. The first call may repeat a tip that is known already, so that none is missed by subscribing
+   * before or after getTip. Blocks may be skipped: walk from the last tip that was processed, by hash and
+   * height.
    */
   onTip(listener: (tip: ChainTip) => void): () => void;
   /** Ends subscriptions and refuses further calls. */

@@ -1,5 +1,7 @@
 export * from './address.js';
-export * from './backends/embeddedBackend.js';
+export { type BitcoindOptions, bitcoindBackend } from './backends/bitcoindBackend.js';
+export { embeddedBackend } from './backends/embeddedBackend.js';
+export { type EsploraOptions, esploraBackend } from './backends/esploraBackend.js';
 export * from './block.js';
 export * from './chainBackend.js';
 export * from './chainError.js';
@@ -8,4 +10,5 @@ export type { StoredBlock } from './regtest/chainState.js';
 export type { Coin } from './regtest/consensus.js';
 export type { Mempool, MempoolEntry } from './regtest/mempool.js';
 export { type MineOptions, RegtestChain, type RegtestChainOptions } from './regtest/regtestChain.js';
+export { type Regtest, type RegtestOptions, startRegtest } from './regtest/startRegtest.js';
 export { TxRejection } from './regtest/txRejection.js';

@@ -120,6 +120,12 @@ export class RegtestChain {
     return this.#state.medianTimePastAt(height);
   }
 
+  /** BIP 113 for a block of any branch. */
+  medianTimePastOf(block: StoredBlock): number {
+    const times = this.#ancestry(block, 11).map((one) => one.header.time);
+    return times.sort((a, b) => a - b)[Math.floor(times.length / 2)] as number;
+  }
+
   /** A transaction of the active chain: its block and its position there. */
   confirmed(txidHex: string): { block: StoredBlock; index: number } | undefined {
     return this.#state.transaction(txidHex);
@@ -261,10 +267,14 @@ export class RegtestChain {
     return this.#tree.get(hashToHex(block.header.previousHash));
   }
 
-  #ancestry(block: StoredBlock): StoredBlock[] {
+  /** A block and those before it, newest first. */
+  #ancestry(block: StoredBlock, limit = Number.POSITIVE_INFINITY): StoredBlock[] {
     const found: StoredBlock[] = [];
-    for (let one: StoredBlock | undefined = block; one !== undefined; one = this.#parent(one))
+    let one: StoredBlock | undefined = block;
+    while (one !== undefined && found.length < limit) {
       found.push(one);
+      one = this.#parent(one);
+    }
     return found;
   }
 

@@ -13,7 +13,7 @@ export class TxRejection extends RivuletError<'transaction_rejected'> {
   }
 }
 
-/** From Bitcoin Core's reasons, longest prefixes first. What is not here is `invalid`. */
+/** From the starts of Bitcoin Core's reasons. What is not here is `invalid`. */
 const codes: readonly (readonly [string, BroadcastRejectionCode])[] = [
   ['txn-already-in-mempool', 'already_known'],
   ['txn-same-nonwitness-data-in-mempool', 'already_known'],
@@ -26,6 +26,7 @@ const codes: readonly (readonly [string, BroadcastRejectionCode])[] = [
   ['mempool min fee not met', 'insufficient_fee'],
   ['insufficient fee', 'insufficient_fee'],
   ['package-fee-too-low', 'insufficient_fee'],
+  ['package-not-validated', 'missing_inputs'],
   ['mempool full', 'insufficient_fee'],
   ['replacement-adds-unconfirmed', 'conflict'],
   ['too many potential replacements', 'conflict'],
@@ -47,6 +48,9 @@ const codes: readonly (readonly [string, BroadcastRejectionCode])[] = [
   ['multi-op-return', 'not_standard'],
   ['bad-txns-nonstandard-inputs', 'not_standard'],
   ['bad-witness-nonstandard', 'not_standard'],
+  ['bad-txns-too-many-sigops', 'not_standard'],
+  ['non-mandatory-script-verify-flag', 'not_standard'],
+  ['mempool-script-verify-flag-failed', 'not_standard'],
 ];
 
 /** Sorts a rejection in Bitcoin Core's words into what the node has to do about it. */
