@@ -4,7 +4,7 @@ import { ByteReader, ByteWriter, concatBytes, equalBytes } from '@rivulet/core/b
 import { sha256 } from '@rivulet/core/crypto';
 
 const kinds = { block: 1, invalidate: 2, reconsider: 3, transaction: 4 } as const;
-export type RecordKind = keyof typeof kinds;
+type RecordKind = keyof typeof kinds;
 
 export interface ChainRecord {
   readonly kind: RecordKind;

@@ -7,7 +7,7 @@ const lockTimeThreshold = 500_000_000;
 const finalSequence = 0xffff_ffff;
 const sequenceDisableFlag = 0x8000_0000;
 const sequenceTypeFlag = 0x0040_0000;
-export const coinbaseMaturity = 100;
+const coinbaseMaturity = 100;
 export const maxBlockWeight = 4_000_000;
 const halvingInterval = 150;
 

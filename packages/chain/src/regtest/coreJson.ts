@@ -9,6 +9,9 @@ import { type ScriptKind, scriptKind } from './policy.js';
 import { hashToHex, type PreparedTransaction } from './preparedTransaction.js';
 import type { RegtestChain } from './regtestChain.js';
 
+/** Regtest's target as a share of the lowest one of mainnet. */
+export const regtestDifficulty = 4.656542373906925e-10;
+
 /** Satoshis as the number of bitcoin that Bitcoin Core's JSON has. */
 export function bitcoins(valueSat: bigint): number {
   return Number(valueSat) / 1e8;
@@ -115,7 +118,7 @@ export function headerJson(chain: RegtestChain, block: StoredBlock): object {
     mediantime: chain.medianTimePastOf(block),
     nonce: header.nonce,
     bits: header.bits.toString(16),
-    difficulty: 4.656542373906925e-10,
+    difficulty: regtestDifficulty,
     chainwork: chainwork(height),
     nTx: block.transactions.length,
     ...(height === 0 ? {} : { previousblockhash: hashToHex(header.previousHash) }),

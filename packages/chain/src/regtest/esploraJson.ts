@@ -2,7 +2,7 @@ import { bytesToHex } from '@rivulet/core/bytes';
 import type { TxOutput } from '@rivulet/core/tx';
 import type { StoredBlock } from './chainState.js';
 import { isCoinbase } from './consensus.js';
-import { addressOf, blockBytes } from './coreJson.js';
+import { addressOf, blockBytes, regtestDifficulty } from './coreJson.js';
 import { type ScriptKind, scriptKind } from './policy.js';
 import { hashToHex, type PreparedTransaction } from './preparedTransaction.js';
 import type { RegtestChain } from './regtestChain.js';
@@ -87,6 +87,6 @@ export function esploraBlockJson(chain: RegtestChain, block: StoredBlock): objec
     mediantime: chain.medianTimePastOf(block),
     nonce: header.nonce,
     bits: header.bits,
-    difficulty: 0,
+    difficulty: regtestDifficulty,
   };
 }

@@ -40,7 +40,9 @@ export function jsonAnswer(status: number, value: unknown): HttpAnswer {
 async function readBody(request: IncomingMessage, limit: number): Promise<Buffer | undefined> {
   const parts: Buffer[] = [];
   let length = 0;
-  for await (const part of request as AsyncIterable<Buffer>) {
+  // The connection has to outlive a body that is too long, or the client would never see the answer.
+  const body = request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
+  for await (const part of body) {
     length += part.length;
     if (length > limit) return undefined;
     parts.push(part);

@@ -79,7 +79,7 @@ export function scriptKind(script: Uint8Array): ScriptKind | undefined {
 }
 
 /** What an output must have at least so that it is worth spending at 3 sat a virtual byte. */
-export function dustThresholdSat(output: TxOutput): bigint {
+function dustThresholdSat(output: TxOutput): bigint {
   if (output.script[0] === 0x6a) return 0n;
   const size = 8 + (output.script.length < 0xfd ? 1 : 3) + output.script.length;
   const spending = witnessProgramOf(output.script) === undefined ? 148 : 67;

@@ -12,6 +12,7 @@ import {
   headerHex,
   headerJson,
   mempoolEntryJson,
+  regtestDifficulty,
   scriptJson,
   transactionJson,
 } from './coreJson.js';
@@ -22,7 +23,7 @@ import { RpcError, rpcCodes } from './rpcError.js';
 import { checkHash, parseTransaction, type RpcParameters } from './rpcParameters.js';
 import { TxRejection } from './txRejection.js';
 
-export interface RpcContext {
+interface RpcContext {
   readonly chain: RegtestChain;
   readonly params: RpcParameters;
   readonly signal: AbortSignal;
@@ -267,7 +268,7 @@ function chainInfo({ chain }: RpcContext): object {
     headers: height,
     bestblockhash: tip.hashHex,
     bits: tip.header.bits.toString(16),
-    difficulty: 4.656542373906925e-10,
+    difficulty: regtestDifficulty,
     time: tip.header.time,
     mediantime: chain.medianTimePastAt(height),
     verificationprogress: 1,

@@ -41,7 +41,7 @@ export const scriptFlags = {
 } as const;
 
 /** All rules of consensus and of Bitcoin Core's relay policy. */
-export const standardScriptFlags = Object.values(scriptFlags).reduce((all, flag) => all | flag, 0);
+const standardScriptFlags = Object.values(scriptFlags).reduce((all, flag) => all | flag, 0);
 
 const version = { base: 0, witnessV0: 1, taproot: 2, tapscript: 3 } as const;
 const opcode = { codeSeparator: 0xab, checkMultisig: 0xae, checkMultisigVerify: 0xaf } as const;

@@ -127,11 +127,7 @@ describe('JSON-RPC', () => {
     expect((await post('{"method":"getblockcount"}', 'alice:wrong')).status).toBe(401);
     expect((await fetch(regtest.rpcUrl, { method: 'POST', body: '{}' })).status).toBe(401);
     expect((await fetch(regtest.rpcUrl)).status).toBe(405);
-    const huge = await post('x'.repeat(10_000_000)).then(
-      (response) => response.status,
-      () => 'cut',
-    );
-    expect([413, 'cut']).toContain(huge);
+    expect((await post('x'.repeat(10_000_000))).status).toBe(413);
     expect(await result('getblockcount')).toBe(regtest.chain.height);
   });
 

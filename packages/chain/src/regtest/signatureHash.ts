@@ -3,8 +3,8 @@ import { sha256, sha256d } from '@rivulet/core/crypto';
 import { encodeOutputs, encodeWithoutWitness, type Transaction, type TxOutput } from '@rivulet/core/tx';
 import { writeCompactSize } from '../compactSize.js';
 
-export const sighashNone = 2;
-export const sighashSingle = 3;
+const sighashNone = 2;
+const sighashSingle = 3;
 const anyoneCanPay = 0x80;
 const zeros = new Uint8Array(32);
 const tapSighashTag = sha256(utf8ToBytes('TapSighash'));
