@@ -300,14 +300,8 @@ describe('Esplora', () => {
     expect(status).toBe(400);
     const removal = await fetch(`${regtest.esploraUrl}/tx`, { method: 'DELETE' });
     expect(removal.status).toBe(405);
-    const huge = await fetch(`${regtest.esploraUrl}/tx`, {
-      method: 'POST',
-      body: 'f'.repeat(3_000_000),
-    }).then(
-      (response) => response.status,
-      () => 'cut',
-    );
-    expect([413, 'cut']).toContain(huge);
+    const body = 'f'.repeat(3_000_000);
+    expect((await fetch(`${regtest.esploraUrl}/tx`, { method: 'POST', body })).status).toBe(413);
     expect((await get('/blocks/tip/height')).status).toBe(200);
   });
 });
