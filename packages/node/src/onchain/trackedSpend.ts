@@ -1,0 +1,181 @@
+import type { Channel } from '@rivulet/core/channel';
+import {
+  type Claim,
+  deadlineHeight,
+  type ExaminedSpend,
+  examineSpend,
+  matureHeight,
+  preimagesIn,
+  type RevealedPreimage,
+} from '@rivulet/core/monitor';
+import { dustThresholdSat, feeForWeightSat, type Transaction } from '@rivulet/core/tx';
+import { outpointKey } from './outpointKey.js';
+import type { SpentChannel, SweepEvent, SweepPolicy } from './sweepPorts.js';
+
+/** A claim with what the chain says of its output. */
+export interface TrackedClaim {
+  readonly key: string;
+  readonly claim: Claim;
+  readonly createdHeight: number;
+  /** The confirmed transaction that spends the output, ours or not. */
+  readonly spend?: ConfirmedSpend;
+}
+
+interface ConfirmedSpend {
+  readonly tx: Transaction;
+  readonly height: number;
+}
+
+/** Version, counts, one output of the longest standard script, and a P2WPKH script's dust limit. */
+const loneSweepFrameWeight = 4 * (8 + 2 + 43) + 2;
+const minimumFeeratePerKw = 253;
+const p2wpkhDustSat = dustThresholdSat(Uint8Array.of(0, 20, ...new Uint8Array(20)));
+
+/** Whether the output cannot pay for a transaction of its own, however low fees are. */
+function isUneconomic(claim: Claim): boolean {
+  if (claim.how !== 'input') return false;
+  const feeSat = feeForWeightSat(loneSweepFrameWeight + claim.input.weight, minimumFeeratePerKw);
+  return claim.valueSat < feeSat + p2wpkhDustSat;
+}
+
+/**
+ * One spent channel: the claims on what spent it, and on what spent those. All that it knows follows from
+ * the channel's value and from the confirmed spends that it was shown, so that a reorganisation only has to
+ * take spends away, and a restart only has to show them again.
+ */
+export class TrackedSpend {
+  readonly channelId: Uint8Array;
+  readonly height: number;
+  readonly by: Transaction;
+  #spent: SpentChannel;
+  #examined: ExaminedSpend;
+  #claims = new Map<string, TrackedClaim>();
+  readonly #spends = new Map<string, ConfirmedSpend>();
+  readonly #told = new Set<string>();
+
+  constructor(spent: SpentChannel) {
+    this.channelId = spent.channel.params.channelId;
+    this.height = spent.height;
+    this.by = spent.by;
+    this.#spent = spent;
+    this.#examined = examineSpend(spent);
+    this.#derive();
+  }
+
+  get spend(): ExaminedSpend['spend'] {
+    return this.#examined.spend;
+  }
+
+  get claims(): readonly TrackedClaim[] {
+    return [...this.#claims.values()];
+  }
+
+  /** Takes the channel's newer value: a settlement may have made a preimage known. */
+  update(channel: Channel): void {
+    if (channel.htlcs === this.#spent.channel.htlcs) return;
+    this.#spent = { ...this.#spent, channel };
+    this.#examined = examineSpend(this.#spent);
+    this.#derive();
+  }
+
+  /** Claims follow from the spends: each HTLC transaction's output is a claim in turn. */
+  #derive(): void {
+    this.#claims = new Map();
+    this.#add(this.#examined.claims, this.height);
+  }
+
+  #add(claims: readonly Claim[], createdHeight: number): void {
+    for (const claim of claims) {
+      const key = outpointKey(claim.outpoint);
+      if (this.#claims.has(key)) continue;
+      const spend = this.#spends.get(key);
+      this.#claims.set(key, { key, claim, createdHeight, ...(spend === undefined ? {} : { spend }) });
+      if (spend !== undefined) this.#add(this.#examined.secondStage(spend.tx), spend.height);
+    }
+  }
+
+  /** Notes which claims a confirmed transaction spends. */
+  onTransaction(tx: Transaction, height: number): SweepEvent[] {
+    if (height < this.height) return [];
+    const taken: Claim[] = [];
+    for (const { outpoint } of tx.inputs) {
+      const key = outpointKey(outpoint);
+      const claim = this.#claims.get(key);
+      if (claim === undefined) continue;
+      this.#spends.set(key, { tx, height });
+      taken.push(claim.claim);
+    }
+    if (taken.length === 0) return [];
+    this.#derive();
+    return preimagesIn(tx, taken).flatMap((revealed) => this.#preimageEvent(revealed));
+  }
+
+  #preimageEvent({ htlc, preimage }: RevealedPreimage): SweepEvent[] {
+    if (this.#spent.channel.htlcs.get('offered', htlc.id) === undefined) return [];
+    const first = this.#tellOnce(`preimage:${htlc.id}`);
+    this.#told.add(`failed:${htlc.id}`);
+    return first ? [{ type: 'preimage', channelId: this.channelId, htlc, preimage }] : [];
+  }
+
+  #tellOnce(what: string): boolean {
+    if (this.#told.has(what)) return false;
+    this.#told.add(what);
+    return true;
+  }
+
+  /** Forgets the spends of undone blocks. */
+  undoFrom(height: number): void {
+    for (const [key, spend] of this.#spends) if (spend.height >= height) this.#spends.delete(key);
+    this.#derive();
+  }
+
+  /** What has become final with this height of the chain. */
+  becameFinal(height: number, policy: SweepPolicy): SweepEvent[] {
+    const isFinal = (at: number) => height - at + 1 >= policy.finalDepth;
+    const events: SweepEvent[] = [];
+    const { channelId } = this;
+    const fail = (htlc: Claim['htlc'], reason: 'timed_out' | 'not_in_commitment') => {
+      if (htlc === undefined || this.#isFulfilled(htlc.id)) return;
+      if (this.#tellOnce(`failed:${htlc.id}`)) events.push({ type: 'htlcFailed', channelId, htlc, reason });
+    };
+    if (isFinal(this.height)) {
+      for (const htlc of this.#examined.withoutOutput) fail(htlc, 'not_in_commitment');
+    }
+    for (const { claim, spend } of this.#claims.values()) {
+      if (claim.htlc?.direction === 'offered' && spend !== undefined && isFinal(spend.height)) {
+        // Whoever spent it with a preimage was reported at once and is no failure any more.
+        fail(claim.htlc, 'timed_out');
+      }
+    }
+    if (isFinal(this.height) && this.claims.every((claim) => this.#isOver(claim, { height, policy }))) {
+      events.push({ type: 'resolved', channelId });
+    }
+    return events;
+  }
+
+  /** Fulfilled or over already: on a revoked commitment HTLCs of long ago have outputs, too. */
+  #isFulfilled(id: bigint): boolean {
+    const htlc = this.#spent.channel.htlcs.get('offered', id);
+    return htlc === undefined || htlc.settlement?.type === 'fulfill';
+  }
+
+  #isOver(
+    { claim, createdHeight, spend }: TrackedClaim,
+    { height, policy }: { height: number; policy: SweepPolicy },
+  ): boolean {
+    if (spend !== undefined) return height - spend.height + 1 >= policy.finalDepth;
+    // BOLT 5: once the HTLC output has expired, it is considered irrevocably resolved
+    if (claim.purpose === 'htlc_pending') return height >= (claim.htlc?.cltvExpiry ?? 0);
+    return isUneconomic(claim) && height >= matureHeight(claim, createdHeight) + policy.giveUpAfterBlocks;
+  }
+
+  /** Unspent claims that can be broadcast at this height of the chain, with their deadlines. */
+  mature(height: number): (TrackedClaim & { readonly deadline: number | undefined })[] {
+    return this.claims
+      .filter(
+        ({ claim, createdHeight, spend }) =>
+          spend === undefined && claim.how !== 'wait' && matureHeight(claim, createdHeight) <= height,
+      )
+      .map((tracked) => ({ ...tracked, deadline: deadlineHeight(tracked.claim, tracked.createdHeight) }));
+  }
+}
