@@ -105,6 +105,8 @@ export interface ShutdownState {
 
 /** Legacy negotiation on this connection: begins anew after each reconnection (BOLT 2: closing_signed). */
 export interface ClosingNegotiation {
+  /** Their shutdown came on this connection: after a reconnection theirs is awaited again. */
+  readonly remoteShutdown?: boolean;
   readonly lastSentFeeSat?: bigint;
   readonly lastSentRange?: { readonly minFeeSat: bigint; readonly maxFeeSat: bigint };
   readonly lastReceivedFeeSat?: bigint;
@@ -146,6 +148,8 @@ export interface Channel {
   readonly link: Link;
   /** Whether option_simple_close is negotiated on this connection. */
   readonly simpleClose: boolean;
+  /** Whether option_shutdown_anysegwit is negotiated on this connection. */
+  readonly anySegwit?: boolean;
   /** We once proved to be behind the peer: our commitment is never published again, whatever follows. */
   readonly dataLost: boolean;
   readonly localMsat: bigint;

@@ -21,6 +21,7 @@ export type RefusalCode =
   | 'feerate_invalid'
   | 'feerate_unaffordable'
   | 'script_invalid'
+  | 'opening_invalid'
   | 'data_lost';
 
 /** What the peer did against the protocol, or what else ends a channel. */

@@ -68,6 +68,11 @@ export interface StepContext {
   readonly blockHeight: number;
   readonly signer: ChannelSigner;
   readonly policy: ChannelPolicy;
+  /**
+   * Where a cooperative close that the peer begins pays us, unless a script was committed to at the
+   * opening. Without it our shutdown waits for a `close` command.
+   */
+  readonly closingScript?: Uint8Array;
 }
 
 export interface ChannelPolicy {
