@@ -51,9 +51,10 @@ export class Ledger {
   put(key: string, stored: StoredTransaction): void {
     this.transactions.set(key, stored);
     const { tx, height } = stored;
-    for (const { outpoint } of tx.inputs) this.#spenders.set(outpointKey(outpoint), key);
     const txid = txidOfKey(key);
     const coinbase = isCoinbase(tx);
+    // All rewards have the same input, which is none: they do not conflict.
+    if (!coinbase) for (const { outpoint } of tx.inputs) this.#spenders.set(outpointKey(outpoint), key);
     tx.outputs.forEach(({ valueSat, script }, index) => {
       const walletKey = this.#keyring.find(script);
       if (walletKey === undefined) return;
