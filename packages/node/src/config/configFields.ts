@@ -1,0 +1,46 @@
+import { z } from 'zod';
+
+/*
+ * The kinds of settings. Each reads what JSON has for it, and text too, which is all that the environment
+ * and flags have.
+ */
+
+export function integer(minimum: number, maximum: number) {
+  const message = `expected a whole number from ${minimum} to ${maximum}`;
+  return z.preprocess(
+    (value) => (typeof value === 'string' && /^-?[0-9]{1,15}$/.test(value) ? Number(value) : value),
+    z.int(message).min(minimum, message).max(maximum, message),
+  );
+}
+
+/** An amount as `bigint`: a whole JSON number, or its digits. */
+export function amount(minimum: bigint, maximum: bigint) {
+  const message = `expected a whole number from ${minimum} to ${maximum}`;
+  return z.preprocess(
+    (value) =>
+      (typeof value === 'string' && /^[0-9]{1,20}$/.test(value)) || Number.isSafeInteger(value)
+        ? BigInt(value as string | number)
+        : value,
+    z.bigint(message).min(minimum, message).max(maximum, message),
+  );
+}
+
+export const boolean = z.preprocess(
+  (value) => (value === 'true' || value === '1' ? true : value === 'false' || value === '0' ? false : value),
+  z.boolean('expected true or false'),
+);
+
+export function choice<const T extends readonly [string, ...string[]]>(choices: T) {
+  return z.enum(choices, `expected one of: ${choices.join(', ')}`);
+}
+
+export const text = z.string('expected text').min(1, 'expected text that is not empty');
+
+export const hostName = text.regex(/^[^\s/]+$/, 'expected a host name or an IP address');
+
+/** `http` or `https`, without user and password: those are settings of their own, which are kept secret. */
+export const httpUrl = text.refine((value) => {
+  if (!URL.canParse(value)) return false;
+  const { protocol, username, password } = new URL(value);
+  return /^https?:$/.test(protocol) && username === '' && password === '';
+}, 'expected a URL that starts with http:// or https://, without a user and password in it');

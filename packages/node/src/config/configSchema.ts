@@ -1,0 +1,103 @@
+import { z } from 'zod';
+import { amount, boolean, choice, hostName, httpUrl, integer, text } from './configFields.js';
+
+const maxSat = 2_100_000_000_000_000n;
+const port = integer(0, 65_535);
+const loopback = z.enum(['127.0.0.1', '::1', 'localhost'], 'expected 127.0.0.1, ::1 or localhost');
+
+/**
+ * Every setting, once: its key in `rivulet.json`, its kind, its default and what it means. The names of
+ * environment variables and flags follow from the keys (see configKeys).
+ */
+export const settings = z.strictObject({
+  dataDir: text.describe('the folder of keys, database, settings and log'),
+  network: choice(['regtest', 'signet', 'testnet4', 'mainnet'])
+    .default('regtest')
+    .describe('the Bitcoin network'),
+  iUnderstandTheRisk: boolean
+    .default(false)
+    .describe('allows mainnet: this software may lose the money that it holds'),
+  alias: text
+    .refine((value) => Buffer.byteLength(value) <= 32, 'expected at most 32 bytes of UTF-8')
+    .default('rivulet')
+    .describe('the name that others see'),
+  logLevel: choice(['silent', 'error', 'warn', 'info', 'debug', 'trace'])
+    .default('info')
+    .describe('how much is written to the log'),
+  reconnect: boolean.default(true).describe('dial peers that we have channels with whenever they are gone'),
+  listen: z
+    .strictObject({
+      enabled: boolean.default(true).describe('whether peers can connect to us'),
+      host: hostName.default('127.0.0.1').describe('the address on which peers connect; 0.0.0.0 for all'),
+      port: port.default(9735).describe('the port on which peers connect; 0 for any that is free'),
+    })
+    .prefault({}),
+  api: z
+    .strictObject({
+      host: loopback.default('127.0.0.1').describe('the loopback address of the API'),
+      port: port.default(9736).describe('the port of the API; 0 for any that is free'),
+    })
+    .prefault({}),
+  chain: z
+    .strictObject({
+      type: choice(['embedded', 'bitcoind', 'esplora'])
+        .default('embedded')
+        .describe('where blocks come from; embedded: a regtest chain inside this process'),
+      url: httpUrl.optional().describe("bitcoind's RPC, or the Esplora server"),
+      cookiePath: text.optional().describe("bitcoind's .cookie file"),
+      user: text.optional().describe("bitcoind's rpcuser"),
+      password: text.optional().describe("bitcoind's rpcpassword"),
+      rpcPort: port.default(0).describe('embedded: the port on which it serves bitcoind RPC to others'),
+      esploraPort: port.default(0).describe('embedded: the port on which it serves Esplora to others'),
+    })
+    .prefault({}),
+  keysend: z
+    .strictObject({
+      accept: boolean.default(false).describe('take spontaneous payments'),
+      minAmountMsat: amount(0n, maxSat * 1000n)
+        .default(1n)
+        .describe('refuse spontaneous payments below this'),
+    })
+    .prefault({}),
+  channels: z
+    .strictObject({
+      type: choice(['anchors', 'static_remotekey'])
+        .default('anchors')
+        .describe('the commitment format of new channels, where the peer has it'),
+      minFundingSat: amount(1_000n, maxSat)
+        .default(20_000n)
+        .describe('the smallest channel that a peer may open'),
+      maxFundingSat: amount(1_000n, maxSat)
+        .default(1_000_000_000n)
+        .describe('the largest channel that a peer may open'),
+      toSelfDelay: integer(1, 2_016)
+        .default(144)
+        .describe("blocks for which a peer's own money is delayed when it force-closes"),
+      dustLimitSat: amount(354n, 1_000n).default(354n).describe('outputs below this are left to the miners'),
+      maxHtlcValueInFlightMsat: amount(1_000n, maxSat * 1000n)
+        .optional()
+        .describe('what a peer may have under way to us at once; the whole channel by default'),
+      maxAcceptedHtlcs: integer(1, 483)
+        .default(483)
+        .describe('payments that a peer may have under way to us at once'),
+      htlcMinimumMsat: amount(0n, maxSat * 1000n)
+        .default(1n)
+        .describe('the smallest payment over a channel'),
+      reservePpm: integer(0, 200_000)
+        .default(10_000)
+        .describe('the part of a channel, in millionths, that a peer must keep'),
+      minimumDepth: integer(1, 144).default(3).describe('confirmations before a new channel is used'),
+      maxDustExposureMsat: amount(0n, maxSat * 1000n)
+        .default(50_000_000n)
+        .describe('what may be lost to miners if a channel with many tiny payments is closed'),
+      acceptZeroConf: boolean
+        .default(false)
+        .describe('use channels of peers before they confirm: trusts every peer not to double-spend'),
+    })
+    .prefault({}),
+});
+
+export type Settings = z.output<typeof settings>;
+
+/** Settings whose value never appears in a message, a log or an answer. */
+export const secretKeys: ReadonlySet<string> = new Set(['chain.password']);
