@@ -31,7 +31,7 @@ export function describeChannel(channel: Channel): ChannelInfo {
           shortChannelId: formatShortChannelId(
             toShortChannelId({
               blockHeight: fundingConfirmed.height,
-              transactionIndex: fundingConfirmed.index,
+              txIndex: fundingConfirmed.index,
               outputIndex: params.fundingOutpoint.index,
             }),
           ),

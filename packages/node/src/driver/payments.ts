@@ -39,6 +39,12 @@ export interface PaymentsOptions {
   readonly onPayment: (payment: OutgoingPayment | IncomingPayment) => void;
 }
 
+/** A payment that was begun. Two calls with one idempotency key may have the outcome of one payment. */
+export interface SentPayment {
+  readonly paymentHash: Uint8Array;
+  readonly outcome: Promise<OutgoingPayment>;
+}
+
 interface Waiter {
   resolve(payment: OutgoingPayment): void;
   reject(error: Error): void;
@@ -58,19 +64,22 @@ export class Payments {
   }
 
   /**
-   * Pushes a payment to a node that we have a channel with. Resolves when the receiver has settled.
-   * @throws PaymentError where it could not be sent or came back; no money moved then.
+   * Pushes a payment to a node that we have a channel with. `outcome` resolves when the receiver has settled,
+   * and rejects with a PaymentError where the payment could not be sent or came back; no money moved then.
+   * @throws PaymentError for a request that cannot be.
    */
-  async keysend(options: KeysendOptions): Promise<OutgoingPayment> {
+  keysend(options: KeysendOptions): SentPayment {
     const { idempotencyKey } = options;
     if (idempotencyKey !== undefined) {
       const earlier = this.#options.storage.getOutgoingPaymentByKey(idempotencyKey);
-      if (earlier !== undefined) return this.#outcomeOf(earlier, options);
+      if (earlier !== undefined) {
+        return { paymentHash: earlier.paymentHash, outcome: this.#outcomeOf(earlier, options) };
+      }
     }
     const preimage = this.#options.randomBytes(32);
     const paymentHash = sha256(preimage);
     const keysend = this.#create(options, { preimage, paymentHash });
-    const finished = this.#wait(paymentHash);
+    const outcome = this.#wait(paymentHash);
     this.#options.turns.enqueue({
       run: (turn) => this.#send(turn, { options, keysend, paymentHash }),
       failed: (error) => {
@@ -81,7 +90,7 @@ export class Payments {
         );
       },
     });
-    return finished;
+    return { paymentHash, outcome };
   }
 
   #create(

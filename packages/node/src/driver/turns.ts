@@ -52,6 +52,8 @@ export interface TurnsOptions {
   readonly onEvent: EventHandler;
   /** Runs what others see; called once for each turn, after its commit, in order. */
   readonly release: (effects: readonly DeferredEffect[]) => void;
+  /** A turn's transaction was rolled back: what was changed in memory beside the channels is to be undone. */
+  readonly onRolledBack: (error: unknown) => void;
   /** The database refused a turn: these channels' peers have to be disconnected, to send again. */
   readonly onLost: (channels: readonly Channel[], error: unknown) => void;
 }
@@ -118,6 +120,7 @@ export class Turns {
     try {
       this.#options.storage.transaction((tx) => turn.execute(tx, live));
     } catch (error) {
+      this.#options.onRolledBack(error);
       if (error instanceof ChannelFault) {
         this.#stop(error);
         this.#run(works);

@@ -30,6 +30,8 @@ export const endpoints = {
       blockHeight: z.int().min(0),
       blockHash: hex(32),
       synced: z.boolean(),
+      /** Which implementation of secp256k1 is at work. */
+      crypto: z.enum(['native', 'wasm', 'noble']),
       /** Where peers can connect. */
       listening: z.array(z.object({ host, port })),
       peers: z.int().min(0),

@@ -1,0 +1,170 @@
+import type { ChainBlock, ChainTip } from '@rivulet/chain';
+import { ByteReader, ByteWriter, bytesToHex, equalBytes } from '@rivulet/core/bytes';
+import { type Channel, paysFunding } from '@rivulet/core/channel';
+import { type Transaction, txid } from '@rivulet/core/tx';
+import type { NodeStorage, StorageTransaction } from '@rivulet/storage';
+import { channelLogger, type Logger } from '../logging/logger.js';
+import type { ChannelKey, Turn, Turns } from './turns.js';
+
+const spentKeyPrefix = 'channel-spent/';
+
+/** What else has to see blocks, in the same transaction as the channels. */
+export interface BlockObserver {
+  processBlock(turn: Turn, block: ChainBlock): void;
+  undoBlock(turn: Turn, block: ChainTip): void;
+}
+
+/** The height at which each channel's funding output was spent. */
+export function loadSpendHeights(storage: NodeStorage): Map<ChannelKey, number> {
+  return new Map(
+    storage
+      .listValues(spentKeyPrefix)
+      .map(({ key, value }) => [key.slice(spentKeyPrefix.length), new ByteReader(value).u32()]),
+  );
+}
+
+function writeSpendHeight(tx: StorageTransaction, key: ChannelKey, height: number): void {
+  tx.putValue(spentKeyPrefix + key, new ByteWriter(4).u32(height).finish());
+}
+
+/**
+ * Brings blocks to the channels: confirmations and spends of their funding outputs, and the height. One
+ * block is one turn: stored as seen together with what it changed.
+ */
+export class ChainSync {
+  readonly #turns: Turns;
+  readonly #observers: readonly BlockObserver[];
+  readonly #logger: Logger;
+  readonly #spentAt: Map<ChannelKey, number>;
+  #height: number;
+
+  constructor({
+    turns,
+    storage,
+    observers,
+    logger,
+  }: { turns: Turns; storage: NodeStorage; observers: readonly BlockObserver[]; logger: Logger }) {
+    this.#turns = turns;
+    this.#observers = observers;
+    this.#logger = logger;
+    this.#spentAt = loadSpendHeights(storage);
+    this.#height = storage.getTip()?.height ?? 0;
+  }
+
+  /** The height of the last block that was taken. */
+  get height(): number {
+    return this.#height;
+  }
+
+  spendHeight(key: ChannelKey): number | undefined {
+    return this.#spentAt.get(key);
+  }
+
+  /** Begins at a tip, for a node that is new. */
+  begin(tip: ChainTip): Promise<void> {
+    return this.#inTurn((turn) => {
+      turn.tx.putBlock({ height: tip.height, hash: tip.hash });
+      this.#height = tip.height;
+    });
+  }
+
+  onBlock(block: ChainBlock): Promise<void> {
+    return this.#inTurn((turn) => this.#apply(turn, block));
+  }
+
+  onUndo(block: ChainTip): Promise<void> {
+    return this.#inTurn((turn) => this.#undo(turn, block));
+  }
+
+  #inTurn(run: (turn: Turn) => void): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#turns.enqueue({
+        run: (turn) => {
+          run(turn);
+          turn.afterCommit(resolve);
+        },
+        failed: reject,
+      });
+    });
+  }
+
+  #apply(turn: Turn, block: ChainBlock): void {
+    turn.tx.putBlock({ height: block.height, hash: block.hash });
+    this.#height = block.height;
+    for (const observer of this.#observers) observer.processBlock(turn, block);
+    const channels = [...turn.channels];
+    if (channels.length > 0) {
+      block.transactions.forEach((tx, index) => {
+        const id = txid(tx);
+        for (const [key, channel] of channels) {
+          this.#seeFunding(turn, { key, channel, tx, id, at: { height: block.height, index } });
+          this.#seeSpend(turn, { key, channel, tx, height: block.height });
+        }
+      });
+    }
+    for (const [key] of channels) turn.command(key, { type: 'block' });
+  }
+
+  #seeFunding(
+    turn: Turn,
+    {
+      key,
+      channel,
+      tx,
+      id,
+      at,
+    }: {
+      key: ChannelKey;
+      channel: Channel;
+      tx: Transaction;
+      id: Uint8Array;
+      at: { height: number; index: number };
+    },
+  ): void {
+    const { fundingOutpoint } = channel.params;
+    if (channel.readiness.fundingConfirmed !== undefined || !equalBytes(id, fundingOutpoint.txid)) return;
+    if (!paysFunding(channel.params, tx)) {
+      channelLogger(this.#logger, key).error(
+        { height: at.height },
+        'the funding transaction does not pay what was agreed: this channel will never be used',
+      );
+      return;
+    }
+    turn.command(key, { type: 'fundingConfirmed', ...at });
+  }
+
+  #seeSpend(
+    turn: Turn,
+    { key, channel, tx, height }: { key: ChannelKey; channel: Channel; tx: Transaction; height: number },
+  ): void {
+    const { fundingOutpoint } = channel.params;
+    const spends = tx.inputs.some(
+      ({ outpoint }) =>
+        outpoint.index === fundingOutpoint.index && equalBytes(outpoint.txid, fundingOutpoint.txid),
+    );
+    if (!spends) return;
+    this.#spentAt.set(key, height);
+    writeSpendHeight(turn.tx, key, height);
+    channelLogger(this.#logger, key).info(
+      { height, txid: bytesToHex(txid(tx)) },
+      'the funding output of this channel is spent on chain',
+    );
+    turn.command(key, { type: 'fundingSpent', by: tx });
+  }
+
+  #undo(turn: Turn, block: ChainTip): void {
+    turn.tx.removeBlocksFrom(block.height);
+    this.#height = block.height - 1;
+    for (const observer of this.#observers) observer.undoBlock(turn, block);
+    for (const [key, channel] of turn.channels) {
+      if (this.#spentAt.get(key) === block.height) {
+        this.#spentAt.delete(key);
+        turn.tx.deleteValue(spentKeyPrefix + key);
+        turn.command(key, { type: 'fundingUnspent' });
+      }
+      if (channel.readiness.fundingConfirmed?.height === block.height) {
+        turn.command(key, { type: 'fundingUnconfirmed' });
+      }
+    }
+  }
+}

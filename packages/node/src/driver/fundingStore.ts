@@ -1,0 +1,41 @@
+import { bytesToHex } from '@rivulet/core/bytes';
+import { decodeTransaction, encodeTransaction, type Transaction } from '@rivulet/core/tx';
+import type { NodeStorage, StorageTransaction } from '@rivulet/storage';
+import type { ChannelKey } from './turns.js';
+
+const fundingPrefix = 'channel-funding/';
+const closingPrefix = 'channel-closing-script/';
+
+/**
+ * What belongs to a channel and not to its protocol: the funding transaction that we publish until it
+ * confirms, and the address of ours that a cooperative close pays.
+ */
+export class FundingStore {
+  readonly #storage: NodeStorage;
+  readonly #closingScripts: Map<ChannelKey, Uint8Array>;
+
+  constructor(storage: NodeStorage) {
+    this.#storage = storage;
+    this.#closingScripts = new Map(
+      storage.listValues(closingPrefix).map(({ key, value }) => [key.slice(closingPrefix.length), value]),
+    );
+  }
+
+  put(tx: StorageTransaction, funding: { key: ChannelKey; tx: Transaction }): void {
+    tx.putValue(fundingPrefix + funding.key, encodeTransaction(funding.tx));
+  }
+
+  get(key: ChannelKey): Transaction | undefined {
+    const stored = this.#storage.getValue(fundingPrefix + key);
+    return stored === undefined ? undefined : decodeTransaction(stored);
+  }
+
+  putClosingScript(tx: StorageTransaction, { key, script }: { key: ChannelKey; script: Uint8Array }): void {
+    tx.putValue(closingPrefix + key, script);
+    this.#closingScripts.set(key, script);
+  }
+
+  closingScript(channelId: Uint8Array): Uint8Array | undefined {
+    return this.#closingScripts.get(bytesToHex(channelId));
+  }
+}

@@ -1,0 +1,422 @@
+import { randomBytes as systemRandomBytes } from 'node:crypto';
+import { EventEmitter } from 'node:events';
+import { type ChainBackend, type Network, networks } from '@rivulet/chain';
+import { bytesToHex, hexToBytes, utf8ToBytes } from '@rivulet/core/bytes';
+import {
+  type AcceptPolicy,
+  type Channel,
+  type ChannelEvent,
+  type ChannelFormat,
+  type ChannelRefusal,
+  type OpeningLimits,
+  resume,
+  type StepContext,
+} from '@rivulet/core/channel';
+import { hmacSha256 } from '@rivulet/core/crypto';
+import type { ReceivePolicy } from '@rivulet/core/payment';
+import { type Transaction, txid } from '@rivulet/core/tx';
+import type { IncomingPayment, NodeStorage, OutgoingPayment } from '@rivulet/storage';
+import type { Logger } from '../logging/logger.js';
+import { ChainFollower } from '../onchain/index.js';
+import {
+  type PeerAddress,
+  type PeerInfo,
+  PeerManager,
+  type Scheduler,
+  systemScheduler,
+} from '../peers/index.js';
+import { deriveNodeSecrets, openWallet, type Wallet } from '../wallet/index.js';
+import { Broadcaster } from './broadcaster.js';
+import { ChainSync } from './chainSync.js';
+import { ChannelRouter } from './channelRouter.js';
+import { loadChannels } from './channelStore.js';
+import { nodeFeatures } from './features.js';
+import { FundingStore } from './fundingStore.js';
+import { Openings } from './openings.js';
+import { Payments } from './payments.js';
+import { releaseEffects } from './release.js';
+import { Signers } from './signers.js';
+import { channelKey, type Turn, Turns } from './turns.js';
+
+/** What a channel may do; see ChannelPolicy and AcceptPolicy of the core. */
+export interface NodePolicy {
+  readonly receive: ReceivePolicy;
+  readonly limits: OpeningLimits;
+  readonly accept: AcceptPolicy;
+  readonly maxDustExposureMsat: bigint;
+  readonly anchors: boolean;
+}
+
+export interface NodeOptions {
+  readonly network: Network;
+  /** 64 bytes: of the wallet's words. */
+  readonly seed: Uint8Array;
+  readonly storage: NodeStorage;
+  readonly backend: ChainBackend;
+  readonly policy: NodePolicy;
+  readonly logger: Logger;
+  /** Where peers may connect; nowhere if absent. */
+  readonly listen?: PeerAddress;
+  readonly scheduler?: Scheduler;
+  readonly randomBytes?: (count: number) => Uint8Array;
+  /** Milliseconds since 1970. */
+  readonly now?: () => number;
+}
+
+export interface NodeEvents {
+  payment: [payment: OutgoingPayment | IncomingPayment];
+  channel: [channel: Channel];
+  peerConnected: [nodeId: string];
+  peerDisconnected: [peer: { nodeId: string; reason: string }];
+  block: [tip: { height: number; hash: Uint8Array }];
+}
+
+type PeerSend = (nodeId: string, messages: Parameters<PeerManager['send']>[1]) => void;
+
+/** Used until the backend has an estimate. */
+const fallbackFeeratePerKw = 1_000;
+/** Commitments of anchor channels only have to enter a mempool: their fee can be raised by a child. */
+const maxAnchorFeeratePerKw = 2_500;
+
+/** A Lightning node: peers, channels, payments, wallet and chain, tied together. */
+export class RivuletNode extends EventEmitter<NodeEvents> {
+  readonly network: Network;
+  readonly storage: NodeStorage;
+  readonly backend: ChainBackend;
+  readonly wallet: Wallet;
+  readonly peers: PeerManager;
+  readonly payments: Payments;
+  readonly policy: NodePolicy;
+  readonly turns: Turns;
+  readonly #logger: Logger;
+  readonly #signers: Signers;
+  readonly #fundings: FundingStore;
+  readonly #openings: Openings;
+  readonly #router: ChannelRouter;
+  readonly #chain: ChainSync;
+  readonly #broadcaster: Broadcaster;
+  readonly #follower: ChainFollower;
+  readonly #peerInfo = new Map<string, PeerInfo>();
+  #feeratePerKw = fallbackFeeratePerKw;
+  #listening: PeerAddress[] = [];
+  #synced = false;
+  /** What the channel said to the command that is being executed. */
+  #refusal: ChannelRefusal | undefined;
+
+  constructor(options: NodeOptions) {
+    super();
+    const { network, storage, backend, policy, logger, seed } = options;
+    const scheduler = options.scheduler ?? systemScheduler;
+    const randomBytes = (count: number) => Uint8Array.from((options.randomBytes ?? systemRandomBytes)(count));
+    const secrets = deriveNodeSecrets(seed, network);
+    this.network = network;
+    this.storage = storage;
+    this.backend = backend;
+    this.policy = policy;
+    this.#logger = logger;
+    this.wallet = openWallet({ seed, network, storage });
+    this.#signers = new Signers(secrets.channelSeed);
+    this.#fundings = new FundingStore(storage);
+    this.#broadcaster = new Broadcaster({ backend, logger });
+    this.peers = new PeerManager({
+      nodePrivateKey: secrets.nodePrivateKey,
+      chainHash: networks[network].chainHash,
+      features: nodeFeatures(policy),
+      logger,
+      scheduler,
+      randomBytes,
+    });
+    this.turns = new Turns({
+      storage,
+      logger,
+      contextFor: (channel) => this.#contextFor(channel),
+      onEvent: (turn, channel, event) => this.#onEvent(turn, channel, event),
+      release: (effects) => releaseEffects(effects, { world: this.#world, logger }),
+      onRolledBack: (error) => {
+        this.wallet.reload();
+        this.#openings.abortAll(error instanceof Error ? error : new Error(String(error)));
+      },
+      onLost: (channels) => this.#onLost(channels),
+    });
+    this.payments = new Payments({
+      turns: this.turns,
+      storage,
+      nodePrivateKey: secrets.nodePrivateKey,
+      sessionSecret: hmacSha256(secrets.channelSeed, utf8ToBytes('rivulet onion session keys')),
+      policy: policy.receive,
+      blockHeight: () => this.#chain.height,
+      now: options.now ?? Date.now,
+      randomBytes,
+      logger,
+      onPayment: (payment) => this.emit('payment', payment),
+    });
+    const send: PeerSend = (nodeId, messages) => void this.peers.send(nodeId, messages);
+    const publish = (tx: Transaction, purpose: string) => this.#broadcaster.publish(tx, purpose);
+    this.#openings = new Openings({
+      turns: this.turns,
+      wallet: this.wallet,
+      signers: this.#signers,
+      fundings: this.#fundings,
+      limits: policy.limits,
+      policy: policy.accept,
+      scheduler,
+      randomBytes,
+      logger,
+      send,
+      publish,
+    });
+    this.#router = new ChannelRouter({ turns: this.turns, openings: this.#openings, send });
+    this.#chain = new ChainSync({
+      turns: this.turns,
+      storage,
+      observers: [
+        {
+          processBlock: (turn, block) => void this.wallet.processBlock(block, turn.tx),
+          undoBlock: (turn, block) => this.wallet.undoBlock(block, turn.tx),
+        },
+      ],
+      logger,
+    });
+    const [tip, ...earlier] = storage.loadBlocks();
+    this.#follower = new ChainFollower({
+      backend,
+      scheduler,
+      ...(tip === undefined ? {} : { start: tip, recentHashes: earlier.map(({ hash }) => hash).reverse() }),
+      onBlock: async (block) => {
+        await this.#chain.onBlock(block);
+        this.#broadcaster.confirmed(block.transactions.map(txid));
+        this.emit('block', { height: block.height, hash: block.hash });
+      },
+      onUndo: (block) => this.#chain.onUndo(block),
+      onCaughtUp: () => this.#onCaughtUp(),
+      onError: (error, retryInMs) => logger.warn({ err: error, retryInMs }, 'the chain backend failed'),
+    });
+    this.#listenToPeers();
+  }
+
+  readonly #world = {
+    send: (nodeId: string, messages: Parameters<PeerManager['send']>[1]) => {
+      this.peers.send(nodeId, messages);
+    },
+    disconnect: (nodeId: string, reason: string) => {
+      this.peers.drop(nodeId, reason);
+    },
+    publish: (tx: Transaction, purpose: string) => this.#broadcaster.publish(tx, purpose),
+  };
+
+  get nodeId(): string {
+    return this.peers.nodeId;
+  }
+
+  get listening(): readonly PeerAddress[] {
+    return this.#listening;
+  }
+
+  get blockHeight(): number {
+    return this.#chain.height;
+  }
+
+  /** Whether all blocks of the backend were seen at least once. */
+  get synced(): boolean {
+    return this.#synced;
+  }
+
+  get channels(): readonly Channel[] {
+    return [...this.turns.channels.values()];
+  }
+
+  /** Loads what was stored, catches up with the chain, then lets peers in and dials those with channels. */
+  async start(listen?: PeerAddress): Promise<void> {
+    this.#resumeChannels();
+    if (this.storage.getTip() === undefined) {
+      const tip = await this.backend.getTip();
+      await this.#chain.begin(tip);
+    }
+    this.#follower.start();
+    await this.#follower.waitUntilSynced();
+    if (listen !== undefined) this.#listening = [await this.peers.listen(listen)];
+    this.#keepPeers();
+  }
+
+  #resumeChannels(): void {
+    const channels = loadChannels(this.storage);
+    this.turns.enqueue({
+      run: (turn) => {
+        for (const channel of channels) {
+          turn.apply(channelKey(channel.params.channelId), resume(channel, this.#contextFor(channel)));
+        }
+      },
+    });
+    this.turns.runNow();
+    for (const channel of channels) this.#republishFunding(channel);
+  }
+
+  #republishFunding(channel: Channel): void {
+    if (!channel.params.localIsOpener || channel.readiness.fundingConfirmed !== undefined) return;
+    const tx = this.#fundings.get(channelKey(channel.params.channelId));
+    if (tx !== undefined) this.#broadcaster.publish(tx, 'funding');
+  }
+
+  /** Peers that we have channels with are dialed and kept. */
+  #keepPeers(): void {
+    const addresses = new Map(
+      this.storage.loadPeers().map(({ nodeId, host, port }) => [bytesToHex(nodeId), { host, port }]),
+    );
+    for (const channel of this.channels) {
+      if (channel.phase.name === 'closed') continue;
+      const nodeId = bytesToHex(channel.params.remoteNodeId);
+      this.peers.keepConnected(nodeId, addresses.get(nodeId));
+    }
+  }
+
+  #listenToPeers(): void {
+    this.peers.on('connected', (peer) => {
+      this.#peerInfo.set(peer.nodeId, peer);
+      if (!peer.inbound) this.#rememberAddress(peer);
+      this.#router.connected(peer);
+      this.emit('peerConnected', peer.nodeId);
+    });
+    this.peers.on('messages', ({ nodeId, messages }) => {
+      const peer = this.#peerInfo.get(nodeId);
+      if (peer !== undefined) this.#router.messages(peer, messages);
+    });
+    this.peers.on('disconnected', ({ nodeId, reason }) => {
+      this.#peerInfo.delete(nodeId);
+      this.#router.disconnected(nodeId);
+      this.emit('peerDisconnected', { nodeId, reason: reason.message });
+    });
+  }
+
+  #rememberAddress({ nodeId, address }: PeerInfo): void {
+    const peer = { nodeId: hexToBytes(nodeId), ...address, lastSeenMs: Date.now() };
+    this.turns.enqueue({ run: (turn) => turn.tx.putPeer(peer) });
+  }
+
+  #contextFor(channel: Channel): StepContext {
+    const closingScript = this.#fundings.closingScript(channel.params.channelId);
+    return {
+      blockHeight: this.#chain.height,
+      signer: this.#signers.of(channel.params.channelKeyId),
+      policy: {
+        maxDustExposureMsat: this.policy.maxDustExposureMsat,
+        minFeeratePerKw: this.policy.accept.minFeeratePerKw,
+        maxFeeratePerKw: this.policy.accept.maxFeeratePerKw,
+        closingFeeratePerKw: this.#feeratePerKw,
+        ...(closingScript === undefined ? {} : { closingScript }),
+      },
+    };
+  }
+
+  #onEvent(turn: Turn, channel: Channel, event: ChannelEvent): void {
+    this.payments.onEvent(turn, channel, event);
+    if (event.type === 'phaseChanged' || event.type === 'online') {
+      const key = channelKey(channel.params.channelId);
+      turn.afterCommit(() => this.#announce(key));
+    }
+    if (event.type === 'commandRefused') {
+      this.#refusal = event.reason;
+      turn.afterCommit(() =>
+        this.#logger.info({ command: event.command, code: event.reason.code }, event.reason.message),
+      );
+    }
+  }
+
+  #announce(key: string): void {
+    const channel = this.turns.channels.get(key);
+    if (channel !== undefined) this.emit('channel', channel);
+  }
+
+  #onLost(channels: readonly Channel[]): void {
+    for (const channel of channels) {
+      this.peers.drop(bytesToHex(channel.params.remoteNodeId), 'this node could not store what was sent');
+    }
+  }
+
+  async #onCaughtUp(): Promise<void> {
+    this.#synced = true;
+    const estimate = await this.backend.estimateFeeratePerKw(6);
+    this.#feeratePerKw = estimate ?? fallbackFeeratePerKw;
+    this.#broadcaster.rebroadcast();
+    this.#updateFees();
+  }
+
+  /** The feerate of new commitments: what confirms in an hour, or less where a child can raise it. */
+  #commitmentFeerate(commitment: ChannelFormat['commitment']): number {
+    return commitment === 'anchors'
+      ? Math.min(this.#feeratePerKw, maxAnchorFeeratePerKw)
+      : this.#feeratePerKw;
+  }
+
+  /** As opener: follows the chain's feerate when it has moved by a fifth. */
+  #updateFees(): void {
+    for (const [key, channel] of this.turns.channels) {
+      const { params, phase, link, fee } = channel;
+      if (!params.localIsOpener || phase.name !== 'open' || link !== 'online') continue;
+      const wanted = this.#commitmentFeerate(params.format.commitment);
+      const current = fee.updates.at(-1)?.feeratePerKw ?? fee.feeratePerKw;
+      if (Math.abs(wanted - current) * 5 < current) continue;
+      this.turns.enqueue({
+        channel: key,
+        run: (turn) => turn.command(key, { type: 'updateFee', feeratePerKw: wanted }),
+      });
+    }
+  }
+
+  /** Opens a channel with a connected peer. */
+  async openChannel(request: {
+    readonly peer: PeerInfo;
+    readonly capacitySat: bigint;
+    readonly pushMsat: bigint;
+    readonly commitment?: ChannelFormat['commitment'];
+    readonly fundingFeeratePerKw?: number;
+  }): Promise<Channel> {
+    const anchors = request.commitment !== 'static_remotekey';
+    const channel = await this.#openings.open({
+      fundingFeeratePerKw: this.#feeratePerKw,
+      commitmentFeeratePerKw: this.#commitmentFeerate(anchors ? 'anchors' : 'static_remotekey'),
+      ...request,
+    });
+    this.peers.keepConnected(request.peer.nodeId, request.peer.inbound ? undefined : request.peer.address);
+    return channel;
+  }
+
+  /**
+   * Begins a close: together with the peer, or by publishing our commitment. Resolves with the channel as
+   * it is once the request is stored and sent.
+   * @throws ChannelRefusal where the channel cannot be closed so.
+   */
+  closeChannel(request: { key: string; force: boolean; script?: Uint8Array }): Promise<Channel> {
+    const { key, force, script } = request;
+    return new Promise((resolve, reject) => {
+      this.turns.enqueue({
+        channel: key,
+        run: (turn) => {
+          const channel = turn.channels.get(key);
+          if (channel === undefined) return;
+          const to =
+            script ??
+            this.#fundings.closingScript(channel.params.channelId) ??
+            this.wallet.newAddress({ tx: turn.tx }).script;
+          this.#refusal = undefined;
+          turn.command(key, force ? { type: 'forceClose' } : { type: 'close', script: to });
+          const refusal = this.#refusal as ChannelRefusal | undefined;
+          turn.afterCommit(() => {
+            if (refusal === undefined) resolve(this.turns.channels.get(key) ?? channel);
+            else reject(refusal);
+          });
+        },
+        failed: reject,
+      });
+    });
+  }
+
+  /** Stops in order: no new work, all that was begun stored and sent, then everything is let go. */
+  async stop(): Promise<void> {
+    await this.#follower.stop();
+    await this.peers.close();
+    this.turns.close();
+    await this.#broadcaster.settled();
+    await this.backend.close();
+    this.storage.close();
+  }
+}

@@ -1,0 +1,11 @@
+import { RivuletError } from '@rivulet/core/bytes';
+
+export type OpeningErrorCode =
+  | 'peer_silent'
+  | 'rejected_by_peer'
+  | 'disconnected'
+  | 'message_unexpected'
+  | 'too_many_openings';
+
+/** Why a channel was not opened. No coins were spent. */
+export class OpeningError extends RivuletError<OpeningErrorCode> {}
