@@ -28,6 +28,7 @@ function main(): void {
     node.log.onEvent((event) => {
       if (!options.quiet || !paymentEvents.has(event.type)) ipc.note('event', event);
     });
+    if (!options.quiet) node.log.onChange(() => ipc.note('changed', undefined));
     for (const event of node.log.events) ipc.note('event', event);
     return { pubkey: node.pubkey, port: node.port, walletScript: node.walletScript };
   };

@@ -15,6 +15,7 @@ type EventOf<Type extends LdkEvent['type']> = Extract<LdkEvent, { type: Type }>;
 /** A node's events, and the means to wait for what they bring about. */
 export class LdkEventLog {
   readonly #listeners = new Set<(event: LdkEvent) => void>();
+  readonly #waiting = new Set<() => void>();
   readonly #events: LdkEvent[] = [];
   readonly #limit: number;
   /** More of the story for the error of a wait that timed out. */
@@ -38,6 +39,12 @@ export class LdkEventLog {
     this.#events.push(event);
     if (this.#events.length > this.#limit * 2) this.#events.splice(0, this.#limit);
     for (const listener of [...this.#listeners]) listener(event);
+    this.touch();
+  }
+
+  /** Something changed that has no event, such as an HTLC that is gone: lets every wait look again. */
+  touch(): void {
+    for (const look of [...this.#waiting]) look();
   }
 
   onEvent(listener: (event: LdkEvent) => void): () => void {
@@ -45,8 +52,14 @@ export class LdkEventLog {
     return () => this.#listeners.delete(listener);
   }
 
+  /** Calls the listener whenever waits look again, until the returned function is called. */
+  onChange(listener: () => void): () => void {
+    this.#waiting.add(listener);
+    return () => this.#waiting.delete(listener);
+  }
+
   /**
-   * Asks `check` now and after every event until it gives something other than undefined or false.
+   * Asks `check` now and after every event or change until it gives something other than undefined or false.
    * @throws LdkError `ldk_timeout`, which says what was awaited, the last events and the log.
    */
   waitFor<T>(
@@ -81,7 +94,7 @@ export class LdkEventLog {
           busy = false;
         }
       };
-      const stop = this.onEvent(() => void ask());
+      const stop = this.onChange(() => void ask());
       const timer = setTimeout(async () => {
         stop();
         const last = this.#events.slice(-12).map((event) => event.type);

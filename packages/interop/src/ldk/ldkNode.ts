@@ -53,6 +53,7 @@ export class LdkNode implements LdkPeer {
   #policy: LdkReceivePolicy;
   #feeratePerKw: number;
   #running: { run: LdkRun; feed: LdkChainFeed; unsubscribe: () => void } | undefined;
+  readonly #broadcasts = new Set<Promise<void>>();
   #pubkey: Uint8Array = new Uint8Array(33);
   #port: number;
 
@@ -210,7 +211,10 @@ export class LdkNode implements LdkPeer {
   async sync(): Promise<number> {
     const feed = this.#running?.feed;
     if (!feed) throw new LdkError('ldk_not_running', 'the LDK node is not running');
+    const run = this.#run;
     await feed.sync();
+    await run.rest();
+    for (let pending = this.#broadcasts; pending.size > 0; ) await Promise.all(pending);
     return feed.height;
   }
 
@@ -260,11 +264,15 @@ export class LdkNode implements LdkPeer {
       routing: this.#graph,
       tip: await chain.tip(),
       feeratePerKw: () => this.#feeratePerKw,
-      broadcast: (transactions: readonly Uint8Array[]) => void this.#broadcast(transactions),
+      broadcast: (transactions: readonly Uint8Array[]) => {
+        const broadcast = this.#broadcast(transactions).finally(() => this.#broadcasts.delete(broadcast));
+        this.#broadcasts.add(broadcast);
+      },
     };
     const run = new LdkRun(context, {
       onEvents: (events) => this.#onEvents(events),
       onPeersChanged: () => this.log.emit({ type: 'peers' }),
+      onChanged: () => this.log.touch(),
     });
     const { manager, chainMonitor, fromHeight } = run.parts;
     const targets = {

@@ -59,7 +59,7 @@ export interface LdkPeer {
   setFeerate(feeratePerKw: number): Promise<void>;
   /** Lets a minute pass, as far as LDK knows. */
   timerTick(): Promise<void>;
-  /** Follows the chain to its tip as it is now; resolves to the height. */
+  /** Follows the chain to its tip, and broadcasts whatever follows from it; resolves to the height. */
   sync(): Promise<number>;
   /** Spends all outputs that have become spendable to a script; undefined when there are none. */
   sweep(script: Uint8Array): Promise<Uint8Array | undefined>;

@@ -202,6 +202,7 @@ export class LdkProcess implements LdkPeer {
       call: (method, args) => this.#answer(method, args),
       note: (name, value) => {
         if (name === 'event') this.log.emit(value as LdkEvent);
+        else if (name === 'changed') this.log.touch();
       },
     });
     child.on('message', (message) => ipc.receive(message));

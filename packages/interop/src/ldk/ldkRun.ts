@@ -9,6 +9,8 @@ export interface LdkRunHooks {
   /** Acts on events; called outside LDK, so that it may call into it. */
   onEvents: (events: readonly ldk.Event[]) => void;
   onPeersChanged: () => void;
+  /** LDK's state may be another one: once for all that happened in a turn. */
+  onChanged: () => void;
 }
 
 // LDK's objects refer to each other inside WebAssembly, and finalizers run in any order: whoever frees a
@@ -27,6 +29,7 @@ export class LdkRun {
   readonly #life: { active: boolean };
   /** The manager has changed since it was written; a new one has never been. */
   #unwritten = true;
+  #untold = false;
   #events: ldk.Event[] = [];
   #pumpScheduled = false;
   #peersMayChange = false;
@@ -74,6 +77,11 @@ export class LdkRun {
     this.parts.chainMonitor.rebroadcast_pending_claims();
   }
 
+  /** Resolves when there is nothing left to do at once. */
+  async rest(): Promise<void> {
+    while (this.#pumpScheduled && this.#life.active) await new Promise((resolve) => setImmediate(resolve));
+  }
+
   schedulePump(): void {
     if (this.#pumpScheduled || !this.#life.active) return;
     this.#pumpScheduled = true;
@@ -97,6 +105,8 @@ export class LdkRun {
 
   #afterEntry(): void {
     if (!this.#life.active) return;
+    // Some changes need not be stored, such as a channel that becomes usable.
+    this.#untold = true;
     this.#noteChanges();
     this.#settle();
     this.schedulePump();
@@ -132,6 +142,10 @@ export class LdkRun {
     if (this.#noteChanges() || events.length > 0) this.schedulePump();
     this.#settle();
     this.#reportPeers();
+    if (this.#untold) {
+      this.#untold = false;
+      this.#hooks.onChanged();
+    }
   }
 
   #reportPeers(): void {

@@ -36,6 +36,14 @@ export async function waitUsable(channelId: Uint8Array, ...peers: readonly LdkPe
   }
 }
 
+/** Connects again, once both have noticed that the old connection is gone. */
+export async function reconnect(from: LdkPeer, to: LdkPeer): Promise<void> {
+  for (const peer of [from, to]) {
+    await peer.log.waitFor(async () => (await peer.peers()).length === 0, { what: 'disconnected' });
+  }
+  await from.connect(to);
+}
+
 /** Mines, and waits until the nodes know. */
 export async function mineAndSync(
   chain: InteropChain,
