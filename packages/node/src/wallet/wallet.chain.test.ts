@@ -1,5 +1,5 @@
 import { RegtestChain } from '@rivulet/chain';
-import { p2wshScript, type Transaction } from '@rivulet/core/tx';
+import { buildSweep, p2wshScript, type Transaction } from '@rivulet/core/tx';
 import { openMemoryStorage } from '@rivulet/storage';
 import { describe, expect, test } from 'vitest';
 import { createWords, wordsToSeed } from './seed.js';
@@ -83,5 +83,26 @@ describe('wallet on a chain that checks scripts and policy', () => {
       reservedSat: 0n,
     });
     expect(wallet.reservations()).toEqual([]);
+  });
+
+  test('its version 0 coins pay fees of transactions that core builds', () => {
+    const chain = new RegtestChain();
+    const wallet = openWallet({
+      seed: wordsToSeed(createWords(new Uint8Array(16).fill(9))),
+      network: 'regtest',
+      storage: openMemoryStorage(),
+    });
+    const active = new Map<number, string>();
+    chain.mine({ script: wallet.newAddress({ type: 'p2wpkh' }).script });
+    chain.mine({ script: wallet.newAddress().script });
+    chain.mine({ blocks: 100 });
+    follow(wallet, chain, active);
+    const inputs = wallet.feeInputs();
+    expect(inputs.length).toBe(1);
+    const sweep = buildSweep({ inputs, script: wallet.newAddress().script, feeratePerKw: 500 });
+    chain.broadcast(sweep!.tx);
+    wallet.addUnconfirmed(sweep!.tx);
+    expect(wallet.feeInputs()).toEqual([]);
+    expect(wallet.balance().unconfirmedSat).toBe(50_0000_0000n - sweep!.feeSat);
   });
 });

@@ -1,6 +1,15 @@
 import type { Network } from '@rivulet/chain';
 import { bytesToHex, equalBytes } from '@rivulet/core/bytes';
-import { type Outpoint, type Transaction, type TxOutput, txid as txidOf, txidToHex } from '@rivulet/core/tx';
+import { secp256k1 } from '@rivulet/core/crypto';
+import {
+  type Outpoint,
+  p2wpkhClaim,
+  type SweepInput,
+  type Transaction,
+  type TxOutput,
+  txid as txidOf,
+  txidToHex,
+} from '@rivulet/core/tx';
 import type { NodeStorage, StorageTransaction } from '@rivulet/storage';
 import { buildFunding, buildSweepAll, type FundingPlan } from './funding.js';
 import { type AddressType, gapLimit, type Keychain, Keyring, keychainOf, keychains } from './keyring.js';
@@ -477,6 +486,24 @@ export class Wallet {
    */
   signInputs(tx: Transaction, spent: readonly TxOutput[]): Transaction {
     return signInputs({ keyring: this.#keyring, tx, spent });
+  }
+
+  /**
+   * Confirmed version 0 (P2WPKH) coins as inputs for core's sweeps and HTLC packages, which sign with ECDSA: what
+   * pays the fee of an anchor or of HTLC transactions. Taproot coins cannot; keep some coins of this kind
+   * (`newAddress({ type: 'p2wpkh' })`). Not reserved: broadcast, and note with addUnconfirmed, in the same turn.
+   */
+  feeInputs(): SweepInput[] {
+    return this.spendableCoins({ confirmedOnly: true })
+      .filter(({ key }) => key.keychain.type === 'p2wpkh')
+      .map(({ outpoint, valueSat, key }) =>
+        p2wpkhClaim({
+          outpoint,
+          valueSat,
+          pubkey: key.publicKey,
+          sign: (hash) => secp256k1.sign(hash, this.#keyring.privateKey(key)),
+        }),
+      );
   }
 
   /** For logs: which wallet this is, without a secret. */

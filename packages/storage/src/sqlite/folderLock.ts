@@ -1,6 +1,6 @@
-import { closeSync, openSync } from 'node:fs';
 import { StorageError } from '../storageError.js';
 import { Database } from './database.js';
+import { makePrivateFile } from './privateFile.js';
 
 /**
  * Keeps a second daemon away from the same file. The lock is an exclusive transaction on an empty database
@@ -11,15 +11,7 @@ import { Database } from './database.js';
  */
 export function lockFile(path: string): () => void {
   const lockPath = `${path}.lock`;
-  try {
-    closeSync(openSync(lockPath, 'a', 0o600));
-  } catch (error) {
-    throw new StorageError(
-      'io',
-      `${lockPath} cannot be written: check that the folder exists and that this user may write to it`,
-      { cause: error },
-    );
-  }
+  makePrivateFile(lockPath);
   const database = new Database(lockPath);
   try {
     database.exec('BEGIN EXCLUSIVE');

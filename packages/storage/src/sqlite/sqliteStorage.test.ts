@@ -1,7 +1,16 @@
 import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -179,14 +188,14 @@ describe('SQLite file and processes that are killed', () => {
         seen.push(line);
         if (seen.length === lines) resolve();
       });
-      child.on('exit', () => reject(new Error(`the writer ended early: ${errors}`)));
+      child.on('close', () => reject(new Error(`the writer ended early: ${errors}`)));
     });
     return { child, seen };
   }
 
   const killed = (child: ChildProcessWithoutNullStreams): Promise<void> =>
     new Promise((resolve) => {
-      child.removeAllListeners('exit');
+      child.removeAllListeners('close');
       child.on('close', () => resolve());
       child.kill('SIGKILL');
     });
@@ -219,6 +228,20 @@ describe('SQLite file and processes that are killed', () => {
       expect(storage.integrityCheck()).toEqual([]);
       storage.close();
     }
+  });
+
+  test('a refused second opener in this process does not cost the first one its lock', async () => {
+    const path = join(newFolder(), 'node.sqlite');
+    const storage = openStorage({ path });
+    const link = join(newFolder(), 'link.sqlite');
+    mkdirSync(dirname(link));
+    symlinkSync(path, link);
+    for (const other of [path, link])
+      expect(failureOf(() => openStorage({ path: other })).code).toBe('locked');
+    await expect(startWriter(path, 1)).rejects.toThrow('in use by another Rivulet node');
+    storage.close();
+    const { child } = await startWriter(path, 1);
+    await killed(child);
   });
 
   test('another process that has the file open locks it, and its kill -9 frees it', async () => {

@@ -1,5 +1,4 @@
-import { closeSync, mkdirSync, openSync, realpathSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { realpathSync } from 'node:fs';
 import type { NodeStorage, StorageReader, StorageTransaction } from '../storage.js';
 import { StorageError } from '../storageError.js';
 import { chainTables } from './chainTables.js';
@@ -8,6 +7,7 @@ import { Database } from './database.js';
 import { lockFile } from './folderLock.js';
 import { migrate } from './migrations.js';
 import { paymentTables } from './paymentTables.js';
+import { makePrivateFile } from './privateFile.js';
 
 export interface OpenStorageOptions {
   /** The database file. It and its folder are made when they are not there, readable by this user alone. */
@@ -27,7 +27,9 @@ const CHECKPOINT_PAGES = 4_000;
  * @throws StorageError `locked` when another node has it open; `newer_version`; `corrupt`; `io`.
  */
 export function openStorage(options: OpenStorageOptions): NodeStorage {
-  const path = prepareFile(options.path);
+  makePrivateFile(options.path);
+  // The lock must not depend on which symbolic link led here.
+  const path = realpathSync(options.path);
   const unlock = lockFile(path);
   let database: Database | undefined;
   try {
@@ -52,23 +54,6 @@ export function openMemoryStorage(): NodeStorage {
   const database = new Database(':memory:');
   migrate(database);
   return sqliteStorage(database, () => {});
-}
-
-/** Makes folder and file for this user alone; returns the path that does not depend on symbolic links. */
-function prepareFile(path: string): string {
-  try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-    closeSync(openSync(path, 'a', 0o600));
-    return realpathSync(path);
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    const full = code === 'ENOSPC' || code === 'EDQUOT';
-    throw new StorageError(
-      full ? 'disk_full' : 'io',
-      `${path} cannot be opened (${code}): ${full ? 'make room on the disk' : 'check that this user may write there'}`,
-      { cause: error },
-    );
-  }
 }
 
 function sqliteStorage(database: Database, unlock: () => void): NodeStorage {
