@@ -12,6 +12,7 @@ export {
   type ServiceErrorCode,
   serverErrorStatus,
 } from './contract/apiError.js';
+export { apiFile, apiFileName, tokenFileName } from './contract/apiFiles.js';
 export type { ChannelInfo, ChannelState, ChannelType } from './contract/channel.js';
 export {
   type Endpoint,

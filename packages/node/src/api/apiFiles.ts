@@ -1,13 +1,8 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { apiFileName, tokenFileName } from '@rivulet/sdk';
 import { ApiServerError } from './apiServerError.js';
-
-/** Who may use the API: in the data folder, readable by its owner alone. */
-export const tokenFileName = 'api-token';
-
-/** Where the API of the running daemon is: in the data folder while it runs. */
-export const apiFileName = 'api.json';
 
 /** The API's token: 32 random bytes in hex, made at the first start. @throws ApiServerError */
 export function loadOrCreateToken(dataDir: string): string {

@@ -1,3 +1,2 @@
-export { apiFileName, tokenFileName } from './apiFiles.js';
 export { type ApiServer, type ApiServerOptions, startApiServer } from './apiServer.js';
 export { ApiServerError, type ApiServerErrorCode } from './apiServerError.js';
