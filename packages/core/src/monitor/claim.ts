@@ -32,7 +32,7 @@ export interface ClaimedHtlc {
 }
 
 /** How the output is taken. */
-export type ClaimMethod =
+type ClaimMethod =
   /** By an input of any transaction of ours: several of them go into one (buildSweep). */
   | { readonly how: 'input'; readonly input: SweepInput }
   /** By this very transaction, which pays its own fee: the peer's signature covers all of it. */

@@ -15,6 +15,7 @@ import {
   commitmentNumberOf,
   p2wshScript,
   type Transaction,
+  TransactionError,
   toLocalScript,
   toRemoteOutput,
   txid,
@@ -100,12 +101,26 @@ function buildPreviousRemoteCommitment(channel: Channel): Commitment<CommitmentH
   });
 }
 
+/**
+ * A commitment that cannot be built is not what was published. Where a channel's state is wrong by a fault of
+ * ours, what can be claimed without it still has to be claimed.
+ */
+function buildable<T>(build: () => T): T | undefined {
+  try {
+    return build();
+  } catch (error) {
+    if (error instanceof TransactionError) return undefined;
+    throw error;
+  }
+}
+
 /** The commitments of theirs that are signed and not revoked: one, or two while a revocation is awaited. */
 function unrevokedRemoteCommitments(channel: Channel): Commitment<CommitmentHtlc>[] {
-  const newest = buildRemoteCommitment(channel);
-  return channel.remoteCommit.awaitingRevocation
-    ? [newest, buildPreviousRemoteCommitment(channel)]
-    : [newest];
+  const newest = buildable(() => buildRemoteCommitment(channel));
+  const previous = channel.remoteCommit.awaitingRevocation
+    ? buildable(() => buildPreviousRemoteCommitment(channel))
+    : undefined;
+  return [newest, previous].filter((commitment) => commitment !== undefined);
 }
 
 /** Whether this is a commitment of ours: of all commitments only those pay to these two scripts. */
@@ -127,8 +142,8 @@ export function identifySpend(context: SpendContext): IdentifiedSpend {
   const ownPoint = signer.perCommitmentPoint(commitmentNumber);
   const keys = commitmentKeys(params, { side: 'local', perCommitmentPoint: ownPoint });
   if (commitmentNumber === localCommit.number) {
-    const commitment = buildLocalCommitment(channel, { signer, number: commitmentNumber });
-    if (equalBytes(commitment.txid, id)) {
+    const commitment = buildable(() => buildLocalCommitment(channel, { signer, number: commitmentNumber }));
+    if (commitment !== undefined && equalBytes(commitment.txid, id)) {
       return { kind: 'local_commitment', commitmentNumber, keys, commitment };
     }
   }

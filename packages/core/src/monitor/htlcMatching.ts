@@ -10,7 +10,7 @@ import {
 import type { ClaimedHtlc } from './claim.js';
 
 /** An HTLC of the channel and the output of the peer's commitment that holds it. */
-export interface MatchedHtlc {
+interface MatchedHtlc {
   readonly htlc: ClaimedHtlc;
   /** The HTLC as the commitment's holder, the peer, sees it. */
   readonly spec: HtlcScriptSpec;

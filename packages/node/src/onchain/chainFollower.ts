@@ -23,7 +23,7 @@ export interface ChainFollowerOptions {
 }
 
 /** The chain left our last block further back than the hashes that are kept: nothing can be undone safely. */
-export class ReorgTooDeepError extends RivuletError<'reorg_too_deep'> {
+class ReorgTooDeepError extends RivuletError<'reorg_too_deep'> {
   constructor(height: number) {
     super(
       'reorg_too_deep',

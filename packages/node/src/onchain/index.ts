@@ -1,10 +1,4 @@
-export { ChainFollower, type ChainFollowerOptions, ReorgTooDeepError } from './chainFollower.js';
+export { ChainFollower, type ChainFollowerOptions } from './chainFollower.js';
+export { outpointKey } from './outpointKey.js';
 export { type ClaimStatus, type SpentChannelStatus, Sweeper } from './sweeper.js';
-export {
-  defaultSweepPolicy,
-  type SpentChannel,
-  type SweepEvent,
-  type SweeperOptions,
-  type SweepPolicy,
-  type SweepWallet,
-} from './sweepPorts.js';
+export type { SpentChannel, SweepEvent, SweeperOptions, SweepPolicy, SweepWallet } from './sweepPorts.js';

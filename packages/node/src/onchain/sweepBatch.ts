@@ -1,6 +1,12 @@
 import { bytesToHex } from '@rivulet/core/bytes';
 import type { Claim } from '@rivulet/core/monitor';
-import { buildHtlcPackage, buildSweep, type SweepInput, type Transaction } from '@rivulet/core/tx';
+import {
+  buildHtlcPackage,
+  buildSweep,
+  feeForWeightSat,
+  type SweepInput,
+  type Transaction,
+} from '@rivulet/core/tx';
 import type { SweepPolicy } from './sweepPorts.js';
 import type { TrackedClaim } from './trackedSpend.js';
 
@@ -43,6 +49,13 @@ function groupOf(mature: MatureClaim, { height, policy }: { height: number; poli
   const channel = bytesToHex(channelId);
   if (claim.how === 'package') return `package ${channel} ${claim.purpose} ${claim.lockTime}`;
   return claim.contested ? `contested ${channel} ${claim.purpose}` : 'uncontested';
+}
+
+/** Whether an output brings more than it adds to a transaction's fee; one that does not waits for lower fees. */
+export function isWorthwhile(claim: Claim, feeratePerKw: number): boolean {
+  if (claim.how === 'input') return claim.valueSat > feeForWeightSat(claim.input.weight, feeratePerKw);
+  if (claim.how === 'package') return claim.valueSat > feeForWeightSat(claim.weight, feeratePerKw);
+  return true;
 }
 
 /** Puts claims into groups that go into one transaction each. `alone` has the keys of those that must not share. */

@@ -10,8 +10,8 @@ export interface SweepWallet {
   /** A fresh output script for money that comes back. */
   newScript(): Promise<Uint8Array>;
   /**
-   * Confirmed outputs of the wallet that pay for `weight` and for themselves at the feerate; kept from
-   * other uses until `release` of the same id. Asked again with the same id the answer replaces the
+   * Confirmed outputs of the wallet that pay at the feerate for `weight`, for themselves and for an output
+   * with the change; kept from other uses until `release` of the same id. Asked again with the same id the answer replaces the
    * earlier one and should contain its outputs. `undefined` when the wallet cannot pay now.
    */
   reserveFeeInputs(request: {

@@ -4,9 +4,11 @@ import type { Channel } from '@rivulet/core/channel';
 import { type ClaimPurpose, type FundingSpend, matureHeight } from '@rivulet/core/monitor';
 import { type Outpoint, type Transaction, txid, txidToHex } from '@rivulet/core/tx';
 import { channelLogger } from '../logging/index.js';
+import { outpointKey } from './outpointKey.js';
 import {
   buildBatch,
   groupClaims,
+  isWorthwhile,
   type MatureClaim,
   nextFeerate,
   packageWeight,
@@ -148,9 +150,14 @@ export class Sweeper {
   /** Takes in a block: after `track` for what it spends. */
   onBlock({ height, transactions }: Pick<ChainBlock, 'height' | 'transactions'>): SweepEvent[] {
     this.#height = height;
+    if (this.#tracked.size === 0) return [];
     const events: SweepEvent[] = [];
+    const keyed = transactions.map((tx) => ({
+      tx,
+      inputKeys: tx.inputs.map(({ outpoint }) => outpointKey(outpoint)),
+    }));
     for (const tracked of [...this.#tracked.values()]) {
-      for (const tx of transactions) events.push(...tracked.onTransaction(tx, height));
+      for (const tx of keyed) events.push(...tracked.onTransaction(tx, height));
       const final = tracked.becameFinal(height, this.#policy);
       events.push(...final);
       if (final.some(({ type }) => type === 'resolved')) this.#forget(tracked);
@@ -221,7 +228,7 @@ export class Sweeper {
       uncontested: await this.#estimate(this.#policy.uncontestedTargetBlocks),
     };
     this.#keepBatches(claims);
-    this.#newBatches(claims);
+    this.#newBatches(claims, estimates);
     for (const batch of [...this.#batches.values()]) {
       const taken = batch.keys.flatMap((key) => claims.get(key) ?? []);
       const estimate = batch.contested ? estimates.contested : estimates.uncontested;
@@ -264,9 +271,15 @@ export class Sweeper {
     }
   }
 
-  #newBatches(claims: ReadonlyMap<string, MatureClaim>): void {
+  #newBatches(
+    claims: ReadonlyMap<string, MatureClaim>,
+    estimates: { contested: number; uncontested: number },
+  ): void {
     const batched = new Set([...this.#batches.values()].flatMap(({ keys }) => keys));
-    const free = [...claims.values()].filter(({ key }) => !batched.has(key));
+    const free = [...claims.values()].filter(({ key, claim }) => {
+      const feeratePerKw = claim.contested ? estimates.contested : estimates.uncontested;
+      return !batched.has(key) && isWorthwhile(claim, feeratePerKw);
+    });
     const context = { height: this.#height, policy: this.#policy, alone: this.#alone };
     for (const group of groupClaims(free, context)) {
       const id = `sweep ${this.#nextBatch++}`;

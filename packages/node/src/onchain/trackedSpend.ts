@@ -21,6 +21,12 @@ export interface TrackedClaim {
   readonly spend?: ConfirmedSpend;
 }
 
+/** A transaction with the outpointKeys of its inputs, made once for all channels. */
+interface KeyedTransaction {
+  readonly tx: Transaction;
+  readonly inputKeys: readonly string[];
+}
+
 interface ConfirmedSpend {
   readonly tx: Transaction;
   readonly height: number;
@@ -94,12 +100,11 @@ export class TrackedSpend {
     }
   }
 
-  /** Notes which claims a confirmed transaction spends. */
-  onTransaction(tx: Transaction, height: number): SweepEvent[] {
+  /** Notes which claims a confirmed transaction spends. `inputKeys` are the outpointKeys of its inputs. */
+  onTransaction({ tx, inputKeys }: KeyedTransaction, height: number): SweepEvent[] {
     if (height < this.height) return [];
     const taken: Claim[] = [];
-    for (const { outpoint } of tx.inputs) {
-      const key = outpointKey(outpoint);
+    for (const key of inputKeys) {
       const claim = this.#claims.get(key);
       if (claim === undefined) continue;
       this.#spends.set(key, { tx, height });

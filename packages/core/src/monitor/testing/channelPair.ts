@@ -208,17 +208,22 @@ export class ChannelPair {
     this.run(from === 'alice' ? 'bob' : 'alice', (draft) => {
       switch (message.type) {
         case 'update_add_htlc':
-          return receiveAdd(draft, message);
+          receiveAdd(draft, message);
+          break;
         case 'update_fulfill_htlc':
         case 'update_fail_htlc':
         case 'update_fail_malformed_htlc':
-          return receiveRemoval(draft, message);
+          receiveRemoval(draft, message);
+          break;
         case 'update_fee':
-          return receiveFee(draft, message);
+          receiveFee(draft, message);
+          break;
         case 'commitment_signed':
-          return receiveCommitmentSigned(draft, message);
+          receiveCommitmentSigned(draft, message);
+          break;
         case 'revoke_and_ack':
-          return receiveRevokeAndAck(draft, message);
+          receiveRevokeAndAck(draft, message);
+          break;
         default:
           throw new Error(`a test sent ${message.type}`);
       }

@@ -106,7 +106,7 @@ function keyOf({ outpoint }: SweepInput): string {
 }
 
 /** Signs every input of a transaction: `inputs` in its order. */
-export function signAll(tx: Transaction, inputs: readonly SweepInput[]): Transaction {
+function signAll(tx: Transaction, inputs: readonly SweepInput[]): Transaction {
   return {
     ...tx,
     inputs: tx.inputs.map((one, inputIndex) => {
@@ -124,6 +124,8 @@ export class RigNode {
   readonly log: { level: string; msg: string; [key: string]: unknown }[] = [];
   readonly broadcast: { tx: Transaction; result: string }[] = [];
   readonly errors: unknown[] = [];
+  /** Set to make every broadcast fail, as without a connection. */
+  broken = false;
   sweeper: Sweeper;
   follower: ChainFollower;
   /** What a node stores of its spent channel. */
@@ -144,6 +146,7 @@ export class RigNode {
     const write = (line: string) => void this.log.push(JSON.parse(line));
     return new Sweeper({
       broadcast: async (tx) => {
+        if (this.broken) throw new Error('the backend is down');
         const result = await backend.broadcast(tx);
         this.broadcast.push({ tx, result: result.accepted ? 'accepted' : result.code });
         return result;
