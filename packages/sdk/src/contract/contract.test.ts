@@ -50,6 +50,7 @@ const bodies: { readonly [N in EndpointName]: { request: object; response: objec
       nodeId: id,
       alias: 'bob',
       version: '0.1.0',
+      crypto: 'native',
       network: 'regtest',
       blockHeight: 101,
       blockHash: hash,
