@@ -277,15 +277,26 @@ function readReadiness(reader: ByteReader): Readiness {
   };
 }
 
-function writeHtlcs(writer: ByteWriter, htlcs: HtlcTable): void {
-  writer.u16(htlcs.size);
-  htlcs.forEach((htlc) => {
+/** No row holds what the peer proposed and did not commit, and the peer sends it again, with the same ids. */
+function isProposedByPeer({ state }: Htlc): boolean {
+  return state === 'rcvd_add';
+}
+
+function nextCommittedReceivedId({ htlcs, nextReceivedId }: Channel): bigint {
+  for (const htlc of htlcs.direction('received')) if (isProposedByPeer(htlc)) return htlc.id;
+  return nextReceivedId;
+}
+
+function writeHtlcs(writer: ByteWriter, table: HtlcTable): void {
+  const htlcs = [...table].filter((htlc) => !isProposedByPeer(htlc));
+  writer.u16(htlcs.length);
+  for (const htlc of htlcs) {
     writeFlag(writer, htlc.direction === 'received');
     writer.u64(htlc.id);
     writeName(writer, { names: htlcStates, name: htlc.state });
     writeOptional(writer, htlc.firstRemoteCommitment, (number) => writer.u64(number));
     writeFlag(writer, htlc.mustFail !== undefined);
-  });
+  }
 }
 
 function readHtlcs(reader: ByteReader, lookup: HtlcLookup): HtlcTable {
@@ -299,8 +310,6 @@ function readHtlcs(reader: ByteReader, lookup: HtlcLookup): HtlcTable {
     const mustFail = readFlag(reader);
     const contents = lookup({ direction, id });
     if (contents === undefined) {
-      // Received and not committed: no row was owed to it, and the peer will send it again.
-      if (state === 'rcvd_add') continue;
       throw new ChannelCodecError(`the stored row of the ${direction} HTLC ${id} is missing`);
     }
     htlcs.push({
@@ -313,7 +322,10 @@ function readHtlcs(reader: ByteReader, lookup: HtlcLookup): HtlcTable {
   return HtlcTable.from(htlcs);
 }
 
-/** The bytes of a channel, without the contents of its HTLCs. */
+/**
+ * The bytes of a channel, without the contents of its HTLCs, and without the HTLCs that the peer proposed
+ * and has not committed: no row is owed to those.
+ */
 export function encodeChannel(channel: Channel): Uint8Array {
   const writer = new ByteWriter(2048);
   writer.u8(version);
@@ -321,7 +333,7 @@ export function encodeChannel(channel: Channel): Uint8Array {
   writePhase(writer, channel.phase);
   writeFlag(writer, channel.dataLost);
   writer.u64(channel.localMsat).u64(channel.remoteMsat);
-  writer.u64(channel.nextOfferedId).u64(channel.nextReceivedId);
+  writer.u64(channel.nextOfferedId).u64(nextCommittedReceivedId(channel));
   writeFee(writer, channel.fee);
   writeCommits(writer, channel);
   writeBytes(writer, channel.revocations.encode());
@@ -336,8 +348,8 @@ export function encodeChannel(channel: Channel): Uint8Array {
 }
 
 /**
- * Reads a channel back. It is as it was written, uncommitted updates of the peer and all: `resume` makes
- * of it what a restart needs.
+ * Reads a channel back. Other uncommitted updates of the peer are as they were written: `resume` makes of
+ * it what a restart needs.
  * @throws ChannelCodecError for bytes that are no channel, or whose HTLC rows are missing.
  */
 export function decodeChannel(bytes: Uint8Array, lookup: HtlcLookup): Channel {
