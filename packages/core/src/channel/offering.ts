@@ -241,7 +241,7 @@ export function offerFee(draft: StepDraft, feeratePerKw: number): void {
       'that feerate would leave too many pending payments to the miners',
     );
   }
-  draft.save({ fee: changed.fee, unsignedChanges: true });
+  draft.patch({ fee: changed.fee, unsignedChanges: true });
   sendFee(draft, feeratePerKw);
 }
 

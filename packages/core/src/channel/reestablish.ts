@@ -14,7 +14,8 @@ const noSecret = new Uint8Array(32);
 
 /**
  * The channel as a reconnection or a restart finds it: what the peer proposed and did not commit is gone
- * (BOLT 2: Message Retransmission, upon disconnection).
+ * (BOLT 2: Message Retransmission, upon disconnection). Our own feerate goes too when no commitment has it:
+ * sent again after a revocation that it went out before at first, it could be more than we can pay then.
  */
 export function withoutUncommitted(channel: Channel): Channel {
   let { receivedMsat, nextReceivedId } = channel;
@@ -34,7 +35,7 @@ export function withoutUncommitted(channel: Channel): Channel {
         return htlc;
     }
   });
-  const updates = channel.fee.updates.filter(({ state }) => state !== 'rcvd_add');
+  const updates = channel.fee.updates.filter(({ state }) => state !== 'rcvd_add' && state !== 'sent_add');
   const reset: Channel = {
     ...channel,
     link: 'offline',
