@@ -67,6 +67,8 @@ function answerError(draft: StepDraft, error: ChannelError): Step {
     draft.send({ type: 'warning', channelId: draft.channel.params.channelId, data });
     draft.effects.push({ type: 'report', level: 'warn', error });
     draft.effects.push({ type: 'disconnect', reason: error.message });
+    // What was read already and comes after this message builds on it: nothing of it counts any more.
+    draft.channel = withoutUncommitted(draft.channel);
   }
   return draft.finish();
 }
@@ -179,6 +181,8 @@ function receive(draft: StepDraft, message: ChannelMessage): void {
     return;
   }
   if (message.type === 'warning' || isOnChain(draft.channel)) return;
+  // The connection that it came over is given up: the peer sends again what matters.
+  if (link === 'offline') return;
   if (message.type === 'channel_reestablish') {
     receiveReestablish(draft, message);
     if (draft.channel.link === 'online') {
