@@ -8,10 +8,12 @@ import type { ChannelKey, Turn, Turns } from './turns.js';
 
 const spentKeyPrefix = 'channel-spent/';
 
-/** What else has to see blocks, in the same transaction as the channels. */
+/** What else has to see blocks, in the same transaction as the channels and after them. */
 export interface BlockObserver {
   processBlock(turn: Turn, block: ChainBlock): void;
   undoBlock(turn: Turn, block: ChainTip): void;
+  /** A channel's funding output is spent in the block that is processed next. */
+  onSpent?(turn: Turn, spent: { key: ChannelKey; height: number }): void;
 }
 
 /** The height at which each channel's funding output was spent. */
@@ -91,7 +93,6 @@ export class ChainSync {
   #apply(turn: Turn, block: ChainBlock): void {
     turn.tx.putBlock({ height: block.height, hash: block.hash });
     this.#height = block.height;
-    for (const observer of this.#observers) observer.processBlock(turn, block);
     const channels = [...turn.channels];
     if (channels.length > 0) {
       block.transactions.forEach((tx, index) => {
@@ -102,6 +103,7 @@ export class ChainSync {
         }
       });
     }
+    for (const observer of this.#observers) observer.processBlock(turn, block);
     for (const [key] of channels) turn.command(key, { type: 'block' });
   }
 
@@ -150,6 +152,7 @@ export class ChainSync {
       'the funding output of this channel is spent on chain',
     );
     turn.command(key, { type: 'fundingSpent', by: tx });
+    for (const observer of this.#observers) observer.onSpent?.(turn, { key, height });
   }
 
   #undo(turn: Turn, block: ChainTip): void {

@@ -35,6 +35,7 @@ import { FundingStore } from './fundingStore.js';
 import { Openings } from './openings.js';
 import { Payments } from './payments.js';
 import { releaseEffects } from './release.js';
+import { Settlement } from './settlement.js';
 import { Signers } from './signers.js';
 import { channelKey, type Turn, Turns } from './turns.js';
 
@@ -96,6 +97,7 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
   readonly #chain: ChainSync;
   readonly #broadcaster: Broadcaster;
   readonly #follower: ChainFollower;
+  readonly #settlement: Settlement;
   readonly #peerInfo = new Map<string, PeerInfo>();
   #feeratePerKw = fallbackFeeratePerKw;
   #listening: PeerAddress[] = [];
@@ -166,6 +168,15 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
       publish,
     });
     this.#router = new ChannelRouter({ turns: this.turns, openings: this.#openings, send });
+    this.#settlement = new Settlement({
+      turns: this.turns,
+      storage,
+      backend,
+      wallet: this.wallet,
+      signers: this.#signers,
+      payments: this.payments,
+      logger,
+    });
     this.#chain = new ChainSync({
       turns: this.turns,
       storage,
@@ -174,6 +185,7 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
           processBlock: (turn, block) => void this.wallet.processBlock(block, turn.tx),
           undoBlock: (turn, block) => this.wallet.undoBlock(block, turn.tx),
         },
+        this.#settlement,
       ],
       logger,
     });
@@ -232,6 +244,7 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
       const tip = await this.backend.getTip();
       await this.#chain.begin(tip);
     }
+    await this.#settlement.restore((key) => this.#chain.spendHeight(key));
     this.#follower.start();
     await this.#follower.waitUntilSynced();
     if (listen !== undefined) this.#listening = [await this.peers.listen(listen)];
@@ -338,6 +351,7 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
     this.#feeratePerKw = estimate ?? fallbackFeeratePerKw;
     this.#broadcaster.rebroadcast();
     this.#updateFees();
+    await this.#settlement.publish();
   }
 
   /** The feerate of new commitments: what confirms in an hour, or less where a child can raise it. */

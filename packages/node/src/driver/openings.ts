@@ -34,6 +34,7 @@ import type { PeerInfo, Scheduler } from '../peers/index.js';
 import type { Wallet } from '../wallet/index.js';
 import type { OpeningMessage } from './channelMessages.js';
 import type { OpeningReceiver } from './channelRouter.js';
+import { fundWithReserve } from './feeReserve.js';
 import type { FundingStore } from './fundingStore.js';
 import { OpeningError } from './openingError.js';
 import type { Signers } from './signers.js';
@@ -225,8 +226,9 @@ export class Openings implements OpeningReceiver {
     }
     const { request } = opening;
     const agreed = receiveAcceptChannel(opening.state, accept, this.#options.policy);
-    const funded = this.#options.wallet.fund({
-      outputs: [{ script: agreed.fundingScript, valueSat: agreed.fundingSat }],
+    const funding = { script: agreed.fundingScript, valueSat: agreed.fundingSat };
+    const funded = fundWithReserve(this.#options.wallet, {
+      funding,
       feeratePerKw: request.fundingFeeratePerKw,
       tx: turn.tx,
     });

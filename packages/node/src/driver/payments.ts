@@ -243,7 +243,7 @@ export class Payments {
         this.#receive(turn, channel, event.htlc);
         return;
       case 'htlcFulfilled':
-        this.#succeed(turn, event.htlc, event.preimage);
+        this.#succeed(turn, { paymentHash: event.htlc.paymentHash, preimage: event.preimage });
         return;
       case 'htlcFailed':
         this.#fail(turn, event);
@@ -292,11 +292,11 @@ export class Payments {
     turn.command(channelKey(channelId), { type: 'settleHtlc', id: htlc.id, settlement: decision.settlement });
   }
 
-  #succeed(turn: Turn, htlc: Htlc, preimage: Uint8Array): void {
-    const payment = turn.tx.getOutgoingPayment(htlc.paymentHash);
+  #succeed(turn: Turn, { paymentHash, preimage }: { paymentHash: Uint8Array; preimage: Uint8Array }): void {
+    const payment = turn.tx.getOutgoingPayment(paymentHash);
     if (payment === undefined || payment.status === 'succeeded') return;
     const update = { status: 'succeeded', preimage, settledAtMs: this.#options.now() } as const;
-    turn.tx.updateOutgoingPayment(htlc.paymentHash, update);
+    turn.tx.updateOutgoingPayment(paymentHash, update);
     this.#report(turn, { ...payment, ...update });
   }
 
@@ -322,13 +322,16 @@ export class Payments {
     });
   }
 
-  /** A payment whose HTLC was resolved on chain. */
-  resolveOnChain(turn: Turn, { htlc, preimage }: { htlc: Htlc; preimage?: Uint8Array }): void {
+  /** A payment whose HTLC was resolved on chain: with its preimage, or back to us for good. */
+  resolveOnChain(
+    turn: Turn,
+    { paymentHash, preimage }: { paymentHash: Uint8Array; preimage?: Uint8Array },
+  ): void {
     if (preimage !== undefined) {
-      this.#succeed(turn, htlc, preimage);
+      this.#succeed(turn, { paymentHash, preimage });
       return;
     }
-    const payment = turn.tx.getOutgoingPayment(htlc.paymentHash);
+    const payment = turn.tx.getOutgoingPayment(paymentHash);
     if (payment === undefined || payment.status !== 'pending') return;
     const update = {
       status: 'failed',
@@ -336,7 +339,7 @@ export class Payments {
       failureText: 'the channel was closed on chain and the payment came back after its expiry',
       settledAtMs: this.#options.now(),
     } as const;
-    turn.tx.updateOutgoingPayment(htlc.paymentHash, update);
+    turn.tx.updateOutgoingPayment(paymentHash, update);
     this.#report(turn, { ...payment, ...update });
   }
 }

@@ -1,0 +1,76 @@
+import { feeForWeightSat, type SweepInput, type TxOutput } from '@rivulet/core/tx';
+import type { StorageTransaction } from '@rivulet/storage';
+import { type FundedTransaction, type Wallet, WalletError } from '../wallet/index.js';
+
+/** What is put aside for the fees of HTLC transactions when the first channel is opened. */
+const feeReserveSat = 10_000n;
+
+/**
+ * Wallet coins that pay the fees of HTLC transactions in anchor channels. A coin serves one claim at a
+ * time; what is held here is free again when the claim is confirmed or given up.
+ */
+export class FeeReserve {
+  readonly #wallet: Wallet;
+  readonly #held = new Map<string, readonly SweepInput[]>();
+
+  constructor(wallet: Wallet) {
+    this.#wallet = wallet;
+  }
+
+  /** Inputs whose value covers `weight` and their own weight at the feerate, those held before among them. */
+  reserve({
+    id,
+    weight,
+    feeratePerKw,
+  }: {
+    id: string;
+    weight: number;
+    feeratePerKw: number;
+  }): readonly SweepInput[] | undefined {
+    const chosen = [...(this.#held.get(id) ?? [])];
+    const taken = new Set([...this.#held.values()].flat().map(key));
+    const free = this.#wallet
+      .feeInputs()
+      .filter((input) => !taken.has(key(input)))
+      .sort((a, b) => (a.valueSat < b.valueSat ? 1 : -1));
+    const missing = () => {
+      const total = chosen.reduce((sum, input) => sum + input.weight, weight);
+      const value = chosen.reduce((sum, { valueSat }) => sum + valueSat, 0n);
+      return feeForWeightSat(total, feeratePerKw) > value;
+    };
+    while (missing()) {
+      const next = free.shift();
+      if (next === undefined) return undefined;
+      chosen.push(next);
+    }
+    this.#held.set(id, chosen);
+    return chosen;
+  }
+
+  release(id: string): void {
+    this.#held.delete(id);
+  }
+}
+
+function key({ outpoint }: SweepInput): string {
+  return `${outpoint.txid.join()}:${outpoint.index}`;
+}
+
+/**
+ * Funds a channel, and with it a coin that can pay for HTLC transactions on chain where the wallet has none
+ * yet and can afford one: taproot coins cannot stand beside an anchor channel's ECDSA inputs.
+ */
+export function fundWithReserve(
+  wallet: Wallet,
+  { funding, feeratePerKw, tx }: { funding: TxOutput; feeratePerKw: number; tx: StorageTransaction },
+): FundedTransaction {
+  if (!wallet.spendableCoins().some(({ key: { keychain } }) => keychain.type === 'p2wpkh')) {
+    const { script } = wallet.newAddress({ type: 'p2wpkh', change: true, tx });
+    try {
+      return wallet.fund({ outputs: [funding, { script, valueSat: feeReserveSat }], feeratePerKw, tx });
+    } catch (error) {
+      if (!(error instanceof WalletError) || error.code !== 'insufficient_funds') throw error;
+    }
+  }
+  return wallet.fund({ outputs: [funding], feeratePerKw, tx });
+}
