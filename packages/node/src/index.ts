@@ -1,1 +1,2 @@
-export {};
+export * from './driver/index.js';
+export * from './logging/index.js';

@@ -9,12 +9,15 @@ const coinbases = 20;
 
 /** An embedded regtest chain with a rich wallet, on which nodes of both implementations live. */
 export class InteropChain {
-  readonly regtest = new RegtestChain();
-  readonly backend: ChainBackend = embeddedBackend(this.regtest);
-  readonly ldk: LdkChain = ldkChainOf(this.backend);
+  readonly regtest: RegtestChain;
+  readonly backend: ChainBackend;
+  readonly ldk: LdkChain;
   readonly #wallet = new KeyWallet(new TextEncoder().encode('the rich'));
 
-  constructor() {
+  constructor(regtest = new RegtestChain()) {
+    this.regtest = regtest;
+    this.backend = embeddedBackend(regtest);
+    this.ldk = ldkChainOf(this.backend);
     this.#addBlocks(this.regtest.mine({ blocks: coinbases, script: this.#wallet.script }));
     this.mine(100);
   }
