@@ -1,2 +1,5 @@
+export * from './config/index.js';
+export { type Daemon, type DaemonReady, runDaemon } from './daemon.js';
+export { DaemonError, type DaemonErrorCode } from './daemonError.js';
 export * from './driver/index.js';
-export * from './logging/index.js';
+export { createLogger, type Logger, silentLogger } from './logging/index.js';

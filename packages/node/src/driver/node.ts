@@ -15,6 +15,7 @@ import {
 import { hmacSha256 } from '@rivulet/core/crypto';
 import type { ReceivePolicy } from '@rivulet/core/payment';
 import { type Transaction, txid } from '@rivulet/core/tx';
+import { hasFeature } from '@rivulet/core/wire';
 import type { IncomingPayment, NodeStorage, OutgoingPayment } from '@rivulet/storage';
 import type { Logger } from '../logging/logger.js';
 import { ChainFollower } from '../onchain/index.js';
@@ -46,6 +47,8 @@ export interface NodePolicy {
   readonly accept: AcceptPolicy;
   readonly maxDustExposureMsat: bigint;
   readonly anchors: boolean;
+  /** What new channels are, where the peer has it. */
+  readonly defaultCommitment?: ChannelFormat['commitment'];
 }
 
 export interface NodeOptions {
@@ -56,8 +59,8 @@ export interface NodeOptions {
   readonly backend: ChainBackend;
   readonly policy: NodePolicy;
   readonly logger: Logger;
-  /** Where peers may connect; nowhere if absent. */
-  readonly listen?: PeerAddress;
+  /** Whether peers with channels are dialed when they are gone; unless it is false. */
+  readonly reconnect?: boolean;
   readonly scheduler?: Scheduler;
   readonly randomBytes?: (count: number) => Uint8Array;
   /** Milliseconds since 1970. */
@@ -89,6 +92,7 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
   readonly payments: Payments;
   readonly policy: NodePolicy;
   readonly turns: Turns;
+  readonly #reconnect: boolean;
   readonly #logger: Logger;
   readonly #signers: Signers;
   readonly #fundings: FundingStore;
@@ -115,6 +119,7 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
     this.storage = storage;
     this.backend = backend;
     this.policy = policy;
+    this.#reconnect = options.reconnect ?? true;
     this.#logger = logger;
     this.wallet = openWallet({ seed, network, storage });
     this.#signers = new Signers(secrets.channelSeed);
@@ -272,6 +277,7 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
 
   /** Peers that we have channels with are dialed and kept. */
   #keepPeers(): void {
+    if (!this.#reconnect) return;
     const addresses = new Map(
       this.storage.loadPeers().map(({ nodeId, host, port }) => [bytesToHex(nodeId), { host, port }]),
     );
@@ -384,13 +390,17 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
     readonly commitment?: ChannelFormat['commitment'];
     readonly fundingFeeratePerKw?: number;
   }): Promise<Channel> {
-    const anchors = request.commitment !== 'static_remotekey';
+    const { peer } = request;
+    const preferred = this.policy.defaultCommitment ?? 'anchors';
+    const has = hasFeature(peer.features, 'anchors') ? preferred : 'static_remotekey';
+    const commitment = request.commitment ?? has;
     const channel = await this.#openings.open({
       fundingFeeratePerKw: this.#feeratePerKw,
-      commitmentFeeratePerKw: this.#commitmentFeerate(anchors ? 'anchors' : 'static_remotekey'),
+      commitmentFeeratePerKw: this.#commitmentFeerate(commitment),
       ...request,
+      commitment,
     });
-    this.peers.keepConnected(request.peer.nodeId, request.peer.inbound ? undefined : request.peer.address);
+    if (this.#reconnect) this.peers.keepConnected(peer.nodeId, peer.inbound ? undefined : peer.address);
     return channel;
   }
 

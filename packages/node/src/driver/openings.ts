@@ -44,8 +44,7 @@ export interface OpenOptions {
   readonly peer: PeerInfo;
   readonly capacitySat: bigint;
   readonly pushMsat: bigint;
-  /** The best that the peer has, where absent: anchors before static_remotekey. */
-  readonly commitment?: ChannelFormat['commitment'];
+  readonly commitment: ChannelFormat['commitment'];
   /** Of the funding transaction and of the first commitment. */
   readonly fundingFeeratePerKw: number;
   readonly commitmentFeeratePerKw: number;
@@ -127,12 +126,10 @@ export class Openings implements OpeningReceiver {
   }
 
   #format({ peer, commitment }: OpenOptions): ChannelFormat {
-    const { features } = peer;
-    const anchors = hasFeature(features, 'anchors');
     return {
-      commitment: commitment ?? (anchors ? 'anchors' : 'static_remotekey'),
+      commitment,
       // A private channel is known by its alias alone, where both can.
-      scidAlias: hasFeature(features, 'scidAlias'),
+      scidAlias: hasFeature(peer.features, 'scidAlias'),
       zeroConf: false,
     };
   }

@@ -1,0 +1,108 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  addressToScript,
+  bitcoindBackend,
+  type ChainBackend,
+  embeddedBackend,
+  esploraBackend,
+  type Network,
+  startRegtest,
+} from '@rivulet/chain';
+import { z } from 'zod';
+import type { Config } from './config/index.js';
+import { DaemonError } from './daemonError.js';
+import type { Miner } from './driver/index.js';
+
+/** Where a daemon's blocks come from, and what else that place can do. */
+export interface ChainSource {
+  readonly backend: ChainBackend;
+  readonly mine?: Miner;
+  /** After the backend was closed. */
+  stop(): Promise<void>;
+}
+
+/** @throws ChainError or DaemonError where the chain cannot be had. */
+export async function openChainSource({ config }: { config: Config }): Promise<ChainSource> {
+  const { chain, network, dataDir } = config;
+  switch (chain.type) {
+    case 'embedded':
+      return embedded(chain, { network, dataDir });
+    case 'bitcoind':
+      return bitcoind(chain, network);
+    case 'esplora': {
+      const backend = esploraBackend({ url: chain.url });
+      await checkNetwork(backend, network);
+      return { backend, stop: async () => {} };
+    }
+  }
+}
+
+async function embedded(
+  { rpcPort, esploraPort }: { rpcPort: number; esploraPort: number },
+  { network, dataDir }: { network: Network; dataDir: string },
+): Promise<ChainSource> {
+  if (network !== 'regtest') {
+    throw new DaemonError(
+      'wrong_network',
+      `the embedded chain is a regtest one: for ${network} set chain.type to bitcoind or esplora`,
+    );
+  }
+  const regtest = await startRegtest({ dataDir: join(dataDir, 'regtest'), rpcPort, esploraPort });
+  return {
+    backend: embeddedBackend(regtest.chain),
+    mine: async ({ blocks, address }) => {
+      const mined = regtest.chain.mine({ blocks, script: addressToScript(address, 'regtest') });
+      return { height: regtest.chain.tip.height, blockHashes: mined.map(({ hashHex }) => hashHex) };
+    },
+    stop: () => regtest.stop(),
+  };
+}
+
+type BitcoindConfig = Extract<Config['chain'], { type: 'bitcoind' }>;
+
+async function bitcoind({ url, auth }: BitcoindConfig, network: Network): Promise<ChainSource> {
+  const backend = bitcoindBackend({ url, ...auth });
+  await checkNetwork(backend, network);
+  return {
+    backend,
+    ...(network === 'regtest' ? { mine: rpcMiner({ url, auth }) } : {}),
+    stop: async () => {},
+  };
+}
+
+async function checkNetwork(backend: ChainBackend, network: Network): Promise<void> {
+  const found = await backend.getNetwork();
+  if (found === network) return;
+  await backend.close();
+  throw new DaemonError(
+    'wrong_network',
+    `the chain backend is on ${found}, this node is set to ${network}: set network or the backend's URL right`,
+  );
+}
+
+const rpcAnswer = z.object({ result: z.unknown(), error: z.object({ message: z.string() }).nullish() });
+
+function rpcMiner({ url, auth }: Pick<BitcoindConfig, 'url' | 'auth'>): Miner {
+  const call = async (method: string, params: unknown[]): Promise<unknown> => {
+    const credentials =
+      'cookiePath' in auth
+        ? (await readFile(auth.cookiePath, 'utf8')).trim()
+        : `${auth.user}:${auth.password}`;
+    const response = await fetch(url, {
+      method: 'POST',
+      headers: {
+        authorization: `Basic ${Buffer.from(credentials).toString('base64')}`,
+        'content-type': 'application/json',
+      },
+      body: JSON.stringify({ jsonrpc: '1.0', id: 'mine', method, params }),
+    });
+    const { result, error } = rpcAnswer.parse(await response.json());
+    if (error) throw new DaemonError('mining_failed', `bitcoind does not mine: ${error.message}`);
+    return result;
+  };
+  return async ({ blocks, address }) => {
+    const blockHashes = z.array(z.string()).parse(await call('generatetoaddress', [blocks, address]));
+    return { height: z.int().parse(await call('getblockcount', [])), blockHashes };
+  };
+}

@@ -1,0 +1,163 @@
+import { join } from 'node:path';
+import { type AcceptPolicy, defaultAcceptPolicy } from '@rivulet/core/channel';
+import { initCrypto } from '@rivulet/core/crypto';
+import { type NodeStorage, openStorage } from '@rivulet/storage';
+import { type ApiServer, startApiServer } from './api/index.js';
+import { type ChainSource, openChainSource } from './chainSource.js';
+import { type Config, redactedConfig } from './config/index.js';
+import { createService, type NodePolicy, RivuletNode } from './driver/index.js';
+import { createLogger, type Logger } from './logging/index.js';
+import { version } from './version.js';
+import { loadOrCreateSeed, wordsFileName } from './walletWords.js';
+
+/** What a daemon that is up tells who started it. */
+export interface DaemonReady {
+  readonly nodeId: string;
+  readonly apiUrl: string;
+  /** Where peers can connect. */
+  readonly listening: readonly { readonly host: string; readonly port: number }[];
+  readonly dataDir: string;
+  /** The file of the wallet's words where this start made them: to be written down. */
+  readonly newWordsFile?: string;
+}
+
+export interface Daemon {
+  readonly ready: DaemonReady;
+  /** Resolves when the daemon was asked to stop, over its API. */
+  readonly stopRequested: Promise<void>;
+  /** Stops in order; a second call waits for the first. */
+  stop(): Promise<void>;
+}
+
+export const databaseFileName = 'rivulet.db';
+export const logFileName = 'rivulet.log';
+
+/**
+ * Runs a node in this process: database, chain, peers and API.
+ * @throws a RivuletError that says what to do; whatever was begun is let go.
+ */
+export async function runDaemon({
+  config,
+  onReady,
+}: {
+  config: Config;
+  onReady?: (ready: DaemonReady) => void;
+}): Promise<Daemon> {
+  const { dataDir, network } = config;
+  // What has to be let go again, last things first.
+  const closers: (() => Promise<void> | void)[] = [];
+  const close = async (): Promise<void> => {
+    for (const closer of closers.splice(0).reverse()) await closer();
+  };
+  try {
+    const crypto = await initCrypto();
+    const { seed, created } = loadOrCreateSeed(dataDir);
+    const storage = openStorage({ path: join(dataDir, databaseFileName) });
+    closers.push(() => storage.close());
+    const logger = createLogger({ level: config.logLevel, to: { file: join(dataDir, logFileName) } });
+    logger.info({ version, crypto, config: redactedConfig(config) }, 'starting');
+    const source = await openChainSource({ config });
+    closers.push(() => source.stop());
+    const node = await startNode({ config, seed, storage, source, logger });
+    closers.push(() => node.stop());
+    let requestStop: () => void = () => {};
+    const stopRequested = new Promise<void>((resolve) => {
+      requestStop = resolve;
+    });
+    const api = await startApi({ config, node, source, logger, onStop: () => requestStop() });
+    closers.push(() => api.close());
+    const ready: DaemonReady = {
+      nodeId: node.nodeId,
+      apiUrl: api.url,
+      listening: node.listening,
+      dataDir,
+      ...(created ? { newWordsFile: join(dataDir, wordsFileName) } : {}),
+    };
+    logger.info({ network, nodeId: node.nodeId, apiUrl: api.url }, 'ready');
+    onReady?.(ready);
+    let stopping: Promise<void> | undefined;
+    const stop = (): Promise<void> => {
+      stopping ??= close().then(() => logger.info({}, 'stopped'));
+      return stopping;
+    };
+    return { ready, stopRequested, stop };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function startNode(parts: {
+  config: Config;
+  seed: Uint8Array;
+  storage: NodeStorage;
+  source: ChainSource;
+  logger: Logger;
+}): Promise<RivuletNode> {
+  const { config, seed, storage, source, logger } = parts;
+  const node = new RivuletNode({
+    network: config.network,
+    seed,
+    storage,
+    backend: source.backend,
+    policy: policyOf(config),
+    reconnect: config.reconnect,
+    logger,
+  });
+  try {
+    await node.start(config.listen.enabled ? config.listen : undefined);
+    return node;
+  } catch (error) {
+    await node.stop();
+    throw error;
+  }
+}
+
+function startApi({
+  config,
+  node,
+  source,
+  logger,
+  onStop,
+}: {
+  config: Config;
+  node: RivuletNode;
+  source: ChainSource;
+  logger: Logger;
+  onStop: () => void;
+}): Promise<ApiServer> {
+  const { mine } = source;
+  const service = createService({
+    node,
+    alias: config.alias,
+    version,
+    onStop,
+    ...(mine === undefined ? {} : { mine }),
+  });
+  return startApiServer({ service, dataDir: config.dataDir, ...config.api, logger });
+}
+
+function policyOf({ keysend, channels }: Config): NodePolicy {
+  const { minFundingSat, maxFundingSat, minimumDepth, acceptZeroConf, maxHtlcValueInFlightMsat } = channels;
+  const accept: AcceptPolicy = {
+    ...defaultAcceptPolicy,
+    minFundingSat,
+    maxFundingSat,
+    minimumDepth,
+    trustsZeroConf: acceptZeroConf,
+  };
+  return {
+    receive: { acceptKeysend: keysend.accept, minAmountMsat: keysend.minAmountMsat },
+    limits: {
+      dustLimitSat: channels.dustLimitSat,
+      htlcMinimumMsat: channels.htlcMinimumMsat,
+      toSelfDelay: channels.toSelfDelay,
+      maxAcceptedHtlcs: channels.maxAcceptedHtlcs,
+      ...(maxHtlcValueInFlightMsat === undefined ? {} : { maxHtlcValueInFlightMsat }),
+    },
+    accept,
+    maxDustExposureMsat: channels.maxDustExposureMsat,
+    anchors: true,
+    defaultCommitment: channels.type,
+  };
+}
