@@ -250,11 +250,13 @@ export class LdkNode implements LdkPeer {
 
   async #begin(): Promise<void> {
     const { chain, options } = this.#context;
+    let journal: JournalLdkStore | undefined;
     if (options.dataDir) {
       // In step with the manager where that is always written; else as LDK's own persisters do it.
       const commitEach = (options.managerPersistence ?? 'always') !== 'always';
-      this.#store = new JournalLdkStore(options.dataDir, { commitEach });
-      this.#outputs.useStore(this.#store);
+      journal = new JournalLdkStore(options.dataDir, { commitEach });
+      this.#store = journal;
+      this.#outputs.useStore(journal);
     }
     const context = {
       options,
@@ -274,6 +276,7 @@ export class LdkNode implements LdkPeer {
       onPeersChanged: () => this.log.emit({ type: 'peers' }),
       onChanged: () => this.log.touch(),
     });
+    journal?.releaseMemory();
     const { manager, chainMonitor, fromHeight } = run.parts;
     const targets = {
       confirms: [manager.as_Confirm(), chainMonitor.as_Confirm()],
