@@ -171,14 +171,24 @@ function ownCommitmentWith(changed: Channel, htlc: Htlc): CommitmentSpec {
   return { ...spec, localMsat, htlcs, feeratePerKw: highestFeerate(changed.fee) };
 }
 
+/**
+ * What the peer's updates are weighed against: without the cost of our HTLCs that it has acknowledged and not
+ * signed for yet. It may have sent the update before it saw them, as BOLT 2 lets it, and after a reconnection
+ * the update comes behind the acknowledgement.
+ */
+function asPeerSawIt(spec: CommitmentSpec): CommitmentSpec {
+  return { ...spec, htlcs: spec.htlcs.filter(({ state }) => state !== 'rcvd_add_revocation') };
+}
+
 function receivedBreach(changed: Channel, spec: CommitmentSpec): LimitBreach | undefined {
-  const leftMsat = spendableMsat(changed, spec, { side: 'local', party: 'remote', buffer: false });
+  const leftMsat = spendableMsat(changed, asPeerSawIt(spec), { side: 'local', party: 'remote', buffer: false });
   return leftMsat < 0n ? { limit: 'amount_unaffordable', availableMsat: 0n } : undefined;
 }
 
 /** Whether the opener, `party`, can pay a new feerate on both commitments and keep its reserve. */
 export function canAffordFeerate(channel: Channel, { party, side }: { party: Party; side: Side }): boolean {
-  const spec = commitmentSpec(channel, { side, stage: 'next' });
+  const next = commitmentSpec(channel, { side, stage: 'next' });
+  const spec = party === 'remote' ? asPeerSawIt(next) : next;
   return spendableMsat(channel, spec, { side, party, buffer: false }) >= 0n;
 }
 
