@@ -1,0 +1,78 @@
+import { type ChainBackend, embeddedBackend, type RegtestChain } from '@rivulet/chain';
+import { hexToBytes } from '@rivulet/core/bytes';
+import type { Channel } from '@rivulet/core/channel';
+import type { ReceivePolicy } from '@rivulet/core/payment';
+import { type RivuletHost, startRivuletHost } from './rivuletHost.js';
+import type { RivuletApi, RivuletOptions, RivuletPeer } from './rivuletPeer.js';
+import { RivuletStory } from './rivuletStory.js';
+import { InteropError } from './waitUntil.js';
+
+/** A Rivulet in this process. */
+export class RivuletHere extends RivuletStory implements RivuletPeer {
+  readonly #chain: RegtestChain;
+  readonly #options: RivuletOptions;
+  #host: RivuletHost | undefined;
+  #nodeId = '';
+  #port = 0;
+
+  private constructor(chain: RegtestChain, options: RivuletOptions) {
+    super();
+    this.#chain = chain;
+    this.#options = options;
+  }
+
+  static async start(chain: RegtestChain, options: RivuletOptions): Promise<RivuletHere> {
+    const rivulet = new RivuletHere(chain, options);
+    await rivulet.start();
+    return rivulet;
+  }
+
+  get #running(): RivuletHost {
+    if (this.#host === undefined) throw new InteropError('interop_unexpected', 'this Rivulet is stopped');
+    return this.#host;
+  }
+
+  get nodeId(): string {
+    return this.#nodeId;
+  }
+
+  get pubkey(): Uint8Array {
+    return hexToBytes(this.#nodeId);
+  }
+
+  get port(): number {
+    return this.#port;
+  }
+
+  get api(): RivuletApi {
+    return this.#running.service;
+  }
+
+  /** Channels as the core has them: only of a node in this process. */
+  get channels(): readonly Channel[] {
+    return this.#running.node.channels;
+  }
+
+  async setReceivePolicy(policy: ReceivePolicy): Promise<void> {
+    Object.assign(this.#running.receive, policy);
+  }
+
+  async start(): Promise<void> {
+    const backend: ChainBackend = embeddedBackend(this.#chain);
+    this.#host = await startRivuletHost({
+      options: { ...this.#options, port: this.#port },
+      backend,
+      onEvent: (event) => this.tell(event),
+      onChange: () => this.touch(),
+      onLog: (line) => this.addLogLine(line),
+    });
+    this.#nodeId = this.#host.node.nodeId;
+    this.#port = this.#host.port;
+  }
+
+  async stop(): Promise<void> {
+    const host = this.#host;
+    this.#host = undefined;
+    await host?.node.stop();
+  }
+}

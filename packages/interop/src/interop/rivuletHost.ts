@@ -1,0 +1,55 @@
+import { join } from 'node:path';
+import type { ChainBackend } from '@rivulet/chain';
+import { defaultAcceptPolicy, defaultOpeningLimits } from '@rivulet/core/channel';
+import { createLogger, createService, RivuletNode } from '@rivulet/node';
+import type { NodeEvent, NodeService } from '@rivulet/sdk';
+import { openMemoryStorage, openStorage } from '@rivulet/storage';
+import type { RivuletOptions } from './rivuletPeer.js';
+
+export interface RivuletHost {
+  readonly node: RivuletNode;
+  readonly service: NodeService;
+  /** May be changed at any time. */
+  readonly receive: { acceptKeysend: boolean; minAmountMsat: bigint };
+  readonly port: number;
+}
+
+export interface RivuletHostOptions {
+  readonly options: RivuletOptions;
+  readonly backend: ChainBackend;
+  readonly onEvent: (event: NodeEvent) => void;
+  /** Something changed that has no event, such as an HTLC that is gone. */
+  readonly onChange: () => void;
+  readonly onLog: (line: string) => void;
+}
+
+/** Runs a RivuletNode with the service behind its API, as the daemon does. */
+export async function startRivuletHost(host: RivuletHostOptions): Promise<RivuletHost> {
+  const { options, backend, onEvent, onChange, onLog } = host;
+  const { seed, dataDir, port = 0 } = options;
+  const receive = { ...(options.receive ?? { acceptKeysend: true, minAmountMsat: 1n }) };
+  const node = new RivuletNode({
+    network: 'regtest',
+    seed,
+    storage: dataDir === undefined ? openMemoryStorage() : openStorage({ path: join(dataDir, 'rivulet.db') }),
+    backend,
+    policy: {
+      receive,
+      limits: defaultOpeningLimits,
+      accept: { ...defaultAcceptPolicy, minimumDepth: 1 },
+      maxDustExposureMsat: 100_000_000n,
+      anchors: true,
+    },
+    logger: createLogger({ level: 'debug', to: { write: onLog } }),
+  });
+  const service = createService({ node, alias: 'rivulet', version: '0', onStop: () => {} });
+  service.subscribe((event) => {
+    onEvent(event);
+    onChange();
+  });
+  // What came in is worked off in a turn that is scheduled by now.
+  node.peers.on('messages', () => setImmediate(onChange));
+  const address = { host: '127.0.0.1', port };
+  await node.start(address);
+  return { node, service, receive, port: node.listening[0]?.port ?? 0 };
+}
