@@ -72,7 +72,13 @@ export const forceCloseBySender: Scenario = {
   name: 'the sender force closes with HTLCs pending: one is claimed on chain, the other times out',
   async run(context) {
     const { alice, bob, channel } = await pairWithHeldPayments(context);
+    // Above the commitment's own feerate: with anchors, a child has to pay for the rest.
+    await alice.setFeerate(1000);
     await alice.forceClose({ channelId: channel.channelId, pubkey: bob.pubkey });
+    if (context.channelType === 'anchors') {
+      await alice.log.waitForEvent('bumpTransaction', ({ kind }) => kind === 'commitment');
+      await alice.log.waitForEvent('broadcast', ({ txids }) => txids.length === 2);
+    }
     await bob.log.waitForEvent('channelClosed', () => true);
     const keep = bob.log.eventsOf('paymentClaimable').find((event) => event.amountMsat === 100_000_000n)!;
     await bob.claimPayment(keep.preimage!);
