@@ -93,9 +93,7 @@ function answerAsAccepter(question: FeeQuestion, theirs: FeeRange): FeeAnswer {
   if (isWithin(receivedFeeSat, overlap) && receivedFeeSat >= idealFeeSat) return agreed;
   const feeSat = clamp(idealFeeSat, overlap);
   if (feeSat === receivedFeeSat) return agreed;
-  // BOLT 2: closing_signed, not the funder: max_fee_satoshis at least the one received
-  const maxFeeSat = greater(ownRange.maxFeeSat, theirs.maxFeeSat);
-  return { type: 'propose', feeSat, range: { minFeeSat: ownRange.minFeeSat, maxFeeSat } };
+  return { type: 'propose', feeSat, range: ownRange };
 }
 
 function answerWithoutRange(question: FeeQuestion): FeeAnswer {

@@ -8,7 +8,7 @@ import {
   verifyClosingSignature,
 } from '../../tx/index.js';
 import type { ClosingSigned } from '../../wire/index.js';
-import { lesser } from '../amounts.js';
+import { greater, lesser } from '../amounts.js';
 import type { Channel } from '../channel.js';
 import { ChannelError } from '../channelError.js';
 import type { StepDraft } from '../step.js';
@@ -49,17 +49,22 @@ function buildTx(
   }
 }
 
-function ownFees(draft: StepDraft, scripts: Scripts): { idealFeeSat: bigint; ownRange: FeeRange } {
+function ownFees(
+  draft: StepDraft,
+  scripts: Scripts,
+  receivedRange?: FeeRange,
+): { idealFeeSat: bigint; ownRange: FeeRange } {
   const { params, localMsat, remoteMsat } = draft.channel;
   const payerSat = (params.localIsOpener ? localMsat : remoteMsat) / 1000n;
   const { idealSat, relaySat } = closingFees(scripts, draft.context.policy.closingFeeratePerKw);
   const idealFeeSat = lesser(idealSat, payerSat);
-  const ownRange = {
-    minFeeSat: lesser(relaySat, idealFeeSat),
-    // The accepter does not pay: it has no reason for a maximum.
-    maxFeeSat: params.localIsOpener ? lesser(idealSat * 2n, payerSat) : payerSat,
-  };
-  return { idealFeeSat, ownRange };
+  const minFeeSat = lesser(relaySat, idealFeeSat);
+  if (params.localIsOpener) {
+    return { idealFeeSat, ownRange: { minFeeSat, maxFeeSat: lesser(idealSat * 2n, payerSat) } };
+  }
+  // BOLT 2: closing_signed, not the funder: max_fee_satoshis at least the one received. It does not pay.
+  const maxFeeSat = greater(payerSat, receivedRange?.maxFeeSat ?? 0n);
+  return { idealFeeSat, ownRange: { minFeeSat, maxFeeSat } };
 }
 
 function sign(draft: StepDraft, tx: Transaction): Uint8Array {
@@ -145,7 +150,7 @@ export function receiveClosingSigned(draft: StepDraft, message: ClosingSigned): 
     throw new ChannelError('closing_invalid', 'an output of the closing transaction is dust');
   }
   const { lastSentFeeSat, lastSentRange, lastReceivedFeeSat } = channel.negotiation;
-  const { idealFeeSat, ownRange } = ownFees(draft, scripts);
+  const { idealFeeSat, ownRange } = ownFees(draft, scripts, message.feeRange);
   const answer = answerClosingFee({
     localIsOpener: channel.params.localIsOpener,
     receivedFeeSat: message.feeSat,

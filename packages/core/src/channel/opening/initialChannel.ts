@@ -39,7 +39,7 @@ function partyParams(terms: PartyTerms, keepScript: boolean): PartyParams {
 }
 
 /** What both sides agreed on, as the first commitment needs it. */
-export interface AgreedTerms {
+interface AgreedTerms {
   readonly localIsOpener: boolean;
   readonly format: ChannelFormat;
   readonly announce: boolean;

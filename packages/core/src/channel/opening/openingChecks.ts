@@ -27,7 +27,7 @@ export interface InitialTerms {
 }
 
 /** What the two have in the first commitment, once the opener has paid fee and anchors; may be negative. */
-export function initialBalances({ channelType, fundingSat, pushMsat, feeratePerKw }: InitialTerms): {
+function initialBalances({ channelType, fundingSat, pushMsat, feeratePerKw }: InitialTerms): {
   openerMsat: bigint;
   accepterMsat: bigint;
 } {
