@@ -1,0 +1,83 @@
+import { join } from 'node:path';
+import { bitcoindBackend } from '@rivulet/chain';
+import { defaultAcceptPolicy, defaultOpeningLimits } from '@rivulet/core/channel';
+import { initCrypto } from '@rivulet/core/crypto';
+import { createLogger, RivuletNode } from '@rivulet/node';
+import { openStorage } from '@rivulet/storage';
+import { LdkError } from '../ldk/ldkError.js';
+import { LdkIpc } from '../ldk/ldkIpc.js';
+import { runKeysendLoad } from './keysendLoad.js';
+import type { RivuletChildMethods } from './rivuletChildProtocol.js';
+
+/** Ten bitcoin are 100,000 payments of 10,000 sat. */
+const maxFundingSat = 100_000_000_000n;
+
+/** Runs a node as the child of a RivuletProcess, with its storage on disk as in production. */
+function main(): void {
+  let running: RivuletNode | undefined;
+  const current = (): RivuletNode => {
+    if (running === undefined) throw new LdkError('ldk_not_running', 'the node has not been started');
+    return running;
+  };
+
+  const methods: RivuletChildMethods = {
+    async start({ seed, dataDir, bitcoind }) {
+      const cryptoBackend = await initCrypto();
+      const node = new RivuletNode({
+        network: 'regtest',
+        seed,
+        storage: openStorage({ path: join(dataDir, 'rivulet.db') }),
+        backend: bitcoindBackend(bitcoind),
+        policy: {
+          receive: { acceptKeysend: true, minAmountMsat: 1n },
+          limits: defaultOpeningLimits,
+          accept: { ...defaultAcceptPolicy, maxFundingSat },
+          maxDustExposureMsat: 50_000_000n,
+          anchors: true,
+        },
+        logger: createLogger({ level: 'info', to: { file: join(dataDir, 'log') } }),
+      });
+      await node.start({ host: '127.0.0.1', port: 0 });
+      running = node;
+      const port = node.listening[0]?.port as number;
+      return { nodeId: node.nodeId, port, walletScript: node.wallet.newAddress().script, cryptoBackend };
+    },
+    async connect({ nodeId, port }) {
+      await current().peers.connect({ nodeId, host: '127.0.0.1', port });
+    },
+    async openChannel({ nodeId, capacitySat, pushMsat }) {
+      const peer = current().peers.getPeer(nodeId);
+      if (peer === undefined) throw new LdkError('ldk_not_running', 'the peer is not connected');
+      await current().openChannel({ peer, capacitySat, pushMsat });
+    },
+    async status() {
+      const { blockHeight, channels } = current();
+      const usable = channels.filter(({ phase, link }) => phase.name === 'open' && link === 'online');
+      const pendingHtlcs = channels.reduce((sum, { htlcs }) => sum + htlcs.size, 0);
+      return { height: blockHeight, usableChannels: usable.length, pendingHtlcs };
+    },
+    sendMany: (request) => runKeysendLoad(current(), request),
+    async usage() {
+      globalThis.gc?.();
+      const { user, system } = process.cpuUsage();
+      return { rssBytes: process.memoryUsage.rss(), cpuMs: (user + system) / 1000 };
+    },
+    async stop() {
+      await running?.stop();
+    },
+  };
+
+  const ipc = new LdkIpc((message) => process.send?.(message), {
+    async call(method, args) {
+      if (!Object.hasOwn(methods, method)) throw new LdkError('ldk_refused', `there is no method ${method}`);
+      return (methods[method as keyof RivuletChildMethods] as (...args: readonly unknown[]) => unknown)(
+        ...args,
+      );
+    },
+    note() {},
+  });
+  process.on('message', (message) => ipc.receive(message));
+  process.on('disconnect', () => process.exit(0));
+}
+
+main();

@@ -1,0 +1,49 @@
+import type { BenchMeasurement } from './benchResult.js';
+
+export interface RivuletChildOptions {
+  /** 64 bytes. */
+  seed: Uint8Array;
+  dataDir: string;
+  bitcoind: { url: string; user: string; password: string };
+}
+
+/** What the child tells once it runs. */
+export interface RivuletChildStarted {
+  nodeId: string;
+  port: number;
+  /** Where its wallet wants to be paid. */
+  walletScript: Uint8Array;
+  cryptoBackend: string;
+}
+
+export interface RivuletSendMany {
+  destination: string;
+  amountMsat: bigint;
+  payments: number;
+  inFlight: number;
+}
+
+export interface RivuletChildStatus {
+  height: number;
+  usableChannels: number;
+  /** HTLCs that are not over yet, of all channels. */
+  pendingHtlcs: number;
+}
+
+export interface RivuletUsage {
+  rssBytes: number;
+  /** Of this process since its start. */
+  cpuMs: number;
+}
+
+/** What the parent may ask of the process of a node. */
+export interface RivuletChildMethods {
+  start(options: RivuletChildOptions): Promise<RivuletChildStarted>;
+  connect(peer: { nodeId: string; port: number }): Promise<void>;
+  openChannel(channel: { nodeId: string; capacitySat: bigint; pushMsat: bigint }): Promise<void>;
+  status(): Promise<RivuletChildStatus>;
+  sendMany(request: RivuletSendMany): Promise<BenchMeasurement>;
+  /** After a garbage collection. */
+  usage(): Promise<RivuletUsage>;
+  stop(): Promise<void>;
+}
