@@ -14,6 +14,7 @@ export {
 } from './contract/apiError.js';
 export { apiFile, apiFileName, tokenFileName } from './contract/apiFiles.js';
 export type { ChannelInfo, ChannelState, ChannelType } from './contract/channel.js';
+export { encodeEvent, encodeResponse } from './contract/encode.js';
 export {
   type Endpoint,
   type EndpointName,

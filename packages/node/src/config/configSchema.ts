@@ -83,9 +83,6 @@ export const settings = z.strictObject({
       htlcMinimumMsat: amount(0n, maxSat * 1000n)
         .default(1n)
         .describe('the smallest payment over a channel'),
-      reservePpm: integer(0, 200_000)
-        .default(10_000)
-        .describe('the part of a channel, in millionths, that a peer must keep'),
       minimumDepth: integer(1, 144).default(3).describe('confirmations before a new channel is used'),
       maxDustExposureMsat: amount(0n, maxSat * 1000n)
         .default(50_000_000n)

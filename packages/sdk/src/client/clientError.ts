@@ -3,8 +3,10 @@ import type { ServerErrorCode, ServiceErrorCode } from '../contract/apiError.js'
 
 /** A code of the daemon, or one of the client's own. */
 export type ClientErrorCode =
-  /** Nothing answers at the daemon's address, or the connection broke. */
+  /** Nothing answers at the daemon's address: the request was not sent. */
   | 'daemon_unreachable'
+  /** The connection broke before the answer came: the request may or may not have been carried out. */
+  | 'connection_lost'
   /** An answer that the contract does not know: another version, or no Rivulet daemon. */
   | 'response_invalid'
   /** The request does not fit the contract; it was not sent. */

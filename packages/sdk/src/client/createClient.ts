@@ -67,10 +67,23 @@ async function send(options: ClientOptions, path: string, init: RequestInit): Pr
     });
   } catch (cause) {
     if (init.signal?.aborted === true) throw cause;
-    throw new ClientError('daemon_unreachable', `no daemon answers at ${url}`, { cause });
+    if (neverConnected(cause)) {
+      throw new ClientError('daemon_unreachable', `no daemon answers at ${url}`, { cause });
+    }
+    throw new ClientError('connection_lost', 'the connection to the daemon broke before its answer', {
+      cause,
+    });
   }
   if (!response.ok) throw await errorOf(response);
   return response;
+}
+
+/** Whether `fetch` failed before it could send anything; Node says so in the error's cause. */
+function neverConnected(error: unknown): boolean {
+  const code = (error as { cause?: { code?: unknown } }).cause?.code;
+  return ['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'UND_ERR_CONNECT_TIMEOUT'].includes(
+    String(code),
+  );
 }
 
 async function errorOf(response: Response): Promise<ClientError> {
@@ -108,7 +121,8 @@ async function callEndpoint(
   try {
     body = await response.json();
   } catch (cause) {
-    throw new ClientError('daemon_unreachable', 'the connection broke in the middle of an answer', { cause });
+    if (signal?.aborted === true) throw cause;
+    throw new ClientError('connection_lost', 'the connection broke in the middle of an answer', { cause });
   }
   return decode(endpoint.response, body);
 }
@@ -160,7 +174,7 @@ async function* iterateEvents(
   } catch (cause) {
     if (signal?.aborted === true) return undefined;
     if (cause instanceof ClientError) throw cause;
-    throw new ClientError('daemon_unreachable', 'the stream of events broke', { cause });
+    throw new ClientError('connection_lost', 'the stream of events broke', { cause });
   }
   return undefined;
 }

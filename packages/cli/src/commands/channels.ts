@@ -1,0 +1,164 @@
+import type { ChannelInfo, RivuletClient } from '@rivulet/sdk';
+import { Option } from 'commander';
+import { CliError, usageError } from '../cliError.js';
+import { withDaemon } from '../daemonClient.js';
+import { formatMsat, formatSat, parseSats } from '../format/amount.js';
+import { parseNode } from '../format/nodeAddress.js';
+import { formatTable, printable, shortId } from '../format/text.js';
+import { printAnswer, withProgress } from '../output.js';
+import { allOptions, examples, type RegisterCommand } from './registerCommand.js';
+
+const exampleId = '02eec7245d6b7d2ccb30380bfbe2a3648cd7a942653f5aa340edcea1f283686619';
+
+interface OpenOptions {
+  readonly push?: string;
+  readonly type?: 'anchors' | 'static_remotekey';
+}
+
+interface CloseOptions {
+  readonly force?: boolean;
+  readonly address?: string;
+}
+
+export const registerChannels: RegisterCommand = (program, context) => {
+  program
+    .command('open')
+    .description('open a channel to a node')
+    .argument('<node>', 'its id, with @host:port if it is not connected')
+    .argument('<sats>', 'what the channel holds, out of the on-chain balance')
+    .option('--push <sats>', 'give this much of it to the peer at once')
+    .addOption(new Option('--type <type>', 'the commitment format').choices(['anchors', 'static_remotekey']))
+    .addHelpText(
+      'after',
+      examples(
+        `rivulet open ${exampleId} 1000000`,
+        `rivulet open ${exampleId}@127.0.0.1:9735 1,000,000 --push 50000`,
+      ),
+    )
+    .action(async (node: string, sats: string, _, command) => {
+      const options = allOptions<OpenOptions>(command);
+      const target = parseNode(node);
+      const capacitySat = parseSats(sats, 'the capacity');
+      const pushSat = options.push === undefined ? undefined : parseSats(options.push, 'what is pushed');
+      if (pushSat !== undefined && pushSat >= capacitySat) {
+        throw usageError(
+          `${formatSat(pushSat)} cannot be pushed out of a channel of ${formatSat(capacitySat)}`,
+        );
+      }
+      const request = {
+        ...target,
+        capacitySat,
+        ...(pushSat === undefined ? {} : { pushSat }),
+        ...(options.type === undefined ? {} : { channelType: options.type }),
+      };
+      await withDaemon(context, options, async (client) => {
+        const work = client.openChannel(request, { signal: context.signal });
+        const answer = await withProgress(context, { what: 'opening the channel', options, work });
+        printAnswer(context, {
+          options,
+          endpoint: 'openChannel',
+          answer,
+          text: (opened) =>
+            [
+              `channel ${shortId(opened.channelId)} of ${formatSat(capacitySat)} is funded by ${opened.fundingTxidHex}:${opened.fundingOutputIndex}`,
+              `it is usable after ${opened.minimumDepth} confirmations; see: rivulet channels`,
+            ].join('\n'),
+        });
+      });
+    });
+
+  program
+    .command('close')
+    .description('close a channel and take our share of it on chain')
+    .argument('<channel>', 'its id, the first digits of it, or its short channel id')
+    .option('--force', 'do not ask the peer: publish our commitment, and wait for the delay')
+    .option('--address <address>', 'where our share goes (default: a new address of our own)')
+    .addHelpText('after', examples('rivulet close 1f2e3d4c5b6a', 'rivulet close 103x1x0 --force'))
+    .action(async (name: string, _, command) => {
+      const options = allOptions<CloseOptions>(command);
+      const { force, address } = options;
+      if (force === true && address !== undefined) {
+        throw usageError('--address has no effect with --force: the commitment pays to keys of our own');
+      }
+      await withDaemon(context, options, async (client) => {
+        const channelId = await findChannel(client, name);
+        const request = {
+          channelId,
+          ...(force === true ? { force } : {}),
+          ...(address === undefined ? {} : { address }),
+        };
+        const work = client.closeChannel(request, { signal: context.signal });
+        const answer = await withProgress(context, { what: 'closing the channel', options, work });
+        printAnswer(context, {
+          options,
+          endpoint: 'closeChannel',
+          answer,
+          text: ({ closingTxidHex, state }) =>
+            `channel ${shortId(channelId)} is ${state}${closingTxidHex === undefined ? '' : `; its closing transaction is ${closingTxidHex}`}`,
+        });
+      });
+    });
+
+  program
+    .command('channels')
+    .description('list the channels')
+    .addHelpText('after', examples('rivulet channels', 'rivulet channels --json'))
+    .action(async (_, command) => {
+      const options = allOptions(command);
+      await withDaemon(context, options, async (client) => {
+        const answer = await client.channels({}, { signal: context.signal });
+        printAnswer(context, {
+          options,
+          endpoint: 'channels',
+          answer,
+          text: ({ channels }) =>
+            channels.length === 0
+              ? 'no channels; open one with: rivulet open <node> <sats>'
+              : describe(channels),
+        });
+      });
+    });
+};
+
+function describe(channels: readonly ChannelInfo[]): string {
+  const table = formatTable(
+    ['CHANNEL', 'PEER', 'STATE', '>CAPACITY', '>OURS', '>THEIRS', '>CAN SEND', '>PENDING'],
+    channels.map((channel) => [
+      channel.shortChannelId ?? shortId(channel.channelId),
+      shortId(channel.nodeId),
+      channel.state === 'open' && channel.link !== 'online' ? `open, ${channel.link}` : channel.state,
+      formatSat(channel.capacitySat),
+      formatMsat(channel.localMsat),
+      formatMsat(channel.remoteMsat),
+      formatMsat(channel.spendableMsat),
+      String(channel.pendingHtlcs),
+    ]),
+  );
+  const notes = channels.flatMap(({ note, shortChannelId, channelId }) =>
+    note === undefined ? [] : [`${shortChannelId ?? shortId(channelId)}: ${printable(note)}`],
+  );
+  return [table, ...notes].join('\n');
+}
+
+/** The id of the one channel that is meant. */
+async function findChannel(client: RivuletClient, name: string): Promise<string> {
+  const wanted = name.toLowerCase();
+  if (!/^([0-9a-f]{4,64}|\d+x\d+x\d+)$/.test(wanted)) {
+    throw usageError(
+      `${JSON.stringify(name.slice(0, 80))} names no channel: give its id, at least four digits of it, or its short channel id, such as 103x1x0`,
+    );
+  }
+  const { channels } = await client.channels();
+  const found = channels.filter(
+    ({ channelId, shortChannelId }) => shortChannelId === wanted || channelId.startsWith(wanted),
+  );
+  const [first] = found;
+  if (first === undefined) {
+    throw new CliError(
+      'channel_not_found',
+      `there is no channel ${wanted}; list them with: rivulet channels`,
+    );
+  }
+  if (found.length > 1) throw usageError(`${found.length} channels start with ${wanted}: give more digits`);
+  return first.channelId;
+}

@@ -1,0 +1,105 @@
+import { RivuletError } from '@rivulet/core/bytes';
+import { ClientError } from '@rivulet/sdk';
+import { Command, CommanderError } from 'commander';
+import type { CliContext } from './cliContext.js';
+import { CliError, type ExitCode, exitCodes } from './cliError.js';
+import { registerChannels } from './commands/channels.js';
+import { registerDaemon } from './commands/daemon.js';
+import { registerDemo } from './commands/demo.js';
+import { registerInfo } from './commands/info.js';
+import { registerListen } from './commands/listen.js';
+import { registerPayments } from './commands/payments.js';
+import { registerPeers } from './commands/peers.js';
+import { registerWallet } from './commands/wallet.js';
+import { printError } from './output.js';
+
+const exitCodeHelp = `
+Exit codes: 0 done, 1 refused or failed, 2 the command makes no sense, 3 no daemon runs,
+4 the outcome of a payment is not known, 130 interrupted.`;
+
+function createProgram(context: CliContext): Command {
+  const program = new Command('rivulet')
+    .description('A Lightning node for spontaneous payments.')
+    .version('0.1.0')
+    .option('--data-dir <folder>', 'the folder of the daemon (default: ~/.rivulet, or RIVULET_DATA_DIR)')
+    .option('--json', 'print JSON, for programs')
+    .configureHelp({ showGlobalOptions: true, helpWidth: 110 })
+    .configureOutput({ writeOut: context.out, writeErr: context.err, outputError: () => {} })
+    .exitOverride()
+    .addHelpText('after', exitCodeHelp);
+  for (const register of [
+    registerDaemon,
+    registerInfo,
+    registerPeers,
+    registerChannels,
+    registerWallet,
+    registerPayments,
+    registerListen,
+    registerDemo,
+  ]) {
+    register(program, context);
+  }
+  return program;
+}
+
+/**
+ * Runs one command line.
+ * @param args without the names of node and the program.
+ * @returns what the process should end with; everything is printed already.
+ */
+export async function runCli(args: readonly string[], context: CliContext): Promise<ExitCode> {
+  try {
+    await createProgram(context).parseAsync([...args], { from: 'user' });
+    return exitCodes.ok;
+  } catch (error) {
+    return report(error, { context, json: args.includes('--json') });
+  }
+}
+
+function report(error: unknown, given: { context: CliContext; json: boolean }): ExitCode {
+  const { context, json } = given;
+  if (error instanceof CommanderError) {
+    // Help and version, which are printed already.
+    if (error.exitCode === 0) return exitCodes.ok;
+    if (error.code !== 'commander.help') {
+      const message = error.message.replace(/^error: /, '');
+      printError(context, { error: new Error(message), hint: 'See: rivulet --help', json });
+    }
+    return exitCodes.usage;
+  }
+  if (context.signal.aborted && !(error instanceof CliError)) {
+    context.err('interrupted\n');
+    return exitCodes.interrupted;
+  }
+  const hint = hintFor(error);
+  printError(context, { error, json, ...(hint === undefined ? {} : { hint }) });
+  if (error instanceof CliError) return error.exitCode;
+  if (error instanceof ClientError && error.code === 'invalid_request') return exitCodes.usage;
+  // A fault of our own: whoever reports it can say where.
+  if (!(error instanceof RivuletError) && error instanceof Error) context.err(`${error.stack}\n`);
+  return isConfigError(error) ? exitCodes.usage : exitCodes.failed;
+}
+
+function isConfigError(error: unknown): boolean {
+  return error instanceof RivuletError && error.code.startsWith('config_');
+}
+
+/** What to do next. */
+function hintFor(error: unknown): string | undefined {
+  if (!(error instanceof RivuletError)) return undefined;
+  switch (error.code) {
+    case 'daemon_not_running':
+      return 'Start it with: rivulet up   (another data folder: --data-dir <folder>)';
+    case 'unauthorized':
+      return 'The file api-token in the data folder belongs to another daemon: restart the daemon of this folder.';
+    case 'unknown_peer':
+    case 'peer_offline':
+      return 'Connect to it with: rivulet connect <node>@<host>:<port>';
+    case 'insufficient_balance':
+      return 'See what there is with: rivulet balance, rivulet channels';
+    case 'unknown_channel':
+      return 'List the channels with: rivulet channels';
+    default:
+      return undefined;
+  }
+}
