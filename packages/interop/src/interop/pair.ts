@@ -4,7 +4,7 @@ import type { LdkPeer } from '../ldk/ldkPeer.js';
 import type { LdkChannel } from '../ldk/ldkTypes.js';
 import type { Rig } from './rig.js';
 import type { RivuletPeer } from './rivuletPeer.js';
-import { expectSame, expectThat, InteropError } from './waitUntil.js';
+import { expectSame, InteropError } from './waitUntil.js';
 
 export type Opener = 'rivulet' | 'ldk';
 
@@ -136,10 +136,5 @@ export class Pair {
       host: '127.0.0.1',
       port: this.ldk.port,
     });
-  }
-
-  expectNothingPublished(): void {
-    const { entries } = { entries: [...this.rig.chain.regtest.mempool.entries()] };
-    expectThat(entries.length === 0, `no transaction published, not ${entries.length}`);
   }
 }

@@ -10,7 +10,7 @@ import type { LdkNodeOptions } from '../ldk/ldkTypes.js';
 import { RivuletHere } from './rivuletHere.js';
 import type { RivuletOptions, RivuletPeer } from './rivuletPeer.js';
 import { RivuletProcess } from './rivuletProcess.js';
-import { type ChangeSource, waitUntil } from './waitUntil.js';
+import { type ChangeSource, type Found, waitUntil } from './waitUntil.js';
 
 /** The types of channel that both implementations have. */
 export type InteropChannelType = 'anchors' | 'static_remotekey';
@@ -90,7 +90,7 @@ export class Rig {
     what: string,
     check: () => T | Promise<T>,
     { timeoutMs = 30_000 }: { timeoutMs?: number } = {},
-  ): Promise<NonNullable<T>> {
+  ): Promise<Found<T>> {
     const sources: ChangeSource[] = [...this.#rivulets, ...this.#ldks.map(({ log }) => log)];
     return waitUntil({ what, check, sources, timeoutMs, context: () => this.story() });
   }

@@ -32,6 +32,9 @@ export interface Wait<T> {
   readonly context?: () => Promise<string>;
 }
 
+/** What `check` gives once it holds. */
+export type Found<T> = Exclude<T, undefined | null | false>;
+
 /** For what no source tells of, such as a transaction that enters the mempool. */
 const lookAgainMs = 100;
 
@@ -39,7 +42,7 @@ const lookAgainMs = 100;
  * Asks `check` now and after every change until it gives something other than undefined or false.
  * @throws InteropError `interop_timeout`, which says what was awaited.
  */
-export async function waitUntil<T>(wait: Wait<T>): Promise<NonNullable<T>> {
+export async function waitUntil<T>(wait: Wait<T>): Promise<Found<T>> {
   const { what, check, sources, timeoutMs = 30_000 } = wait;
   let wake: () => void = () => {};
   let changed = false;
@@ -54,7 +57,7 @@ export async function waitUntil<T>(wait: Wait<T>): Promise<NonNullable<T>> {
     for (;;) {
       changed = false;
       const value = await check();
-      if (value !== undefined && value !== null && value !== false) return value;
+      if (value !== undefined && value !== null && value !== false) return value as Found<T>;
       if (performance.now() > deadline) break;
       if (changed) continue;
       await new Promise<void>((resolve) => {

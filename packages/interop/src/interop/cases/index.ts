@@ -1,5 +1,17 @@
 import type { InteropCase } from '../interopCase.js';
+import { crashCases } from './crashes.js';
+import { disconnectCases } from './disconnects.js';
+import { feeCases } from './fees.js';
 import { keysendCases } from './keysends.js';
+import { openingCases } from './openings.js';
+import { paymentCases } from './payments.js';
 
 /** Every case, the simplest first. */
-export const allCases: readonly InteropCase[] = [...keysendCases];
+export const allCases: readonly InteropCase[] = [
+  ...keysendCases,
+  ...openingCases,
+  ...paymentCases,
+  ...feeCases,
+  ...disconnectCases,
+  ...crashCases,
+];
