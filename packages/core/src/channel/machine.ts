@@ -85,7 +85,7 @@ function answerRefusal(draft: StepDraft, command: Command, reason: ChannelRefusa
 function handle(draft: StepDraft, command: Command): void {
   switch (command.type) {
     case 'connected':
-      onConnected(draft, command.simpleClose);
+      onConnected(draft, command);
       return;
     case 'disconnected':
       draft.channel = withoutUncommitted(draft.channel);
@@ -137,14 +137,17 @@ function handle(draft: StepDraft, command: Command): void {
   }
 }
 
-function onConnected(draft: StepDraft, simpleClose: boolean): void {
+function onConnected(
+  draft: StepDraft,
+  { simpleClose, anySegwit = false }: { simpleClose: boolean; anySegwit?: boolean },
+): void {
   const { phase } = draft.channel;
   // BOLT 2: in an error state: retransmit the error and ignore any other packets for that channel
   if (phase.name === 'failed' || phase.name === 'spent' || phase.name === 'closed') {
     sendError(draft, 'this channel is closed on chain');
     return;
   }
-  draft.patch({ ...withoutUncommitted(draft.channel), simpleClose });
+  draft.patch({ ...withoutUncommitted(draft.channel), simpleClose, anySegwit });
   sendReestablish(draft);
 }
 

@@ -41,7 +41,7 @@ export type ChannelMessage =
 
 export type Command =
   /** The peer is connected and both `init` are exchanged. */
-  | { readonly type: 'connected'; readonly simpleClose: boolean }
+  | { readonly type: 'connected'; readonly simpleClose: boolean; readonly anySegwit?: boolean }
   | { readonly type: 'disconnected' }
   | { readonly type: 'message'; readonly message: ChannelMessage }
   /** A block arrived; its height is in the context. */

@@ -40,10 +40,11 @@ export class ChannelRouter {
 
   connected(peer: PeerInfo): void {
     const simpleClose = hasFeature(peer.features, 'simpleClose');
+    const anySegwit = hasFeature(peer.features, 'shutdownAnysegwit');
     for (const key of this.#channelsOf(peer.nodeId)) {
       this.#turns.enqueue({
         channel: key,
-        run: (turn) => turn.command(key, { type: 'connected', simpleClose }),
+        run: (turn) => turn.command(key, { type: 'connected', simpleClose, anySegwit }),
       });
     }
   }

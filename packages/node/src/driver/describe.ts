@@ -44,8 +44,7 @@ export function describeChannel(channel: Channel): ChannelInfo {
     channelType: params.format.commitment,
     announced: params.announce,
     capacitySat: params.fundingSat,
-    localMsat: spec.localMsat,
-    remoteMsat: spec.remoteMsat,
+    ...balancesOf(channel),
     spendableMsat: usable ? spendableNowMsat(channel) : 0n,
     receivableMsat: usable ? receivableNowMsat(channel) : 0n,
     pendingHtlcs: channel.htlcs.size,
@@ -55,6 +54,25 @@ export function describeChannel(channel: Channel): ChannelInfo {
     ...(closing === undefined ? {} : { closingTxidHex: closing }),
     ...(note === undefined ? {} : { note }),
   };
+}
+
+/**
+ * What each side has: a payment is its receiver's from the moment that the preimage is given out, for it
+ * can be claimed with that on chain too.
+ */
+function balancesOf(channel: Channel): { localMsat: bigint; remoteMsat: bigint } {
+  let { localMsat, remoteMsat } = channel;
+  channel.htlcs.forEach(({ direction, amountMsat, settlement }) => {
+    const paid = settlement?.type === 'fulfill';
+    if (direction === 'offered') {
+      localMsat -= amountMsat;
+      if (paid) remoteMsat += amountMsat;
+    } else {
+      remoteMsat -= amountMsat;
+      if (paid) localMsat += amountMsat;
+    }
+  });
+  return { localMsat, remoteMsat };
 }
 
 export function isUsable(channel: Channel): boolean {

@@ -321,8 +321,8 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
         minFeeratePerKw: this.policy.accept.minFeeratePerKw,
         maxFeeratePerKw: this.policy.accept.maxFeeratePerKw,
         closingFeeratePerKw: this.#feeratePerKw,
-        ...(closingScript === undefined ? {} : { closingScript }),
       },
+      ...(closingScript === undefined ? {} : { closingScript }),
     };
   }
 
@@ -420,7 +420,7 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
           const to =
             script ??
             this.#fundings.closingScript(channel.params.channelId) ??
-            this.wallet.newAddress({ tx: turn.tx }).script;
+            this.wallet.newAddress({ type: 'p2wpkh', tx: turn.tx }).script;
           this.#refusal = undefined;
           turn.command(key, force ? { type: 'forceClose' } : { type: 'close', script: to });
           const refusal = this.#refusal as ChannelRefusal | undefined;

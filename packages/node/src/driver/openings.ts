@@ -287,8 +287,8 @@ export class Openings implements OpeningReceiver {
   #add(turn: Turn, channel: Channel): void {
     const key = channelKey(channel.params.channelId);
     turn.addChannel(channel);
-    // Where a close that the peer begins pays us.
-    const { script } = this.#options.wallet.newAddress({ tx: turn.tx });
+    // Where a close pays us: P2WPKH, to which every peer pays, and which can pay fees of anchor channels later.
+    const { script } = this.#options.wallet.newAddress({ type: 'p2wpkh', tx: turn.tx });
     this.#options.fundings.putClosingScript(turn.tx, { key, script });
   }
 
