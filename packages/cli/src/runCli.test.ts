@@ -208,10 +208,15 @@ describe('peers and channels', () => {
     const twin = { ...channel, channelId: `1f2e${'33'.repeat(30)}`, shortChannelId: '104x1x0' };
     await world.serve({
       channels: async () => ({ channels: [channel, twin] }),
-      closeChannel: async ({ channelId }: { channelId: string }) => ({ channelId, state: 'closing' }),
+      closeChannel: async ({ channelId }: { channelId: string }) => ({
+        channelId,
+        state: channelId === twin.channelId ? 'failed' : 'open',
+      }),
     });
-    expect((await world.run('close', '1f2e3d')).out).toBe('channel 1f2e3d4c5b6a is closing\n');
-    expect((await world.run('close', '104x1x0', '--force')).code).toBe(0);
+    expect((await world.run('close', '1f2e3d')).out).toBe(
+      'channel 1f2e3d4c5b6a is being closed; follow it with: rivulet channels\n',
+    );
+    expect((await world.run('close', '104x1x0', '--force')).out).toBe('channel 1f2e33333333 is failed\n');
     const closed = world.calls.filter(({ name }) => name === 'closeChannel').map(({ request }) => request);
     expect(closed).toEqual([{ channelId: channel.channelId }, { channelId: twin.channelId, force: true }]);
     expect((await world.run('close', '1f2e')).err).toMatch(/2 channels start with 1f2e/);

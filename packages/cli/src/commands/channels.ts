@@ -93,8 +93,12 @@ export const registerChannels: RegisterCommand = (program, context) => {
           options,
           endpoint: 'closeChannel',
           answer,
-          text: ({ closingTxidHex, state }) =>
-            `channel ${shortId(channelId)} is ${state}${closingTxidHex === undefined ? '' : `; its closing transaction is ${closingTxidHex}`}`,
+          text: ({ closingTxidHex, state }) => {
+            const negotiating = state === 'open' || state === 'awaiting_ready';
+            const what = negotiating ? 'is being closed; follow it with: rivulet channels' : `is ${state}`;
+            const by = closingTxidHex === undefined ? '' : `; its closing transaction is ${closingTxidHex}`;
+            return `channel ${shortId(channelId)} ${what}${by}`;
+          },
         });
       });
     });
