@@ -11,7 +11,7 @@ import { ApiServerError, RequestError } from './apiServerError.js';
 import { type EventStreamLimits, EventStreams } from './eventStreams.js';
 import { readBody } from './readBody.js';
 
-export interface ApiLimits extends EventStreamLimits {
+interface ApiLimits extends EventStreamLimits {
   readonly maxBodyBytes: number;
   readonly bodyTimeoutMs: number;
   /** How long a connection that is being closed may linger. */

@@ -74,7 +74,7 @@ export function createLogger(options: {
 export const silentLogger: Logger = pino({ level: 'silent' });
 
 /** The first eight digits: enough to tell ids apart in a log. */
-export function shortId(id: string | Uint8Array): string {
+function shortId(id: string | Uint8Array): string {
   return typeof id === 'string' ? id.slice(0, 8) : Buffer.from(id.subarray(0, 4)).toString('hex');
 }
 
