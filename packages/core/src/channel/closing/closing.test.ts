@@ -248,7 +248,7 @@ describe('shutdown', () => {
     ['taproot without option_shutdown_anysegwit', p2trOf(1)],
   ])('is refused with %s', (_, script) => {
     const pair = Pair.open({ simpleClose: false });
-    pair.opener.channel = { ...pair.opener.channel, anySegwit: false };
+    pair.reconnect({ simpleClose: false, anySegwit: false });
     pair.do('opener', { type: 'close', script });
     const refused = pair.opener.events.at(-1);
     expect(refused?.type === 'commandRefused' && refused.reason.code).toBe('script_invalid');

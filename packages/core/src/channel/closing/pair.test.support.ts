@@ -152,9 +152,10 @@ export class Pair {
     for (const side of ['opener', 'accepter'] as const) this[side].command({ type: 'disconnected' });
   }
 
-  reconnect({ simpleClose }: { simpleClose: boolean }): void {
+  reconnect({ simpleClose, anySegwit = true }: { simpleClose: boolean; anySegwit?: boolean }): void {
     this.disconnect();
-    for (const side of ['opener', 'accepter'] as const) this.do(side, { type: 'connected', simpleClose });
+    for (const side of ['opener', 'accepter'] as const)
+      this.do(side, { type: 'connected', simpleClose, anySegwit });
     this.flush();
   }
 
