@@ -120,14 +120,26 @@ export class Pair {
     expectSame(ldk.outboundCapacityMsat, spendableMsat > 0n ? spendableMsat : 0n, 'what LDK can send');
   }
 
-  /** Both notice that the connection is gone, then Rivulet dials. */
-  async reconnect(): Promise<void> {
+  /** Both notice that the connection is gone, then Rivulet dials. @returns the HTLCs pending in between. */
+  async reconnect(): Promise<number> {
+    await this.untilApart();
+    const { pendingHtlcs } = await this.rivuletChannel();
+    await this.dial();
+    await this.untilUsable();
+    return pendingHtlcs;
+  }
+
+  async untilApart(): Promise<void> {
     await this.rig.until('disconnected on both sides', async () => {
       const { peers } = await this.rivulet.api.peers({});
       return peers.length === 0 && (await this.ldk.peers()).length === 0;
     });
-    await this.dial();
-    await this.untilUsable();
+  }
+
+  /** Ends the connection and leaves it so, until `dial`. */
+  async part(): Promise<void> {
+    await this.rivulet.api.disconnect({ nodeId: bytesToHex(this.ldk.pubkey) });
+    await this.untilApart();
   }
 
   async dial(): Promise<void> {

@@ -41,6 +41,7 @@ const rivuletKilled = (opener: Opener): InteropCase => ({
     const pair = await Pair.open(rig, peers, { opener });
     const startMsat = (await pair.rivuletChannel()).localMsat;
     const ldkPayments: Uint8Array[] = [];
+    let interrupted = 0;
     for (let round = 0; round < rounds; round++) {
       const before = await settledSoFar(pair);
       const { ids, started } = startBothWays(pair);
@@ -49,9 +50,9 @@ const rivuletKilled = (opener: Opener): InteropCase => ({
       await started;
       ldkPayments.push(...ids);
       await pair.rivulet.start();
-      await pair.dial();
-      await pair.untilUsable();
+      interrupted += await pair.reconnect();
     }
+    expectThat(interrupted > 0, 'payments under way when Rivulet was killed');
     const ended = await expectAllEndedOnce(pair, { startMsat, ldkPayments });
     expectThat(ended.fromRivulet >= rounds && ended.fromLdk >= rounds, 'payments in both directions');
   },
@@ -64,6 +65,7 @@ const ldkKilled = (opener: Opener): InteropCase => ({
     const pair = await Pair.open(rig, peers, { opener });
     const startMsat = (await pair.rivuletChannel()).localMsat;
     const ldkPayments: Uint8Array[] = [];
+    let interrupted = 0;
     for (let round = 0; round < rounds; round++) {
       const before = await settledSoFar(pair);
       const { ids, started } = startBothWays(pair);
@@ -71,8 +73,9 @@ const ldkKilled = (opener: Opener): InteropCase => ({
       await untilSomeSettled(pair, before, 1 + round * 3);
       ldkPayments.push(...ids);
       await pair.ldk.restart({ crash: true });
-      await pair.reconnect();
+      interrupted += await pair.reconnect();
     }
+    expectThat(interrupted > 0, 'payments under way when LDK was killed');
     const ended = await expectAllEndedOnce(pair, { startMsat, ldkPayments });
     expectThat(ended.fromRivulet >= rounds && ended.fromLdk >= rounds, 'payments in both directions');
   },
@@ -94,8 +97,7 @@ const heldOverRestart: InteropCase = {
     });
     await pair.rivulet.stop({ crash: true });
     await pair.rivulet.start();
-    await pair.dial();
-    await pair.untilUsable();
+    await pair.reconnect();
     await pair.ldk.restart({ crash: true });
     await pair.reconnect();
     const claim = claimable.find(({ amountMsat }) => amountMsat === 30_000_000n);

@@ -29,6 +29,7 @@ const disconnections = (opener: Opener): InteropCase => ({
     const pair = await Pair.open(rig, peers, { opener });
     const startMsat = (await pair.rivuletChannel()).localMsat;
     const ldkPayments: Uint8Array[] = [];
+    let interrupted = 0;
     for (let round = 0; round < 6; round++) {
       const before = await settledSoFar(pair);
       ldkPayments.push(...(await startBothWays(pair, 15)));
@@ -38,8 +39,9 @@ const disconnections = (opener: Opener): InteropCase => ({
       });
       if (round % 2 === 0) await pair.rivulet.api.disconnect({ nodeId: bytesToHex(pair.ldk.pubkey) });
       else await pair.ldk.disconnect(pair.rivulet.pubkey);
-      await pair.reconnect();
+      interrupted += await pair.reconnect();
     }
+    expectThat(interrupted > 0, 'payments under way when the connection broke');
     const ended = await expectAllEndedOnce(pair, { startMsat, ldkPayments });
     expectSame(ended.fromRivulet, 90, 'payments of Rivulet that succeeded');
     expectSame(ended.fromLdk + ldkOutcomes(pair).failed.length, 90, "LDK's payments that ended");

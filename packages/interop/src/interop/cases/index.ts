@@ -1,7 +1,9 @@
 import type { InteropCase } from '../interopCase.js';
+import { cooperativeCloseCases } from './cooperativeCloses.js';
 import { crashCases } from './crashes.js';
 import { disconnectCases } from './disconnects.js';
 import { feeCases } from './fees.js';
+import { forceCloseCases } from './forceCloses.js';
 import { keysendCases } from './keysends.js';
 import { openingCases } from './openings.js';
 import { paymentCases } from './payments.js';
@@ -12,6 +14,8 @@ export const allCases: readonly InteropCase[] = [
   ...openingCases,
   ...paymentCases,
   ...feeCases,
+  ...cooperativeCloseCases,
+  ...forceCloseCases,
   ...disconnectCases,
   ...crashCases,
 ];
