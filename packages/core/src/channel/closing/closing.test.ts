@@ -178,6 +178,28 @@ describe.each(methods)('a close by %s', (_, simpleClose) => {
     expect(pair.opener.disconnects + pair.accepter.disconnects).toBe(0);
   });
 
+  test('waits after a reconnection for the shutdown of the peer, whose script may be another now', () => {
+    const pair = Pair.open({ simpleClose });
+    pair.tamper = (message) => (message.type.startsWith('closing') ? undefined : message);
+    pair.close('accepter');
+    // The accepter lost what it had said, and says another script.
+    const { shutdown } = pair.accepter.channel;
+    pair.accepter.channel = {
+      ...pair.accepter.channel,
+      shutdown: { ...shutdown, localScript: p2wpkhOf(0xcc) },
+    };
+    pair.tamper = (message) => message;
+    const before = pair.opener.sent.length;
+    pair.reconnect({ simpleClose });
+    const sent = pair.opener.sent.slice(before).filter(({ type }) => type.startsWith('closing'));
+    expect(sent.length).toBeGreaterThan(0);
+    expect(pair.opener.stored.shutdown.remoteScript).toEqual(p2wpkhOf(0xcc));
+    expect(pair.opener.disconnects + pair.accepter.disconnects).toBe(0);
+    expect(pair.opener.closingHex).toEqual(pair.accepter.closingHex);
+    for (const tx of pair.opener.channel.closingTransactions)
+      expect(outputTo(tx, p2wpkhOf(0xcc))).toBeDefined();
+  });
+
   test('pays to the scripts that both committed to at the opening', () => {
     const pair = Pair.open({
       simpleClose,

@@ -74,12 +74,9 @@ export function closingFees(
 export function finishClosing(draft: StepDraft, tx: Transaction): void {
   const { closingTransactions, phase } = draft.channel;
   const id = txid(tx);
-  const known = closingTransactions.some((other) => equalBytes(txid(other), id));
-  if (!known || phase.name !== 'closing') {
-    draft.save({
-      phase: { name: 'closing' },
-      closingTransactions: known ? closingTransactions : [...closingTransactions, tx],
-    });
+  // Where it is known, the phase is `closing` already: a fee was agreed on again after a reconnection.
+  if (!closingTransactions.some((other) => equalBytes(txid(other), id))) {
+    draft.save({ phase: { name: 'closing' }, closingTransactions: [...closingTransactions, tx] });
   }
   if (phase.name !== 'closing') draft.events.push({ type: 'phaseChanged' });
   draft.effects.push({ type: 'publish', tx, purpose: 'closing' });
