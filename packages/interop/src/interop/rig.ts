@@ -98,10 +98,10 @@ export class Rig {
   /** What the nodes wrote to their logs, the newest lines. */
   async story(): Promise<string> {
     const parts: string[] = [];
-    for (const rivulet of this.#rivulets) parts.push('  Rivulet:', ...rivulet.logLines.slice(-25));
+    for (const rivulet of this.#rivulets) parts.push('  Rivulet:', ...rivulet.logLines.slice(-15));
     for (const ldk of this.#ldks) {
       const lines = await ldk.logLines().catch((error: Error) => [error.message]);
-      parts.push('  LDK:', ...lines.slice(-25));
+      parts.push('  LDK:', ...lines.slice(-10));
     }
     return parts.join('\n');
   }

@@ -2,6 +2,7 @@ import { type ChainBackend, embeddedBackend, type RegtestChain } from '@rivulet/
 import { hexToBytes } from '@rivulet/core/bytes';
 import type { Channel } from '@rivulet/core/channel';
 import type { ReceivePolicy } from '@rivulet/core/payment';
+import type { Message } from '@rivulet/core/wire';
 import { type RivuletHost, startRivuletHost } from './rivuletHost.js';
 import type { RivuletApi, RivuletOptions, RivuletPeer } from './rivuletPeer.js';
 import { RivuletStory } from './rivuletStory.js';
@@ -51,6 +52,22 @@ export class RivuletHere extends RivuletStory implements RivuletPeer {
   /** Channels as the core has them: only of a node in this process. */
   get channels(): readonly Channel[] {
     return this.#running.node.channels;
+  }
+
+  /**
+   * Ends the connection around Rivulet's next message of a type: with `before` that message and all that
+   * follows it is lost, with `after` what the peer answers. It stays ended until somebody connects.
+   */
+  cut(when: 'before' | 'after', type: Message['type']): void {
+    const { peers } = this.#running.node;
+    const send = peers.send.bind(peers);
+    peers.send = (nodeId, messages) => {
+      const index = messages.findIndex((message) => message.type === type);
+      if (index < 0) return send(nodeId, messages);
+      peers.send = send;
+      send(nodeId, messages.slice(0, when === 'before' ? index : index + 1));
+      return peers.disconnect(nodeId);
+    };
   }
 
   async setReceivePolicy(policy: ReceivePolicy): Promise<void> {

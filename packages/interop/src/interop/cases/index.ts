@@ -4,9 +4,11 @@ import { crashCases } from './crashes.js';
 import { disconnectCases } from './disconnects.js';
 import { feeCases } from './fees.js';
 import { forceCloseCases } from './forceCloses.js';
+import { interruptionCases } from './interruptions.js';
 import { keysendCases } from './keysends.js';
 import { openingCases } from './openings.js';
 import { paymentCases } from './payments.js';
+import { pendingCloseCases } from './pendingCloses.js';
 
 /** Every case, the simplest first. */
 export const allCases: readonly InteropCase[] = [
@@ -16,6 +18,8 @@ export const allCases: readonly InteropCase[] = [
   ...feeCases,
   ...cooperativeCloseCases,
   ...forceCloseCases,
+  ...pendingCloseCases,
   ...disconnectCases,
+  ...interruptionCases,
   ...crashCases,
 ];
