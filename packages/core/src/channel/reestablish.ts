@@ -1,5 +1,5 @@
 import { equalBytes } from '../bytes/index.js';
-import { shachainIndex } from '../keys/index.js';
+import { firstShachainIndex, shachainIndex } from '../keys/index.js';
 import type { ChannelReestablish } from '../wire/index.js';
 import type { Channel } from './channel.js';
 import { ChannelError } from './channelError.js';
@@ -11,6 +11,8 @@ import type { StepDraft } from './step.js';
 import { hasUnsignedChanges } from './transition.js';
 
 const noSecret = new Uint8Array(32);
+/** Commitment numbers have 48 bits (BOLT 3: per-commitment secret requirements). */
+const commitmentNumberLimit = firstShachainIndex + 1n;
 
 /**
  * The channel as a reconnection or a restart finds it: what the peer proposed and did not commit is gone
@@ -114,9 +116,11 @@ function checkRevocationNumber(draft: StepDraft, message: ChannelReestablish): '
   const { channel, context } = draft;
   const { nextRevocationNumber, yourLastPerCommitmentSecret } = message;
   const ours = channel.localCommit.number;
+  // Beyond 48 bits the numbers begin anew: a secret given out long ago must not prove a state to come.
   const secretFits =
     nextRevocationNumber === 0n ||
-    equalBytes(context.signer.perCommitmentSecret(nextRevocationNumber - 1n), yourLastPerCommitmentSecret);
+    (nextRevocationNumber <= commitmentNumberLimit &&
+      equalBytes(context.signer.perCommitmentSecret(nextRevocationNumber - 1n), yourLastPerCommitmentSecret));
   if (nextRevocationNumber > ours && secretFits) {
     // BOLT 2: we have fallen behind: must not broadcast our commitment, should ask the peer to close
     draft.save({ phase: { name: 'stale' }, link: 'offline', dataLost: true });

@@ -18,7 +18,8 @@ function needsOnion({ direction, state, settlement }: Htlc): boolean {
 
 /** A channel as text: what a restart has to bring back. */
 export function describeChannel(channel: Channel): string {
-  const { htlcs, revocations, link: _, simpleClose: __, ...rest } = channel;
+  // What a connection negotiated ends with it.
+  const { htlcs, revocations, link: _, simpleClose: __, anySegwit: ___, ...rest } = channel;
   return JSON.stringify(
     {
       ...rest,
@@ -44,11 +45,23 @@ function sumMsat(htlcs: Iterable<Htlc>): bigint {
   return sum;
 }
 
-/** What has to be true of a channel after every turn, whatever happened. */
+/** What has to be true of a channel after every turn, whatever happened; `before` was checked already. */
 export function checkChannel(
   channel: Channel,
-  { signer, localTxids }: { signer: ChannelSigner; localTxids: Map<bigint, string> },
+  {
+    before,
+    signer,
+    localTxids,
+  }: { before: Channel | undefined; signer: ChannelSigner; localTxids: Map<bigint, string> },
 ): void {
+  if (
+    channel.htlcs === before?.htlcs &&
+    channel.fee === before.fee &&
+    channel.localCommit === before.localCommit &&
+    channel.remoteCommit === before.remoteCommit
+  ) {
+    return;
+  }
   const capacityMsat = channel.params.fundingSat * 1000n;
   if (channel.localMsat + channel.remoteMsat !== capacityMsat) broken('the balances are not the capacity');
   if (channel.offeredMsat !== sumMsat(channel.htlcs.direction('offered'))) broken('offeredMsat');
@@ -57,7 +70,8 @@ export function checkChannel(
     for (const stage of ['committed', 'next'] as const) {
       const { localMsat, remoteMsat, htlcs } = commitmentSpec(channel, { side, stage });
       if (localMsat < 0n || remoteMsat < 0n) broken(`a negative balance in the ${side} commitment`);
-      if (localMsat + remoteMsat + sumMsat(htlcs) !== capacityMsat) broken(`the sum of the ${side} commitment`);
+      if (localMsat + remoteMsat + sumMsat(htlcs) !== capacityMsat)
+        broken(`the sum of the ${side} commitment`);
     }
   }
   const last = channel.remoteCommit.number - 1n;
@@ -92,10 +106,7 @@ function openerCostMsat(channel: Channel, spec: CommitmentSpec, side: Side): big
 }
 
 /** What must hold right after we have added an HTLC: reserve, fee, limits, dust. */
-export function checkOffer(
-  channel: Channel,
-  { maxDustExposureMsat }: { maxDustExposureMsat: bigint },
-): void {
+export function checkOffer(channel: Channel, { maxDustExposureMsat }: { maxDustExposureMsat: bigint }): void {
   const { params } = channel;
   for (const side of ['local', 'remote'] as const) {
     const spec = commitmentSpec(channel, { side, stage: 'next' });

@@ -4,16 +4,46 @@ import { maxFeeratePerKw, minFeeratePerKw } from './setup.test.support.js';
 import type { Addition, Amount, Move, RunOptions } from './world.test.support.js';
 
 const side = fc.constantFrom('alice' as const, 'bob' as const);
-const how = fc.constantFrom('fulfill' as const, 'fulfill' as const, 'fail' as const, 'fail_malformed' as const);
+const how = fc.constantFrom(
+  'fulfill' as const,
+  'fulfill' as const,
+  'fail' as const,
+  'fail_malformed' as const,
+);
 
 const amount: fc.Arbitrary<Amount> = fc.oneof(
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant('msat' as const), msat: fc.integer({ min: 0, max: 3_000 }) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ kind: fc.constant('msat' as const), msat: fc.integer({ min: 0, max: 3_000 }) }),
+  },
   {
     weight: 3,
-    arbitrary: fc.record({ kind: fc.constant('aboveDust' as const), msat: fc.integer({ min: -200_000, max: 6_000_000 }) }),
+    arbitrary: fc.record({
+      kind: fc.constant('msat' as const),
+      msat: fc.integer({ min: 100_000, max: 560_000 }),
+    }),
   },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant('share' as const), thousandths: fc.integer({ min: 1, max: 150 }) }) },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant('share' as const), thousandths: fc.integer({ min: 150, max: 1_100 }) }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      kind: fc.constant('aboveDust' as const),
+      msat: fc.integer({ min: -200_000, max: 6_000_000 }),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant('share' as const),
+      thousandths: fc.integer({ min: 1, max: 150 }),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant('share' as const),
+      thousandths: fc.integer({ min: 150, max: 1_100 }),
+    }),
+  },
 );
 
 const most: fc.Arbitrary<Amount> = fc.record({
@@ -55,15 +85,24 @@ const move: fc.Arbitrary<Move> = fc.oneof(
         additions: new Array<Addition>(count).fill(one),
       })),
   },
-  { weight: 5, arbitrary: fc.record({ move: fc.constant('settle' as const), side, index: fc.nat({ max: 20 }), how }) },
+  {
+    weight: 5,
+    arbitrary: fc.record({ move: fc.constant('settle' as const), side, index: fc.nat({ max: 20 }), how }),
+  },
   { weight: 2, arbitrary: fc.record({ move: fc.constant('settleAll' as const), side, how }) },
   { weight: 2, arbitrary: fc.record({ move: fc.constant('fee' as const), feeratePerKw }) },
   { weight: 4, arbitrary: fc.record({ move: fc.constant('sign' as const), side }) },
   { weight: 16, arbitrary: fc.record({ move: fc.constant('deliver' as const), to: side, count: few }) },
   { weight: 3, arbitrary: fc.constant({ move: 'settleDown' as const }) },
-  { weight: 2, arbitrary: fc.constant({ move: 'disconnect' as const }) },
-  { weight: 5, arbitrary: fc.constant({ move: 'connect' as const }) },
-  { weight: 2, arbitrary: fc.record({ move: fc.constant('crash' as const), side }) },
+  { weight: 1, arbitrary: fc.constant({ move: 'disconnect' as const }) },
+  {
+    weight: 10,
+    arbitrary: fc.record({
+      move: fc.constant('connect' as const),
+      synced: fc.oneof({ weight: 3, arbitrary: fc.constant(true) }, fc.constant(false)),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ move: fc.constant('crash' as const), side }) },
   {
     weight: 1,
     arbitrary: fc.record(
@@ -80,17 +119,17 @@ const sideSetup: fc.Arbitrary<SideSetup> = fc.record({
   dustLimitSat: fc.constantFrom(354n, 546n),
   channelReserveSat: reserve,
   htlcMinimumMsat: fc.constantFrom(1n, 1n, 1_000n),
-  maxAcceptedHtlcs: fc.constantFrom(2, 6, 30),
-  maxHtlcValueInFlightMsat: fc.constantFrom(20_000_000n, 200_000_000n, 10_000_000_000n),
+  maxAcceptedHtlcs: fc.constantFrom(2, 6, 30, 30),
+  maxHtlcValueInFlightMsat: fc.constantFrom(20_000_000n, 200_000_000n, 10_000_000_000n, 10_000_000_000n),
 });
 
 const setup: fc.Arbitrary<ChannelSetup> = fc
   .record({
     commitment: fc.constantFrom('static_remotekey' as const, 'anchors' as const),
-    fundingSat: fc.constantFrom(60_000n, 200_000n, 1_000_000n),
-    pushThousandths: fc.constantFrom(0n, 20n, 300n, 500n, 700n),
+    fundingSat: fc.constantFrom(60_000n, 400_000n, 1_000_000n),
+    pushThousandths: fc.constantFrom(0n, 20n, 300n, 500n, 500n, 700n, 950n),
     feeratePerKw: fc.integer({ min: minFeeratePerKw, max: 2_500 }),
-    maxDustExposureMsat: fc.constantFrom(3_000_000n, 50_000_000n),
+    maxDustExposureMsat: fc.constantFrom(2_000_000n, 50_000_000n),
     alice: sideSetup,
     bob: sideSetup,
   })

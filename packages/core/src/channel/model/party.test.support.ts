@@ -2,11 +2,25 @@ import { bytesToHex } from '../../bytes/index.js';
 import { sha256 } from '../../crypto/index.js';
 import type { InMemoryChannelSigner } from '../../keys/index.js';
 import type { Channel } from '../channel.js';
-import { withoutUncommitted } from '../reestablish.js';
-import { resume, step } from '../machine.js';
+import { commitmentSpec } from '../commitmentSpec.js';
 import type { Htlc } from '../htlc.js';
-import type { ChannelEvent, ChannelMessage, Command, Effect, Step, StepContext, StoreAction } from '../step.js';
-import { DurableStore, type Ledger, type OfferedRecord, type ReceivedRecord } from './durableStore.test.support.js';
+import { resume, step } from '../machine.js';
+import { withoutUncommitted } from '../reestablish.js';
+import type {
+  ChannelEvent,
+  ChannelMessage,
+  Command,
+  Effect,
+  Step,
+  StepContext,
+  StoreAction,
+} from '../step.js';
+import {
+  DurableStore,
+  type Ledger,
+  type OfferedRecord,
+  type ReceivedRecord,
+} from './durableStore.test.support.js';
 import { checkChannel, checkOffer, describeChannel } from './invariants.test.support.js';
 import { type ChannelSetup, contextOf, onionOf, startHeight } from './setup.test.support.js';
 
@@ -30,7 +44,6 @@ export interface Surroundings {
   send(message: ChannelMessage): void;
 }
 
-
 /** One side: a channel in memory, its store, and turns as the node's driver runs them. */
 export class Party {
   readonly name: string;
@@ -44,7 +57,9 @@ export class Party {
   readonly #surroundings: Surroundings;
   #requests = 0;
   /** The txids of our commitments as they were when the peer's signature for them came. */
+  #checked: Channel | undefined;
   readonly #localTxids = new Map<bigint, string>();
+  readonly firstCommitments = new Map<string, bigint>();
 
   constructor({
     name,
@@ -83,7 +98,12 @@ export class Party {
   mostMsat(): bigint {
     let [fits, breaks] = [0n, this.channel.params.fundingSat * 1000n];
     const refused = (amountMsat: bigint) => {
-      const htlc = { amountMsat, paymentHash: new Uint8Array(32), cltvExpiry: this.blockHeight + 100, onion: onionOf(0) };
+      const htlc = {
+        amountMsat,
+        paymentHash: new Uint8Array(32),
+        cltvExpiry: this.blockHeight + 100,
+        onion: onionOf(0),
+      };
       const { events } = step(this.channel, { type: 'addHtlc', requestId: 'none', htlc }, this.context);
       return events.some(({ type }) => type === 'htlcRefused');
     };
@@ -124,7 +144,8 @@ export class Party {
     // A restart is to find what a reconnection would have found.
     const wanted = describeChannel(before);
     const found = describeChannel(made.channel);
-    if (wanted !== found) throw new ModelFault(`${this.name} restarts differently: ${difference(wanted, found)}`);
+    if (wanted !== found)
+      throw new ModelFault(`${this.name} restarts differently: ${difference(wanted, found)}`);
     this.channel = made.channel;
     const draft = new TurnDraft(this, { connection: undefined, resuming: true });
     draft.take(made, { type: 'block' });
@@ -135,7 +156,21 @@ export class Party {
     this.channel = draft.channel;
     this.store.commit(draft.actions, { channel: draft.channel, ledger: draft.ledger });
     for (const effect of draft.effects) this.#release(effect);
-    checkChannel(this.channel, { signer: this.signer, localTxids: this.#localTxids });
+    checkChannel(this.channel, { before: this.#checked, signer: this.signer, localTxids: this.#localTxids });
+    this.#noteFirstCommitments();
+    this.#checked = this.channel;
+  }
+
+  /** Which of the peer's commitments had an HTLC first: what its archived row has to say. */
+  #noteFirstCommitments(): void {
+    const { number, awaitingRevocation } = this.channel.remoteCommit;
+    const { htlcs } = commitmentSpec(this.channel, { side: 'remote', stage: 'committed' });
+    for (const { direction, id } of htlcs) {
+      const key = `${direction} ${id}`;
+      if (!this.firstCommitments.has(key)) {
+        this.firstCommitments.set(key, awaitingRevocation ? number + 1n : number);
+      }
+    }
   }
 
   #release(effect: Effect): void {
@@ -278,7 +313,8 @@ class TurnDraft {
       case 'phaseChanged':
         if (this.channel.phase.name === 'failed' || this.channel.phase.name === 'stale') {
           const error = this.channel.phase.name === 'failed' ? this.channel.phase.error.message : 'data lost';
-          if (/exposes too much/.test(error) && [...this.channel.htlcs].some(isUnseen)) throw new UnseenDust(error);
+          if (/exposes too much/.test(error) && [...this.channel.htlcs].some(isUnseen))
+            throw new UnseenDust(error);
           this.#fault(`the channel is ${this.channel.phase.name}: ${error}`);
         }
         return;

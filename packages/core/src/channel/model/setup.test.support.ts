@@ -88,7 +88,10 @@ export function createChannels(setup: ChannelSetup): { alice: Channel; bob: Chan
   };
   const drafts = {
     alice: draft({ ...common, localIsOpener: true, local: alice, remote: bob }, { setup, remote: bobSigner }),
-    bob: draft({ ...common, localIsOpener: false, local: bob, remote: alice }, { setup, remote: aliceSigner }),
+    bob: draft(
+      { ...common, localIsOpener: false, local: bob, remote: alice },
+      { setup, remote: aliceSigner },
+    ),
   };
   return {
     alice: signed(drafts.alice, { own: aliceSigner, other: drafts.bob, otherSigner: bobSigner }),
@@ -162,7 +165,12 @@ export function closingScriptOf(signer: InMemoryChannelSigner): Uint8Array {
 
 /** The preimage with a number: the same in every run. */
 export function preimageOf(number: number): Uint8Array {
-  return sha256(new ByteWriter(12).bytes(Uint8Array.of(0x70, 0x72, 0x65)).u32(number).finish());
+  return sha256(
+    new ByteWriter(12)
+      .bytes(Uint8Array.of(0x70, 0x72, 0x65))
+      .u32(number)
+      .finish(),
+  );
 }
 
 /** An onion of the right length; what is in it does not concern the channel. */

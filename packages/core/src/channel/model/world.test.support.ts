@@ -3,6 +3,7 @@ import { sha256 } from '../../crypto/index.js';
 import { shachainIndex } from '../../keys/index.js';
 import { txid } from '../../tx/index.js';
 import { decodeMessage, encodeMessage } from '../../wire/index.js';
+import type { HtlcReference } from '../channelCodec.js';
 import { buildLocalCommitment, buildRemoteCommitment } from '../commitments.js';
 import type { Settlement } from '../htlc.js';
 import type { ChannelMessage, Command } from '../step.js';
@@ -44,9 +45,15 @@ export type Move =
   | { readonly move: 'deliver'; readonly to: SideName; readonly count: number }
   | { readonly move: 'settleDown' }
   | { readonly move: 'disconnect' }
-  | { readonly move: 'connect' }
+  /** With `synced` both channel_reestablish arrive before anything else happens. */
+  | { readonly move: 'connect'; readonly synced: boolean }
   | { readonly move: 'crash'; readonly side: SideName }
-  | { readonly move: 'lostTurn'; readonly side: SideName; readonly count: number; readonly addition?: Addition }
+  | {
+      readonly move: 'lostTurn';
+      readonly side: SideName;
+      readonly count: number;
+      readonly addition?: Addition;
+    }
   | { readonly move: 'block' }
   | { readonly move: 'close'; readonly side: SideName };
 
@@ -95,6 +102,7 @@ export class World {
     this.alice = party('alice', aliceSigner);
     this.bob = party('bob', bobSigner);
     this.connect();
+    this.#sync();
   }
 
   get connected(): boolean {
@@ -136,7 +144,9 @@ export class World {
         this.disconnect();
         return;
       case 'connect':
+        if (this.connected) return;
         this.connect();
+        if (move.synced) this.#sync();
         return;
       case 'crash':
         this.crash(move.side);
@@ -241,6 +251,11 @@ export class World {
     for (const side of ['alice', 'bob'] as const) this.#turn(side, [{ type: 'connected', simpleClose }]);
   }
 
+  #sync(): void {
+    this.deliver('alice', 1);
+    this.deliver('bob', 1);
+  }
+
   /** What is on its way is lost. */
   disconnect(): void {
     if (!this.connected) return;
@@ -299,7 +314,7 @@ export class World {
       [alice, bob],
       [bob, alice],
     ] as const) {
-      const { channel, ledger, name } = party;
+      const { channel, name } = party;
       if (channel.htlcs.size > 0) fault(`${name} still has HTLCs`);
       if (party.store.rows.size > 0) fault(`${name} still has rows of HTLCs`);
       if (channel.unsignedChanges) fault(`${name} has unsigned changes`);
@@ -337,8 +352,8 @@ export class World {
       const ended = received.settlement?.type === 'fulfill' ? 'fulfilled' : 'failed';
       if (outcome !== ended) fault(`HTLC ${id} is ${outcome} at ${party.name}, ${ended} at ${peer.name}`);
       if (outcome === 'fulfilled') paidMsat += amountMsat;
-      const archived = [party.store.archived({ direction: 'offered', id }), peer.store.archived({ direction: 'received', id })];
-      if (archived.some((htlc) => htlc?.amountMsat !== amountMsat)) fault(`HTLC ${id} is not archived`);
+      this.#checkArchive(party, { direction: 'offered', id, amountMsat });
+      this.#checkArchive(peer, { direction: 'received', id, amountMsat });
     }
     if (peer.ledger.received.size !== party.ledger.offered.size) fault('the HTLCs differ');
     let earnedMsat = 0n;
@@ -346,7 +361,17 @@ export class World {
       if (settlement?.type === 'fulfill') earnedMsat += peer.ledger.offered.get(id)?.amountMsat ?? 0n;
     }
     const startMsat = party.name === 'alice' ? setup.fundingSat * 1000n - setup.pushMsat : setup.pushMsat;
-    if (party.channel.localMsat !== startMsat - paidMsat + earnedMsat) fault(`${party.name}'s balance is wrong`);
+    if (party.channel.localMsat !== startMsat - paidMsat + earnedMsat)
+      fault(`${party.name}'s balance is wrong`);
+  }
+
+  /** What a penalty needs of an HTLC that is over, should a commitment that had it appear on chain. */
+  #checkArchive(party: Party, { amountMsat, ...reference }: HtlcReference & { amountMsat: bigint }): void {
+    const archived = party.store.archived(reference);
+    const first = party.firstCommitments.get(`${reference.direction} ${reference.id}`);
+    if (archived?.amountMsat !== amountMsat || archived.firstRemoteCommitment !== first) {
+      fault(`${party.name} has not archived the ${reference.direction} HTLC ${reference.id} as it was`);
+    }
   }
 
   #checkClosed(): void {
