@@ -181,7 +181,11 @@ function asPeerSawIt(spec: CommitmentSpec): CommitmentSpec {
 }
 
 function receivedBreach(changed: Channel, spec: CommitmentSpec): LimitBreach | undefined {
-  const leftMsat = spendableMsat(changed, asPeerSawIt(spec), { side: 'local', party: 'remote', buffer: false });
+  const leftMsat = spendableMsat(changed, asPeerSawIt(spec), {
+    side: 'local',
+    party: 'remote',
+    buffer: false,
+  });
   return leftMsat < 0n ? { limit: 'amount_unaffordable', availableMsat: 0n } : undefined;
 }
 
