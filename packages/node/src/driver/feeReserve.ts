@@ -1,20 +1,32 @@
-import { feeForWeightSat, type SweepInput, type TxOutput } from '@rivulet/core/tx';
+import type { BroadcastResult } from '@rivulet/chain';
+import { feeForWeightSat, type SweepInput, type Transaction, type TxOutput } from '@rivulet/core/tx';
 import type { StorageTransaction } from '@rivulet/storage';
+import type { Logger } from '../logging/logger.js';
 import { type FundedTransaction, type Wallet, WalletError } from '../wallet/index.js';
 
 /** What is put aside for the fees of HTLC transactions when the first channel is opened. */
 const feeReserveSat = 10_000n;
+
+export interface FeeReserveOptions {
+  readonly wallet: Wallet;
+  readonly broadcast: (tx: Transaction) => Promise<BroadcastResult>;
+  readonly logger: Logger;
+}
 
 /**
  * Wallet coins that pay the fees of HTLC transactions in anchor channels. A coin serves one claim at a
  * time; what is held here is free again when the claim is confirmed or given up.
  */
 export class FeeReserve {
+  readonly #options: FeeReserveOptions;
   readonly #wallet: Wallet;
   readonly #held = new Map<string, readonly SweepInput[]>();
+  /** The txid of a coin that is being made and not confirmed yet. */
+  #making: Uint8Array | undefined;
 
-  constructor(wallet: Wallet) {
-    this.#wallet = wallet;
+  constructor(options: FeeReserveOptions) {
+    this.#options = options;
+    this.#wallet = options.wallet;
   }
 
   /** Inputs whose value covers `weight` and their own weight at the feerate, those held before among them. */
@@ -49,6 +61,42 @@ export class FeeReserve {
 
   release(id: string): void {
     this.#held.delete(id);
+  }
+
+  /**
+   * Makes a coin that can pay out of coins that cannot, where `reserve` found too little: one whose channels
+   * were all opened by others has none, and the claims of a large close need more than the usual one. It can
+   * be used when it is confirmed.
+   */
+  async replenish({ weight, feeratePerKw }: { weight: number; feeratePerKw: number }): Promise<void> {
+    const making = this.#making && this.#wallet.getTransaction(this.#making);
+    if (making !== undefined && making.height === undefined) {
+      await this.#options.broadcast(making.tx);
+      return;
+    }
+    this.#making = undefined;
+    // Twice the fee: it may have to be raised.
+    const needSat = feeForWeightSat(weight, feeratePerKw) * 2n;
+    const valueSat = needSat > feeReserveSat ? needSat : feeReserveSat;
+    const { script } = this.#wallet.newAddress({ type: 'p2wpkh', change: true });
+    let funded: FundedTransaction;
+    try {
+      const outputs = [{ script, valueSat }];
+      funded = this.#wallet.fund({ outputs, feeratePerKw, confirmedOnly: true });
+    } catch (error) {
+      // The sweeper warns of it.
+      if (error instanceof WalletError && error.code === 'insufficient_funds') return;
+      throw error;
+    }
+    const result = await this.#options.broadcast(funded.tx);
+    if (!result.accepted) {
+      this.#wallet.release(funded.txid);
+      this.#options.logger.warn({ code: result.code }, `no coin for fees on chain: ${result.message}`);
+      return;
+    }
+    this.#wallet.addUnconfirmed(funded.tx);
+    this.#making = funded.txid;
+    this.#options.logger.info({ valueSat }, 'making a coin that pays fees of claims on chain');
   }
 }
 

@@ -26,14 +26,18 @@ export class Settlement {
 
   constructor(options: SettlementOptions) {
     const { backend, wallet, logger } = options;
-    const reserve = new FeeReserve(wallet);
+    const reserve = new FeeReserve({ wallet, broadcast: (tx) => backend.broadcast(tx), logger });
     this.#options = options;
     this.#sweeper = new Sweeper({
       broadcast: (tx) => backend.broadcast(tx),
       estimateFeeratePerKw: (target) => backend.estimateFeeratePerKw(target),
       wallet: {
         newScript: async () => wallet.newAddress().script,
-        reserveFeeInputs: async (request) => reserve.reserve(request),
+        reserveFeeInputs: async (request) => {
+          const inputs = reserve.reserve(request);
+          if (inputs === undefined) await reserve.replenish(request);
+          return inputs;
+        },
         release: (id) => reserve.release(id),
       },
       logger,
