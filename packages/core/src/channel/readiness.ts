@@ -26,7 +26,7 @@ export function sendChannelReadyIfDeep(draft: StepDraft): void {
   const { fundingConfirmed } = readiness;
   const depth = fundingConfirmed === undefined ? 0 : draft.context.blockHeight - fundingConfirmed.height + 1;
   // BOLT 2: channel_ready, sender: not before the funding transaction has reached minimum_depth
-  if (!params.format.zeroConf && (depth < 1 || depth < params.minimumDepth)) return;
+  if (!params.format.zeroConf && depth < params.minimumDepth) return;
   draft.save({ readiness: { ...readiness, localSent: true } });
   sendChannelReady(draft);
   openIfReady(draft);

@@ -131,6 +131,19 @@ describe('closing_signed', () => {
     expect(pair.opener.sent.at(-1)?.type).toBe(phase === 'failed' ? 'error' : 'closing_signed');
   });
 
+  test('without ranges refuses a fee that does not come closer', () => {
+    const pair = silentAccepter();
+    pair.do('opener', { type: 'message', message: answer(pair, feeAt(9_000)).message });
+    expect(pair.opener.sentOf('closing_signed').map(({ feeSat }) => feeSat)).toEqual([
+      feeAt(1_000),
+      feeAt(1_000) * 2n,
+    ]);
+    pair.do('opener', { type: 'message', message: answer(pair, feeAt(9_500)).message });
+    expect(pair.opener.reports.at(-1)).toMatch(/is not between/);
+    expect(pair.opener.disconnects).toBe(1);
+    expect(pair.opener.published).toEqual([]);
+  });
+
   test('that signs another fee than it says is refused', () => {
     const pair = silentAccepter();
     const { message } = answer(pair, feeAt(1_000));

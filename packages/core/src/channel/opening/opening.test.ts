@@ -192,6 +192,11 @@ describe('an open_channel that breaks a rule is rejected', () => {
       /large_channel/,
       without('largeChannels'),
     ],
+    [
+      'threat 18: both sides at or below the reserve that we would ask for',
+      { fundingSat: 100_000n, pushMsat: 1_000_000n, channelReserveSat: 400n, feeratePerKw: 86_650 },
+      /more than the reserve of 1000 sat/,
+    ],
     ['too small a channel', { fundingSat: 19_999n, pushMsat: 0n }, /channels from/],
     ['too large a channel', { fundingSat: 1_000_000_001n }, /channels from/],
     ['a minimum beyond any payment', { htlcMinimumMsat: 1_000_001n }, /htlc_minimum_msat/],
