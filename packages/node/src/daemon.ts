@@ -29,8 +29,8 @@ export interface Daemon {
   stop(): Promise<void>;
 }
 
-export const databaseFileName = 'rivulet.db';
-export const logFileName = 'rivulet.log';
+const databaseFileName = 'rivulet.db';
+const logFileName = 'rivulet.log';
 
 /**
  * Runs a node in this process: database, chain, peers and API.

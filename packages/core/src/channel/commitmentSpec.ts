@@ -27,7 +27,7 @@ function isIn(state: Htlc['state'], { side, stage }: { side: Side; stage: Stage 
 }
 
 /** The feerate of a commitment: that of the newest update which is in it. */
-export function feerateOf(fee: FeeState, view: { side: Side; stage: Stage }): number {
+function feerateOf(fee: FeeState, view: { side: Side; stage: Stage }): number {
   for (let i = fee.updates.length - 1; i >= 0; i--) {
     const update = fee.updates[i] as FeeState['updates'][number];
     if (isIn(update.state, view)) return update.feeratePerKw;

@@ -17,7 +17,7 @@ export type LimitBreach =
 type Party = 'local' | 'remote';
 
 /** What `party` must keep: the other's channel_reserve_satoshis. */
-export function reserveMsat(channel: Channel, party: Party): bigint {
+function reserveMsat(channel: Channel, party: Party): bigint {
   const { local, remote } = channel.params;
   return (party === 'local' ? remote : local).channelReserveSat * 1000n;
 }

@@ -8,7 +8,7 @@ const htlcTimeoutWeight: Record<ChannelType, number> = { static_remotekey: 663, 
 const htlcSuccessWeight: Record<ChannelType, number> = { static_remotekey: 703, anchors: 706 };
 
 /** The weight that one untrimmed HTLC adds to a commitment transaction. */
-export const htlcOutputWeight = 172;
+const htlcOutputWeight = 172;
 /** The value of each anchor output. */
 export const anchorSat = 330n;
 /** The weight of an input without its witness. */

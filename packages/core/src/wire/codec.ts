@@ -3,10 +3,8 @@ import {
   ByteWriter,
   RivuletError,
   readBigSize,
-  readSigned,
   readTruncated,
   writeBigSize,
-  writeSigned,
   writeTruncated,
 } from '../bytes/index.js';
 
@@ -79,12 +77,6 @@ export const u64: Codec<bigint> = {
     }
     writer.u64(value);
   },
-};
-
-/** A signed integer of 8 bytes, two's complement. */
-export const s64: Codec<bigint> = {
-  read: (reader) => readSigned(reader, 8),
-  write: (writer, value) => writeSigned(writer, value, 8),
 };
 
 /** A truncated integer of up to 8 bytes: the last value of a TLV record. */

@@ -23,7 +23,7 @@ export interface RivuletSendMany {
   inFlight: number;
 }
 
-export interface RivuletChildStatus {
+interface RivuletChildStatus {
   height: number;
   usableChannels: number;
   /** HTLCs that are not over yet, of all channels. */

@@ -17,7 +17,7 @@ export interface BlockObserver {
 }
 
 /** The height at which each channel's funding output was spent. */
-export function loadSpendHeights(storage: NodeStorage): Map<ChannelKey, number> {
+function loadSpendHeights(storage: NodeStorage): Map<ChannelKey, number> {
   return new Map(
     storage
       .listValues(spentKeyPrefix)

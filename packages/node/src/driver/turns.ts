@@ -25,7 +25,7 @@ export function channelKey(channelId: Uint8Array): ChannelKey {
 export type DeferredEffect = (() => void) | { readonly channel: Channel; readonly effect: Effect };
 
 /** What the node's logic does with an event of a channel, inside the turn's transaction. */
-export type EventHandler = (turn: Turn, channel: Channel, event: ChannelEvent) => void;
+type EventHandler = (turn: Turn, channel: Channel, event: ChannelEvent) => void;
 
 /** Work for one turn. With `channel` a fault in it stops that channel alone. */
 export interface TurnWork {

@@ -24,7 +24,7 @@ import {
 import { TrackedSpend } from './trackedSpend.js';
 
 /** What is known of one output of a spent channel. */
-export interface ClaimStatus {
+interface ClaimStatus {
   readonly outpoint: Outpoint;
   readonly purpose: ClaimPurpose;
   readonly valueSat: bigint;

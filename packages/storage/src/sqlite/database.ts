@@ -19,7 +19,7 @@ const PRIMARY_CODES: Record<string, { code: StorageErrorCode; advice: string }> 
 };
 
 /** The typed form of whatever libsql threw. */
-export function storageErrorOf(error: unknown, path: string): StorageError {
+function storageErrorOf(error: unknown, path: string): StorageError {
   if (error instanceof StorageError) return error;
   const sqliteCode = codeOf(error);
   const text = error instanceof Error ? error.message : String(error);

@@ -92,7 +92,7 @@ export class Side {
   }
 }
 
-export function hexOf(tx: Transaction): string {
+function hexOf(tx: Transaction): string {
   return Array.from(encodeTransaction(tx), (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 

@@ -1,28 +1,16 @@
 import fc from 'fast-check';
 import { describe, test } from 'vitest';
 import { movesOf, runOptions } from './moves.test.support.js';
-import { UnseenDust } from './party.test.support.js';
-import { type Move, type RunOptions, World } from './world.test.support.js';
+import { play } from './world.test.support.js';
 
 /** RIVULET_MODEL_RUNS: how many runs; RIVULET_MODEL_SEED: the seed that a failure named. */
 const { env } = (globalThis as unknown as { process: { env: Record<string, string | undefined> } }).process;
-const runs = Number(env.RIVULET_MODEL_RUNS ?? 3_000);
+const runs = Number(env.RIVULET_MODEL_RUNS ?? 2_000);
 const seed = env.RIVULET_MODEL_SEED === undefined ? undefined : Number(env.RIVULET_MODEL_SEED);
-
-function play(options: RunOptions, moves: readonly Move[]): World {
-  const world = new World(options);
-  try {
-    for (const move of moves) world.do(move);
-    world.finish();
-  } catch (error) {
-    if (!(error instanceof UnseenDust)) throw error;
-  }
-  return world;
-}
 
 describe('two channel machines with queues, crashes and lost turns between them', () => {
   test(
-    `agree at the end of every run (threats 16, 26)`,
+    'agree at the end of every run (threats 16, 26)',
     () => {
       const property = fc.property(runOptions, movesOf(70), (options, moves) => {
         play(options, moves);

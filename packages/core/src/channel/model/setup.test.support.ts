@@ -56,7 +56,7 @@ const secretsOf = (seed: number) =>
 export const aliceSigner = new InMemoryChannelSigner(secretsOf(0xa1));
 export const bobSigner = new InMemoryChannelSigner(secretsOf(0xb0));
 
-export function policyOf(setup: ChannelSetup): ChannelPolicy {
+function policyOf(setup: ChannelSetup): ChannelPolicy {
   return {
     maxDustExposureMsat: setup.maxDustExposureMsat,
     minFeeratePerKw,

@@ -7,7 +7,7 @@ import type { HtlcReference } from '../channelCodec.js';
 import { buildLocalCommitment, buildRemoteCommitment } from '../commitments.js';
 import type { Settlement } from '../htlc.js';
 import type { ChannelMessage, Command } from '../step.js';
-import { ModelFault, Party } from './party.test.support.js';
+import { ModelFault, Party, UnseenDust } from './party.test.support.js';
 import {
   aliceSigner,
   bobSigner,
@@ -383,5 +383,20 @@ export class World {
     if ((alice === undefined) !== (bob === undefined)) fault('one side closes and the other does not');
     if (alice === undefined || bob === undefined) return;
     if (!alice.some((id) => bob.includes(id))) fault('the sides have no closing transaction in common');
+  }
+}
+
+/** A whole run; `look` sees the world after each move. */
+export function play(options: RunOptions, moves: readonly Move[], look: (world: World) => void = () => {}): void {
+  const world = new World(options);
+  try {
+    for (const move of moves) {
+      world.do(move);
+      look(world);
+    }
+    world.finish();
+    look(world);
+  } catch (error) {
+    if (!(error instanceof UnseenDust)) throw error;
   }
 }

@@ -26,7 +26,7 @@ const secretsOf = (seed: number) => deriveChannelSecrets(new Uint8Array(32).fill
 export const openerSigner = new InMemoryChannelSigner(secretsOf(0xa1));
 export const accepterSigner = new InMemoryChannelSigner(secretsOf(0xb2));
 
-export const chainHash = new Uint8Array(32).fill(0x0f);
+const chainHash = new Uint8Array(32).fill(0x0f);
 export const p2wpkhOf = (fill: number) => Uint8Array.from([0x00, 0x14, ...new Uint8Array(20).fill(fill)]);
 export const p2trOf = (fill: number) => Uint8Array.from([0x51, 0x20, ...new Uint8Array(32).fill(fill)]);
 /** 33 bytes with the right prefix whose x is no coordinate of the curve. */
@@ -79,7 +79,7 @@ export function acceptRequest(open: OpenChannel, overrides: Partial<AcceptReques
 }
 
 /** A transaction that pays the channel. */
-export function fundingTxOf(script: Uint8Array, valueSat: bigint): Transaction {
+function fundingTxOf(script: Uint8Array, valueSat: bigint): Transaction {
   return {
     version: 2,
     lockTime: 0,
