@@ -1,6 +1,7 @@
 import type { InteropCase } from '../interopCase.js';
 import { cooperativeCloseCases } from './cooperativeCloses.js';
 import { crashCases } from './crashes.js';
+import { dataLossCases } from './dataLoss.js';
 import { disconnectCases } from './disconnects.js';
 import { feeCases } from './fees.js';
 import { forceCloseCases } from './forceCloses.js';
@@ -22,4 +23,8 @@ export const allCases: readonly InteropCase[] = [
   ...disconnectCases,
   ...interruptionCases,
   ...crashCases,
+  ...dataLossCases,
 ];
+
+/** A few that take seconds. */
+export const smokeCases: readonly InteropCase[] = [...keysendCases, ...cooperativeCloseCases.slice(0, 4)];

@@ -1,0 +1,136 @@
+import { cpSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { bytesToHex } from '@rivulet/core/bytes';
+import type { InteropCase } from '../interopCase.js';
+import { Pair } from '../pair.js';
+import { expectSame, expectThat } from '../waitUntil.js';
+import {
+  confirmedSat,
+  expectAbout,
+  expectState,
+  findFundingSpend,
+  ldkClosedBecause,
+  untilFundingSpent,
+} from './closings.js';
+import { expectShares, forceClose } from './forceCloses.js';
+
+async function payBothWays(pair: Pair, count: number): Promise<void> {
+  for (let i = 0; i < count; i++) {
+    await pair.rivulet.api.keysend({ nodeId: bytesToHex(pair.ldk.pubkey), amountMsat: 30_000_000n });
+    await pair.ldk.sendKeysend({ pubkey: pair.rivulet.pubkey, amountMsat: 10_000_000n });
+    await pair.untilQuiet();
+  }
+}
+
+const lost: InteropCase = {
+  name: "an old copy of Rivulet's folder: nothing of ours is published, LDK closes, our money comes back",
+  async run(rig) {
+    const dataDir = join(rig.folder, 'data');
+    const copy = join(rig.folder, 'copy');
+    const rivulet = await rig.startRivuletProcess({ dataDir });
+    const pair = await Pair.open(rig, { rivulet, ldk: await rig.startLdk() }, { opener: 'rivulet' });
+    await payBothWays(pair, 1);
+    const beforeSat = await confirmedSat(rivulet);
+    await rivulet.stop();
+    cpSync(dataDir, copy, { recursive: true });
+    await rivulet.start();
+    await pair.reconnect();
+    await payBothWays(pair, 3);
+    const { localMsat, remoteMsat } = await pair.rivuletChannel();
+    expectSame(localMsat, 520_000_000n, "Rivulet's balance before the loss");
+    await rivulet.stop();
+    rmSync(dataDir, { recursive: true });
+    cpSync(copy, dataDir, { recursive: true });
+    await rivulet.start();
+    expectSame(
+      (await pair.rivuletChannel()).localMsat,
+      580_000_000n,
+      'the balance that the copy believes in',
+    );
+    // LDK may close the connection before it is told to be up.
+    await pair.dial().catch(() => undefined);
+    await rig.until('Rivulet knows that it lost data', async () => {
+      const { state } = await pair.rivuletChannel();
+      return state === 'stale' || state === 'spent';
+    });
+    await ldkClosedBecause(pair);
+    const refused = await rivulet.api.closeChannel({ channelId: pair.channelId, force: true }).then(
+      () => undefined,
+      (error: Error) => error.message,
+    );
+    expectThat(refused !== undefined, 'no close by force with lost data');
+    await untilFundingSpent(pair);
+    const purposes = rivulet.logLines.filter((line) => line.includes('"purpose":"commitment"'));
+    expectSame(purposes.length, 0, 'commitments of ours that were published');
+    await expectShares(pair, { beforeSat, rivuletSat: localMsat / 1000n, ldkSat: remoteMsat / 1000n });
+  },
+};
+
+const cheated: InteropCase = {
+  name: 'LDK publishes a revoked commitment from an old copy of its folder: we take the whole channel',
+  async run(rig) {
+    const seed = new Uint8Array(32).fill(0x77);
+    const dataDir = join(rig.folder, 'ldk');
+    const copy = join(rig.folder, 'copy');
+    const rivulet = await rig.startRivulet();
+    const ldk = await rig.startLdkProcess({ seed, dataDir });
+    const pair = await Pair.open(rig, { rivulet, ldk }, { opener: 'rivulet' });
+    await payBothWays(pair, 1);
+    await ldk.stop();
+    cpSync(dataDir, copy, { recursive: true });
+    await ldk.restart();
+    await pair.reconnect();
+    await payBothWays(pair, 3);
+    await pair.part();
+    const beforeSat = await confirmedSat(rivulet);
+    await ldk.stop();
+    rmSync(dataDir, { recursive: true });
+    cpSync(copy, dataDir, { recursive: true });
+    await ldk.restart();
+    await forceClose(pair, 'ldk');
+    await rig.mineUntil("the whole channel in Rivulet's wallet", async () => {
+      return (await confirmedSat(rivulet)) - beforeSat > 990_000n;
+    });
+    const gainSat = (await confirmedSat(rivulet)) - beforeSat;
+    expectAbout(gainSat, { what: 'the whole channel', atMostSat: 1_000_000n, atLeastSat: 990_000n });
+    await rig.mineUntil("Rivulet's channel closed", async () => {
+      const channel = await pair.findRivuletChannel();
+      return channel === undefined || channel.state === 'closed';
+    });
+  },
+};
+
+const restarted: InteropCase = {
+  name: 'Rivulet is killed after its force close and is away for 200 blocks: it collects its money at its return',
+  async run(rig) {
+    const peers = { rivulet: await rig.startRivuletProcess(), ldk: await rig.startLdk() };
+    const pair = await Pair.open(rig, peers, { opener: 'rivulet' });
+    const beforeSat = await confirmedSat(peers.rivulet);
+    await forceClose(pair, 'rivulet');
+    await peers.rivulet.stop({ crash: true });
+    rig.chain.mine(200);
+    await peers.rivulet.start();
+    await rig.synced();
+    await expectShares(pair, { beforeSat, rivuletSat: 600_000n, ldkSat: 400_000n });
+  },
+};
+
+const unpublished: InteropCase = {
+  name: 'LDK closes by force while Rivulet is away: it collects its money at its return',
+  async run(rig) {
+    const peers = { rivulet: await rig.startRivuletProcess(), ldk: await rig.startLdk() };
+    const pair = await Pair.open(rig, peers, { opener: 'ldk' });
+    const beforeSat = await confirmedSat(peers.rivulet);
+    await peers.rivulet.stop({ crash: true });
+    await pair.ldk.forceClose(pair.ref);
+    await pair.ldk.log.waitForEvent('broadcast', () => true);
+    rig.chain.mine(30);
+    await peers.rivulet.start();
+    await rig.synced();
+    expectThat((await findFundingSpend(pair)) !== undefined, 'the commitment of LDK in a block');
+    await expectShares(pair, { beforeSat, rivuletSat: 400_000n, ldkSat: 600_000n });
+    await expectState(pair, 'closed');
+  },
+};
+
+export const dataLossCases: readonly InteropCase[] = [lost, cheated, restarted, unpublished];
