@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { SumReporter } from './tools/sumReporter.js';
 
 export default defineConfig({
   resolve: { conditions: ['source'] },
@@ -6,6 +7,7 @@ export default defineConfig({
   test: {
     include: ['packages/*/src/**/*.test.ts'],
     pool: 'forks',
+    reporters: ['default', new SumReporter()],
     setupFiles: ['./vitest.setup.ts'],
     testTimeout: 60_000,
     hookTimeout: 60_000,
