@@ -11,7 +11,7 @@ export function createUserConfig(options: LdkNodeOptions): ldk.UserConfig {
   handshake.set_negotiate_anchors_zero_fee_htlc_tx((options.channelType ?? 'anchors') === 'anchors');
   handshake.set_negotiate_scid_privacy(false);
   handshake.set_announce_for_forwarding(false);
-  handshake.set_commit_upfront_shutdown_pubkey(false);
+  handshake.set_commit_upfront_shutdown_pubkey(options.upfrontShutdown ?? false);
 
   const limits = ldk.ChannelHandshakeLimits.constructor_default();
   limits.set_force_announced_channel_preference(false);

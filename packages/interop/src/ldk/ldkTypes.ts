@@ -45,6 +45,8 @@ export interface LdkNodeOptions {
   /** Blocks that the peer's own output waits after a force close; LDK allows no less than 144. */
   toSelfDelay?: number;
   maxAcceptedHtlcs?: number;
+  /** Commits the node, when it opens or accepts, to the script that a cooperative close pays. */
+  upfrontShutdown?: boolean;
   /** Channels asked for by peers are accepted by hand, at once, unless this is false. */
   acceptChannels?: boolean;
   receivePolicy?: LdkReceivePolicy;

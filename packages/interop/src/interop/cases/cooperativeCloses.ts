@@ -10,7 +10,7 @@ import {
   sweepLdk,
   untilFundingSpent,
 } from './closings.js';
-import { startFromRivulet } from './outcomes.js';
+import { allPayments, ldkOutcomes, startFromRivulet } from './outcomes.js';
 
 async function begin(pair: Pair, closer: Opener): Promise<void> {
   if (closer === 'ldk') await pair.ldk.closeChannel(pair.ref);
@@ -57,6 +57,50 @@ const close = (opener: Opener, closer: Opener): InteropCase => ({
   },
 });
 
+const upfront = (opener: Opener): InteropCase => ({
+  name: `${opener} opens, and LDK commits to its closing script upfront: the close pays it`,
+  async run(rig) {
+    const peers = { rivulet: await rig.startRivulet(), ldk: await rig.startLdk({ upfrontShutdown: true }) };
+    const pair = await Pair.open(rig, peers, { opener });
+    const { params } = peers.rivulet.channels[0]!;
+    const committed = params.remote.upfrontShutdownScript;
+    expectThat((committed?.length ?? 0) > 0, "LDK's script known from the opening");
+    const beforeSat = await confirmedSat(pair.rivulet);
+    await begin(pair, 'rivulet');
+    const tx = await untilFundingSpent(pair);
+    expectThat(
+      tx.outputs.some(({ script }) => bytesToHex(script) === bytesToHex(committed!)),
+      'an output to it',
+    );
+    await expectClosed(pair, { opener, beforeSat });
+  },
+});
+
+const inTheMiddle = (closer: Opener): InteropCase => ({
+  name: `${closer} begins a close in the middle of 20 payments both ways; all end, then it closes`,
+  async run(rig) {
+    const peers = { rivulet: await rig.startRivulet(), ldk: await rig.startLdk() };
+    const pair = await Pair.open(rig, peers, { opener: 'ldk' });
+    const beforeSat = await confirmedSat(pair.rivulet);
+    const ldkPayments: Uint8Array[] = [];
+    for (let i = 0; i < 20; i++) {
+      await startFromRivulet(pair, 2_000_000n);
+      ldkPayments.push(await pair.ldk.startKeysend({ pubkey: pair.rivulet.pubkey, amountMsat: 1_000_000n }));
+    }
+    await begin(pair, closer);
+    await expectClosed(pair, { opener: 'ldk', beforeSat });
+    const outgoing = await allPayments(pair, 'outgoing');
+    expectThat(
+      outgoing.every(({ status }) => status !== 'pending'),
+      'every payment of Rivulet ended',
+    );
+    const { sent, failed } = ldkOutcomes(pair);
+    expectSame(sent.length + failed.length, ldkPayments.length, "LDK's payments that ended");
+    const incoming = await allPayments(pair, 'incoming');
+    expectSame(incoming.length, sent.length, 'payments that Rivulet received and LDK sent');
+  },
+});
+
 const withPayments = (closer: Opener): InteropCase => ({
   name: `${closer} begins a close while LDK holds payments; after a disconnection they settle, then it closes`,
   async run(rig) {
@@ -99,4 +143,8 @@ export const cooperativeCloseCases: readonly InteropCase[] = [
   close('ldk', 'ldk'),
   withPayments('rivulet'),
   withPayments('ldk'),
+  inTheMiddle('rivulet'),
+  inTheMiddle('ldk'),
+  upfront('rivulet'),
+  upfront('ldk'),
 ];

@@ -22,8 +22,35 @@ async function payBothWays(pair: Pair, count: number): Promise<void> {
   }
 }
 
-const lost: InteropCase = {
-  name: "an old copy of Rivulet's folder: nothing of ours is published, LDK closes, our money comes back",
+/** What happens after the copy was made. */
+interface Since {
+  readonly what: string;
+  readonly localMsat: bigint;
+  run(pair: Pair): Promise<void>;
+}
+
+const threePayments: Since = {
+  what: 'three payments each way old',
+  localMsat: 520_000_000n,
+  run: (pair) => payBothWays(pair, 3),
+};
+
+/** The least that can be lost. */
+const oneCommitment: Since = {
+  what: 'one commitment old',
+  localMsat: 580_000_000n,
+  async run(pair) {
+    pair.rig.chain.regtest.feeratePerKw = 400;
+    await pair.rig.mine(1);
+    await pair.rig.until('the feerate on both sides', async () => {
+      const [ours, theirs] = [await pair.rivuletChannel(), await pair.ldkChannel()];
+      return ours.feeratePerKw === 400 && theirs.feeratePerKw === 400;
+    });
+  },
+};
+
+const lost = (since: Since): InteropCase => ({
+  name: `a copy of Rivulet's folder, ${since.what}: we publish nothing, LDK closes, our money comes back`,
   async run(rig) {
     const dataDir = join(rig.folder, 'data');
     const copy = join(rig.folder, 'copy');
@@ -35,9 +62,9 @@ const lost: InteropCase = {
     cpSync(dataDir, copy, { recursive: true });
     await rivulet.start();
     await pair.reconnect();
-    await payBothWays(pair, 3);
+    await since.run(pair);
     const { localMsat, remoteMsat } = await pair.rivuletChannel();
-    expectSame(localMsat, 520_000_000n, "Rivulet's balance before the loss");
+    expectSame(localMsat, since.localMsat, "Rivulet's balance before the loss");
     await rivulet.stop();
     rmSync(dataDir, { recursive: true });
     cpSync(copy, dataDir, { recursive: true });
@@ -64,7 +91,7 @@ const lost: InteropCase = {
     expectSame(purposes.length, 0, 'commitments of ours that were published');
     await expectShares(pair, { beforeSat, rivuletSat: localMsat / 1000n, ldkSat: remoteMsat / 1000n });
   },
-};
+});
 
 const cheated: InteropCase = {
   name: 'LDK publishes a revoked commitment from an old copy of its folder: we take the whole channel',
@@ -133,4 +160,10 @@ const unpublished: InteropCase = {
   },
 };
 
-export const dataLossCases: readonly InteropCase[] = [lost, cheated, restarted, unpublished];
+export const dataLossCases: readonly InteropCase[] = [
+  lost(threePayments),
+  lost(oneCommitment),
+  cheated,
+  restarted,
+  unpublished,
+];

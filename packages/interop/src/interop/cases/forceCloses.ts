@@ -11,7 +11,7 @@ import {
 } from './closings.js';
 
 /** Commitment fee, anchors and sweeps at 253 sat/kW cost no more than this together. */
-const costsSat = 4_000n;
+const usualCostsSat = 4_000n;
 
 export async function forceClose(pair: Pair, closer: Opener): Promise<void> {
   if (closer === 'ldk') await pair.ldk.forceClose(pair.ref);
@@ -22,7 +22,12 @@ export async function forceClose(pair: Pair, closer: Opener): Promise<void> {
 /** Mines until both have all that is theirs. */
 export async function expectShares(
   pair: Pair,
-  { beforeSat, rivuletSat, ldkSat }: { beforeSat: bigint; rivuletSat: bigint; ldkSat: bigint },
+  {
+    beforeSat,
+    rivuletSat,
+    ldkSat,
+    costsSat = usualCostsSat,
+  }: { beforeSat: bigint; rivuletSat: bigint; ldkSat: bigint; costsSat?: bigint },
 ): Promise<void> {
   const { rig, rivulet, ldk } = pair;
   await rig.mineUntil("both sides' money spendable", async () => {

@@ -4,7 +4,7 @@ import { type Opener, Pair } from '../pair.js';
 import { expectSame } from '../waitUntil.js';
 import { confirmedSat, expectState } from './closings.js';
 import { expectShares, forceClose } from './forceCloses.js';
-import { allPayments, startFromRivulet } from './outcomes.js';
+import { allPayments, ldkOutcomes, startFromRivulet } from './outcomes.js';
 
 /** Two payments of Rivulet that LDK holds, one to be claimed, and the two apart. */
 async function heldByLdk(pair: Pair): Promise<{ preimage: Uint8Array; paymentHash: string }> {
@@ -101,6 +101,34 @@ const offeredDeadline: InteropCase = {
   },
 };
 
+const inTheMiddle = (closer: Opener): InteropCase => ({
+  name: `${closer} closes by force in the middle of 10 payments each way: each is paid or comes back, on both sides`,
+  async run(rig) {
+    const peers = { rivulet: await rig.startRivulet(), ldk: await rig.startLdk() };
+    const pair = await Pair.open(rig, peers, { opener: 'rivulet' });
+    const { rivulet, ldk } = pair;
+    const beforeSat = await confirmedSat(rivulet);
+    for (let i = 0; i < 10; i++) {
+      await startFromRivulet(pair, 20_000_000n);
+      await ldk.startKeysend({ pubkey: rivulet.pubkey, amountMsat: 25_000_000n });
+    }
+    await rig.until('some payments settled', async () => (await allPayments(pair, 'incoming')).length >= 3);
+    await forceClose(pair, closer);
+    await rig.mineUntil('every payment ended', async () => {
+      const outgoing = await allPayments(pair, 'outgoing');
+      const { sent, failed } = ldkOutcomes(pair);
+      return outgoing.every(({ status }) => status !== 'pending') && sent.length + failed.length === 10;
+    });
+    const paid = (await allPayments(pair, 'outgoing')).filter(({ status }) => status === 'succeeded');
+    const incoming = await allPayments(pair, 'incoming');
+    expectSame(incoming.length, ldkOutcomes(pair).sent.length, 'payments that Rivulet received and LDK sent');
+    const claimed = new Set(ldk.log.eventsOf('paymentClaimed').map((event) => bytesToHex(event.paymentHash)));
+    expectSame(paid.length, claimed.size, 'payments that Rivulet sent and LDK claimed');
+    const rivuletSat = 600_000n - 20_000n * BigInt(paid.length) + 25_000n * BigInt(incoming.length);
+    await expectShares(pair, { beforeSat, rivuletSat, ldkSat: 1_000_000n - rivuletSat, costsSat: 12_000n });
+  },
+});
+
 export const pendingCloseCases: readonly InteropCase[] = [
   offered('rivulet'),
   offered('ldk'),
@@ -108,4 +136,6 @@ export const pendingCloseCases: readonly InteropCase[] = [
   received('ldk'),
   receivedDeadline,
   offeredDeadline,
+  inTheMiddle('rivulet'),
+  inTheMiddle('ldk'),
 ];
