@@ -54,7 +54,10 @@ export function resume(channel: Channel, context: StepContext): Step {
     draft.effects.push({ type: 'publish', tx, purpose: 'closing' });
   }
   for (const htlc of draft.channel.htlcs.direction('received')) {
-    if (htlc.state === 'rcvd_add_ack_revocation') draft.events.push({ type: 'htlcReceived', htlc });
+    // On a channel that goes to the chain one that is settled keeps its state.
+    if (htlc.state === 'rcvd_add_ack_revocation' && htlc.settlement === undefined) {
+      draft.events.push({ type: 'htlcReceived', htlc });
+    }
   }
   return draft.finish();
 }
