@@ -387,7 +387,11 @@ export class World {
 }
 
 /** A whole run; `look` sees the world after each move. */
-export function play(options: RunOptions, moves: readonly Move[], look: (world: World) => void = () => {}): void {
+export function play(
+  options: RunOptions,
+  moves: readonly Move[],
+  look: (world: World) => void = () => {},
+): void {
   const world = new World(options);
   try {
     for (const move of moves) {
