@@ -60,6 +60,8 @@ export class Sweeper {
   readonly #options: SweeperOptions;
   readonly #policy: SweepPolicy;
   readonly #tracked = new Map<string, TrackedSpend>();
+  /** Those that the last block resolved: what it meant may not have been stored. */
+  #resolved: TrackedSpend[] = [];
   readonly #batches = new Map<string, SweepBatch>();
   /** The highest feerate that was broadcast for an output: no later transaction pays less. */
   readonly #feerateFloors = new Map<string, number>();
@@ -150,6 +152,7 @@ export class Sweeper {
   /** Takes in a block: after `track` for what it spends. */
   onBlock({ height, transactions }: Pick<ChainBlock, 'height' | 'transactions'>): SweepEvent[] {
     this.#height = height;
+    this.#resolved = [];
     if (this.#tracked.size === 0) return [];
     const events: SweepEvent[] = [];
     const keyed = transactions.map((tx) => ({
@@ -160,7 +163,10 @@ export class Sweeper {
       for (const tx of keyed) events.push(...tracked.onTransaction(tx, height));
       const final = tracked.becameFinal(height, this.#policy);
       events.push(...final);
-      if (final.some(({ type }) => type === 'resolved')) this.#forget(tracked);
+      if (final.some(({ type }) => type === 'resolved')) {
+        this.#resolved.push(tracked);
+        this.#forget(tracked);
+      }
     }
     return events;
   }
@@ -178,6 +184,20 @@ export class Sweeper {
       events.push({ type: 'spendUndone', channelId: tracked.channelId });
     }
     return events;
+  }
+
+  /**
+   * What the last block meant could not be stored: all is as it was after the block at `height`, and events
+   * of later ones come again with them.
+   */
+  rollBack(height: number): void {
+    this.#height = height;
+    for (const tracked of this.#resolved) this.#tracked.set(bytesToHex(tracked.channelId), tracked);
+    this.#resolved = [];
+    for (const tracked of [...this.#tracked.values()]) {
+      if (tracked.height > height) this.#forget(tracked);
+      else tracked.rollBack(height);
+    }
   }
 
   #forget(tracked: TrackedSpend): void {

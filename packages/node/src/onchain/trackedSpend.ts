@@ -57,7 +57,8 @@ export class TrackedSpend {
   #examined: ExaminedSpend;
   #claims = new Map<string, TrackedClaim>();
   readonly #spends = new Map<string, ConfirmedSpend>();
-  readonly #told = new Set<string>();
+  /** What was told, and with which block. */
+  readonly #told = new Map<string, number>();
 
   constructor(spent: SpentChannel) {
     this.channelId = spent.channel.params.channelId;
@@ -112,20 +113,26 @@ export class TrackedSpend {
     }
     if (taken.length === 0) return [];
     this.#derive();
-    return preimagesIn(tx, taken).flatMap((revealed) => this.#preimageEvent(revealed));
+    return preimagesIn(tx, taken).flatMap((revealed) => this.#preimageEvent(revealed, height));
   }
 
-  #preimageEvent({ htlc, preimage }: RevealedPreimage): SweepEvent[] {
+  #preimageEvent({ htlc, preimage }: RevealedPreimage, height: number): SweepEvent[] {
     if (this.#spent.channel.htlcs.get('offered', htlc.id) === undefined) return [];
-    const first = this.#tellOnce(`preimage:${htlc.id}`);
-    this.#told.add(`failed:${htlc.id}`);
+    const first = this.#tellOnce(`preimage:${htlc.id}`, height);
+    this.#tellOnce(`failed:${htlc.id}`, height);
     return first ? [{ type: 'preimage', channelId: this.channelId, htlc, preimage }] : [];
   }
 
-  #tellOnce(what: string): boolean {
+  #tellOnce(what: string, height: number): boolean {
     if (this.#told.has(what)) return false;
-    this.#told.add(what);
+    this.#told.set(what, height);
     return true;
+  }
+
+  /** Forgets blocks above `height` whose meaning could not be stored: it will be told with them again. */
+  rollBack(height: number): void {
+    for (const [what, at] of this.#told) if (at > height) this.#told.delete(what);
+    this.undoFrom(height + 1);
   }
 
   /** Forgets the spends of undone blocks. */
@@ -141,7 +148,8 @@ export class TrackedSpend {
     const { channelId } = this;
     const fail = (htlc: Claim['htlc'], reason: 'timed_out' | 'not_in_commitment') => {
       if (htlc === undefined || this.#isFulfilled(htlc.id)) return;
-      if (this.#tellOnce(`failed:${htlc.id}`)) events.push({ type: 'htlcFailed', channelId, htlc, reason });
+      if (this.#tellOnce(`failed:${htlc.id}`, height))
+        events.push({ type: 'htlcFailed', channelId, htlc, reason });
     };
     if (isFinal(this.height)) {
       for (const htlc of this.#examined.withoutOutput) fail(htlc, 'not_in_commitment');
