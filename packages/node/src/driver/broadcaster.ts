@@ -1,7 +1,15 @@
-import type { ChainBackend } from '@rivulet/chain';
+import type { BroadcastRejection, ChainBackend } from '@rivulet/chain';
 import { bytesToHex } from '@rivulet/core/bytes';
 import { type Transaction, txid, txidToHex } from '@rivulet/core/tx';
 import type { Logger } from '../logging/logger.js';
+import { outpointKey } from '../onchain/outpointKey.js';
+
+interface PendingTransaction {
+  readonly tx: Transaction;
+  readonly purpose: string;
+  /** Why the backend did not take it the last time: told once. */
+  refused?: BroadcastRejection['code'];
+}
 
 /**
  * Publishes transactions, and again at every block until they are confirmed or taken back: a backend that
@@ -10,7 +18,7 @@ import type { Logger } from '../logging/logger.js';
 export class Broadcaster {
   readonly #backend: ChainBackend;
   readonly #logger: Logger;
-  readonly #pending = new Map<string, { tx: Transaction; purpose: string }>();
+  readonly #pending = new Map<string, PendingTransaction>();
   #running: Promise<void> = Promise.resolve();
 
   constructor({ backend, logger }: { backend: ChainBackend; logger: Logger }) {
@@ -18,15 +26,29 @@ export class Broadcaster {
     this.#logger = logger;
   }
 
-  publish(tx: Transaction, purpose: string): void {
+  /** Resolves when the first attempt is over, whatever came of it; it never rejects. */
+  publish(tx: Transaction, purpose: string): Promise<void> {
     const id = bytesToHex(txid(tx));
     this.#pending.set(id, { tx, purpose });
     this.#running = this.#running.then(() => this.#send(id));
+    return this.#running;
   }
 
-  /** A block confirmed these: nothing is left to do for them. */
-  confirmed(txids: Iterable<Uint8Array>): void {
-    for (const id of txids) this.#pending.delete(bytesToHex(id));
+  /** A block has these: nothing is left to do for them, and nothing can be done for what they conflict with. */
+  confirmed(transactions: readonly Transaction[]): void {
+    if (this.#pending.size === 0) return;
+    const spenders = new Map<string, string[]>();
+    for (const [id, { tx }] of this.#pending) {
+      for (const { outpoint } of tx.inputs) {
+        const key = outpointKey(outpoint);
+        spenders.set(key, [...(spenders.get(key) ?? []), id]);
+      }
+    }
+    for (const { inputs } of transactions) {
+      for (const { outpoint } of inputs) {
+        for (const id of spenders.get(outpointKey(outpoint)) ?? []) this.#pending.delete(id);
+      }
+    }
   }
 
   /** Sends again what no block has yet. */
@@ -54,9 +76,11 @@ export class Broadcaster {
         this.#pending.delete(id);
         return;
       }
-      this.#logger.warn({ ...fields, code: result.code }, `transaction refused: ${result.message}`);
-      // Spent by another transaction or never valid: sending it again cannot help.
-      if (result.code === 'invalid' || result.code === 'missing_inputs') this.#pending.delete(id);
+      const level = pending.refused === result.code ? 'debug' : 'warn';
+      pending.refused = result.code;
+      this.#logger[level]({ ...fields, code: result.code }, `transaction refused: ${result.message}`);
+      // Inputs that are missing now may come: a commitment can be there before its funding transaction is.
+      if (result.code === 'invalid') this.#pending.delete(id);
     } catch (error) {
       this.#logger.warn(
         { ...fields, err: error },

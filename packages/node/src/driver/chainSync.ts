@@ -1,9 +1,10 @@
 import type { ChainBlock, ChainTip } from '@rivulet/chain';
-import { ByteReader, ByteWriter, bytesToHex, equalBytes } from '@rivulet/core/bytes';
-import { type Channel, paysFunding } from '@rivulet/core/channel';
-import { type Transaction, txid } from '@rivulet/core/tx';
+import { ByteReader, ByteWriter, bytesToHex } from '@rivulet/core/bytes';
+import { paysFunding } from '@rivulet/core/channel';
+import { type Transaction, txid, txidToHex } from '@rivulet/core/tx';
 import type { NodeStorage, StorageTransaction } from '@rivulet/storage';
 import { channelLogger, type Logger } from '../logging/logger.js';
+import { outpointKey } from '../onchain/outpointKey.js';
 import type { ChannelKey, Turn, Turns } from './turns.js';
 
 const spentKeyPrefix = 'channel-spent/';
@@ -37,7 +38,8 @@ export class ChainSync {
   readonly #turns: Turns;
   readonly #observers: readonly BlockObserver[];
   readonly #logger: Logger;
-  readonly #spentAt: Map<ChannelKey, number>;
+  readonly #storage: NodeStorage;
+  #spentAt: Map<ChannelKey, number>;
   #height: number;
 
   constructor({
@@ -49,8 +51,15 @@ export class ChainSync {
     this.#turns = turns;
     this.#observers = observers;
     this.#logger = logger;
+    this.#storage = storage;
     this.#spentAt = loadSpendHeights(storage);
     this.#height = storage.getTip()?.height ?? 0;
+  }
+
+  /** A turn was rolled back: what memory has of it goes. */
+  rollBack(): void {
+    this.#spentAt = loadSpendHeights(this.#storage);
+    this.#height = this.#storage.getTip()?.height ?? 0;
   }
 
   /** The height of the last block that was taken. */
@@ -93,38 +102,39 @@ export class ChainSync {
   #apply(turn: Turn, block: ChainBlock): void {
     turn.tx.putBlock({ height: block.height, hash: block.hash });
     this.#height = block.height;
-    const channels = [...turn.channels];
-    if (channels.length > 0) {
-      block.transactions.forEach((tx, index) => {
-        const id = txid(tx);
-        for (const [key, channel] of channels) {
-          this.#seeFunding(turn, { key, channel, tx, id, at: { height: block.height, index } });
-          this.#seeSpend(turn, { key, channel, tx, height: block.height });
-        }
-      });
-    }
+    if (turn.channels.size > 0) this.#seeTransactions(turn, block);
     for (const observer of this.#observers) observer.processBlock(turn, block);
-    for (const [key] of channels) turn.command(key, { type: 'block' });
+    for (const key of [...turn.channels.keys()]) turn.command(key, { type: 'block' });
+  }
+
+  /** Looks for funding transactions and for what spends them; one pass, however many channels there are. */
+  #seeTransactions(turn: Turn, { height, transactions }: ChainBlock): void {
+    const byTxid = new Map<string, ChannelKey[]>();
+    const byOutpoint = new Map<string, ChannelKey>();
+    for (const [key, { params, readiness }] of turn.channels) {
+      const { fundingOutpoint } = params;
+      byOutpoint.set(outpointKey(fundingOutpoint), key);
+      if (readiness.fundingConfirmed !== undefined) continue;
+      const id = bytesToHex(fundingOutpoint.txid);
+      byTxid.set(id, [...(byTxid.get(id) ?? []), key]);
+    }
+    transactions.forEach((tx, index) => {
+      const funded = byTxid.size === 0 ? [] : (byTxid.get(bytesToHex(txid(tx))) ?? []);
+      for (const key of funded) this.#seeFunding(turn, { key, tx, at: { height, index } });
+      for (const { outpoint } of tx.inputs) {
+        const key = byOutpoint.get(outpointKey(outpoint));
+        if (key !== undefined) this.#seeSpend(turn, { key, tx, height });
+      }
+    });
   }
 
   #seeFunding(
     turn: Turn,
-    {
-      key,
-      channel,
-      tx,
-      id,
-      at,
-    }: {
-      key: ChannelKey;
-      channel: Channel;
-      tx: Transaction;
-      id: Uint8Array;
-      at: { height: number; index: number };
-    },
+    { key, tx, at }: { key: ChannelKey; tx: Transaction; at: { height: number; index: number } },
   ): void {
-    const { fundingOutpoint } = channel.params;
-    if (channel.readiness.fundingConfirmed !== undefined || !equalBytes(id, fundingOutpoint.txid)) return;
+    const channel = turn.channels.get(key);
+    if (channel === undefined) return;
+    // Threat 1: an id alone proves no output.
     if (!paysFunding(channel.params, tx)) {
       channelLogger(this.#logger, key).error(
         { height: at.height },
@@ -135,20 +145,11 @@ export class ChainSync {
     turn.command(key, { type: 'fundingConfirmed', ...at });
   }
 
-  #seeSpend(
-    turn: Turn,
-    { key, channel, tx, height }: { key: ChannelKey; channel: Channel; tx: Transaction; height: number },
-  ): void {
-    const { fundingOutpoint } = channel.params;
-    const spends = tx.inputs.some(
-      ({ outpoint }) =>
-        outpoint.index === fundingOutpoint.index && equalBytes(outpoint.txid, fundingOutpoint.txid),
-    );
-    if (!spends) return;
+  #seeSpend(turn: Turn, { key, tx, height }: { key: ChannelKey; tx: Transaction; height: number }): void {
     this.#spentAt.set(key, height);
     writeSpendHeight(turn.tx, key, height);
     channelLogger(this.#logger, key).info(
-      { height, txid: bytesToHex(txid(tx)) },
+      { height, txid: txidToHex(txid(tx)) },
       'the funding output of this channel is spent on chain',
     );
     turn.command(key, { type: 'fundingSpent', by: tx });

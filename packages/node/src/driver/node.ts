@@ -79,6 +79,8 @@ type PeerSend = (nodeId: string, messages: Parameters<PeerManager['send']>[1]) =
 
 /** Used until the backend has an estimate. */
 const fallbackFeeratePerKw = 1_000;
+/** Nodes do not relay below it. */
+const minimumFeeratePerKw = 253;
 /** Commitments of anchor channels only have to enter a mempool: their fee can be raised by a child. */
 const maxAnchorFeeratePerKw = 2_500;
 
@@ -139,11 +141,10 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
       contextFor: (channel) => this.#contextFor(channel),
       onEvent: (turn, channel, event) => this.#onEvent(turn, channel, event),
       release: (effects) => releaseEffects(effects, { world: this.#world, logger }),
-      onRolledBack: (error) => {
-        this.wallet.reload();
-        this.#openings.abortAll(error instanceof Error ? error : new Error(String(error)));
+      onRolledBack: () => this.#rollBack(),
+      onLost: (nodeIds) => {
+        for (const nodeId of nodeIds) this.peers.drop(nodeId, 'this node could not store what was sent');
       },
-      onLost: (channels) => this.#onLost(channels),
     });
     this.payments = new Payments({
       turns: this.turns,
@@ -169,10 +170,11 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
       scheduler,
       randomBytes,
       logger,
+      blockHeight: () => this.#chain.height,
       send,
       publish,
     });
-    this.#router = new ChannelRouter({ turns: this.turns, openings: this.#openings, send });
+    this.#router = new ChannelRouter({ turns: this.turns, openings: this.#openings });
     this.#settlement = new Settlement({
       turns: this.turns,
       storage,
@@ -191,6 +193,7 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
           undoBlock: (turn, block) => this.wallet.undoBlock(block, turn.tx),
         },
         this.#settlement,
+        this.#openings,
       ],
       logger,
     });
@@ -201,7 +204,7 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
       ...(tip === undefined ? {} : { start: tip, recentHashes: earlier.map(({ hash }) => hash).reverse() }),
       onBlock: async (block) => {
         await this.#chain.onBlock(block);
-        this.#broadcaster.confirmed(block.transactions.map(txid));
+        this.#broadcaster.confirmed(block.transactions);
         this.emit('block', { height: block.height, hash: block.hash });
       },
       onUndo: (block) => this.#chain.onUndo(block),
@@ -218,7 +221,7 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
     disconnect: (nodeId: string, reason: string) => {
       this.peers.drop(nodeId, reason);
     },
-    publish: (tx: Transaction, purpose: string) => this.#broadcaster.publish(tx, purpose),
+    publish: (tx: Transaction, purpose: string) => void this.#broadcaster.publish(tx, purpose),
   };
 
   get nodeId(): string {
@@ -256,13 +259,33 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
     this.#keepPeers();
   }
 
+  /** A turn's transaction was rolled back: memory beside the channels follows what is stored. */
+  #rollBack(): void {
+    try {
+      this.#openings.rollBack();
+      this.#chain.rollBack();
+      this.#settlement.rollBack(this.#chain.height);
+      this.wallet.reload();
+    } catch (error) {
+      // The database cannot even be read: no later turn will succeed either, and nothing is let out.
+      this.#logger.error({ err: error }, 'the database cannot be read; restart the node when that is mended');
+    }
+  }
+
   #resumeChannels(): void {
     const channels = loadChannels(this.storage);
+    this.turns.load(channels);
+    for (const channel of channels) {
+      const key = channelKey(channel.params.channelId);
+      this.turns.enqueue({
+        channel: key,
+        run: (turn) => turn.apply(key, resume(channel, this.#contextFor(channel))),
+      });
+    }
+    // What was set aside for channels that were never signed: nobody can broadcast those any more.
     this.turns.enqueue({
       run: (turn) => {
-        for (const channel of channels) {
-          turn.apply(channelKey(channel.params.channelId), resume(channel, this.#contextFor(channel)));
-        }
+        for (const tx of this.wallet.reservations()) this.wallet.release(txid(tx), turn.tx);
       },
     });
     this.turns.runNow();
@@ -272,7 +295,7 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
   #republishFunding(channel: Channel): void {
     if (!channel.params.localIsOpener || channel.readiness.fundingConfirmed !== undefined) return;
     const tx = this.#fundings.get(channelKey(channel.params.channelId));
-    if (tx !== undefined) this.#broadcaster.publish(tx, 'funding');
+    if (tx !== undefined) void this.#broadcaster.publish(tx, 'funding');
   }
 
   /** Peers that we have channels with are dialed and kept. */
@@ -345,19 +368,18 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
     if (channel !== undefined) this.emit('channel', channel);
   }
 
-  #onLost(channels: readonly Channel[]): void {
-    for (const channel of channels) {
-      this.peers.drop(bytesToHex(channel.params.remoteNodeId), 'this node could not store what was sent');
-    }
-  }
-
   async #onCaughtUp(): Promise<void> {
     this.#synced = true;
-    const estimate = await this.backend.estimateFeeratePerKw(6);
-    this.#feeratePerKw = estimate ?? fallbackFeeratePerKw;
+    // What has a deadline comes first, and waits for no estimate.
     this.#broadcaster.rebroadcast();
-    this.#updateFees();
     await this.#settlement.publish();
+    try {
+      const estimate = await this.backend.estimateFeeratePerKw(6);
+      this.#feeratePerKw = Math.max(estimate ?? fallbackFeeratePerKw, minimumFeeratePerKw);
+    } catch (error) {
+      this.#logger.warn({ err: error }, 'no fee estimate; the last one counts on');
+    }
+    this.#updateFees();
   }
 
   /** The feerate of new commitments: what confirms in an hour, or less where a child can raise it. */
@@ -414,9 +436,10 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
     return new Promise((resolve, reject) => {
       this.turns.enqueue({
         channel: key,
+        evenIfStopped: force,
         run: (turn) => {
           const channel = turn.channels.get(key);
-          if (channel === undefined) return;
+          if (channel === undefined) throw new Error(`there is no channel ${key} any more`);
           const to =
             script ??
             this.#fundings.closingScript(channel.params.channelId) ??

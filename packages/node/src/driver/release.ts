@@ -25,15 +25,38 @@ export function releaseEffects(
   const rest: (() => void)[] = [];
   for (const deferred of effects) {
     if (typeof deferred === 'function') rest.push(deferred);
+    else if ('to' in deferred) add(outgoing, { nodeId: deferred.to, message: deferred.message });
     else sort(deferred, { outgoing, ending, rest, world, logger });
   }
-  for (const [nodeId, messages] of outgoing) world.send(nodeId, messages);
-  for (const [nodeId, reason] of ending) world.disconnect(nodeId, reason);
-  for (const run of rest) run();
+  // What the turn did is durable: one effect that fails must not keep the others back.
+  const guarded = (run: () => void): boolean => {
+    try {
+      run();
+      return true;
+    } catch (error) {
+      logger.error({ err: error }, 'an internal fault while letting out what was stored; report it');
+      return false;
+    }
+  };
+  for (const [nodeId, messages] of outgoing) {
+    // The peer lacks what could not be sent: after a reconnection it is sent again.
+    if (!guarded(() => world.send(nodeId, messages))) ending.set(nodeId, 'internal error');
+  }
+  for (const [nodeId, reason] of ending) guarded(() => world.disconnect(nodeId, reason));
+  for (const run of rest) guarded(run);
+}
+
+function add(
+  outgoing: Map<string, Message[]>,
+  { nodeId, message }: { nodeId: string; message: Message },
+): void {
+  const messages = outgoing.get(nodeId);
+  if (messages === undefined) outgoing.set(nodeId, [message]);
+  else messages.push(message);
 }
 
 function sort(
-  { channel, effect }: { channel: Channel; effect: Effect },
+  { channel, effect }: { readonly channel: Channel; readonly effect: Effect },
   into: {
     outgoing: Map<string, Message[]>;
     ending: Map<string, string>;
@@ -44,12 +67,9 @@ function sort(
 ): void {
   const nodeId = bytesToHex(channel.params.remoteNodeId);
   switch (effect.type) {
-    case 'send': {
-      const messages = into.outgoing.get(nodeId);
-      if (messages === undefined) into.outgoing.set(nodeId, [effect.message]);
-      else messages.push(effect.message);
+    case 'send':
+      add(into.outgoing, { nodeId, message: effect.message });
       return;
-    }
     case 'disconnect':
       into.ending.set(nodeId, effect.reason);
       return;

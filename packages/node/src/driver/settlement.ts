@@ -88,6 +88,11 @@ export class Settlement {
     this.#handle(turn, this.#sweeper.onUndo(block));
   }
 
+  /** A turn was rolled back: what its block meant is told again when that comes again. */
+  rollBack(height: number): void {
+    this.#sweeper.rollBack(height);
+  }
+
   /** Broadcasts what has matured. */
   publish(): Promise<void> {
     return this.#sweeper.publish();

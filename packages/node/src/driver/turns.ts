@@ -11,7 +11,8 @@ import {
   type StoreAction,
   step,
 } from '@rivulet/core/channel';
-import type { NodeStorage, StorageTransaction } from '@rivulet/storage';
+import type { Message } from '@rivulet/core/wire';
+import { type NodeStorage, StorageError, type StorageTransaction } from '@rivulet/storage';
 import { channelLogger, type Logger } from '../logging/logger.js';
 
 /** Channels by the hex of their id. */
@@ -21,15 +22,25 @@ export function channelKey(channelId: Uint8Array): ChannelKey {
   return bytesToHex(channelId);
 }
 
-/** What a turn lets out when its transaction has committed. */
-export type DeferredEffect = (() => void) | { readonly channel: Channel; readonly effect: Effect };
+/** What a turn lets out when its transaction has committed. `to` is a node id in hex. */
+export type DeferredEffect =
+  | (() => void)
+  | { readonly channel: Channel; readonly effect: Effect }
+  | { readonly to: string; readonly message: Message };
 
 /** What the node's logic does with an event of a channel, inside the turn's transaction. */
 type EventHandler = (turn: Turn, channel: Channel, event: ChannelEvent) => void;
 
-/** Work for one turn. With `channel` a fault in it stops that channel alone. */
+/**
+ * Work for one turn. It may be run again when the turn is rolled back: what it changes outside of the turn
+ * has to be undone then (TurnsOptions.onRolledBack). With `channel` a fault in it stops that channel alone.
+ */
 export interface TurnWork {
   readonly channel?: ChannelKey;
+  /** The node, in hex, whose message or connection this is about: it must send again what a lost turn had of it. */
+  readonly peer?: string;
+  /** Also for a channel that a fault stopped: what protects it on chain. */
+  readonly evenIfStopped?: boolean;
   run(turn: Turn): void;
   /** The turn was lost: nothing of it is stored, nothing was let out. */
   failed?(error: unknown): void;
@@ -45,6 +56,30 @@ class ChannelFault extends Error {
   }
 }
 
+/** Our own fault in work that belongs to no channel: that work is given up, the rest of the turn goes on. */
+class WorkFault extends Error {
+  readonly work: TurnWork;
+
+  constructor(work: TurnWork, cause: unknown) {
+    super('a fault in the work of a turn', { cause });
+    this.work = work;
+  }
+}
+
+/**
+ * What a stopped channel still takes: its money is watched on chain, and its deadlines are kept. Whoever found
+ * a way to make us stumble must not have the channel to himself (threats 13, 14).
+ */
+const chainCommands: ReadonlySet<Command['type']> = new Set<Command['type']>([
+  'block',
+  'fundingConfirmed',
+  'fundingUnconfirmed',
+  'fundingSpent',
+  'fundingUnspent',
+  'resolved',
+  'forceClose',
+]);
+
 export interface TurnsOptions {
   readonly storage: NodeStorage;
   readonly logger: Logger;
@@ -54,8 +89,8 @@ export interface TurnsOptions {
   readonly release: (effects: readonly DeferredEffect[]) => void;
   /** A turn's transaction was rolled back: what was changed in memory beside the channels is to be undone. */
   readonly onRolledBack: (error: unknown) => void;
-  /** The database refused a turn: these channels' peers have to be disconnected, to send again. */
-  readonly onLost: (channels: readonly Channel[], error: unknown) => void;
+  /** A turn with messages or connections of these peers is lost: they have to be disconnected, to send again. */
+  readonly onLost: (nodeIds: ReadonlySet<string>) => void;
 }
 
 /**
@@ -67,6 +102,8 @@ export class Turns {
   readonly #options: TurnsOptions;
   #channels: ReadonlyMap<ChannelKey, Channel> = new Map();
   readonly #stopped = new Set<ChannelKey>();
+  /** Stopped ones that stumbled over a block or a spend as well: these take nothing any more. */
+  readonly #deaf = new Set<ChannelKey>();
   #queue: TurnWork[] = [];
   #scheduled = false;
   #closed = false;
@@ -78,6 +115,11 @@ export class Turns {
   /** The channels as they are stored. */
   get channels(): ReadonlyMap<ChannelKey, Channel> {
     return this.#channels;
+  }
+
+  /** Takes the stored channels, at the start. */
+  load(channels: readonly Channel[]): void {
+    this.#channels = new Map(channels.map((channel) => [channelKey(channel.params.channelId), channel]));
   }
 
   /** Channels that a fault of ours stopped; they want a look and a restart. */
@@ -96,7 +138,7 @@ export class Turns {
     this.#scheduled = true;
     setImmediate(() => {
       this.#scheduled = false;
-      this.runNow();
+      if (!this.#closed) this.runNow();
     });
   }
 
@@ -110,13 +152,16 @@ export class Turns {
 
   /** No more turns: what is queued is worked off, what comes later fails. */
   close(): void {
-    this.runNow();
+    // What is let out may ask for more.
+    while (this.#queue.length > 0) this.runNow();
     this.#closed = true;
   }
 
   #run(works: readonly TurnWork[]): void {
-    const live = works.filter(({ channel }) => channel === undefined || !this.#stopped.has(channel));
-    const turn = new Turn(this.#options, this.#channels, this.#stopped);
+    const live: TurnWork[] = [];
+    const refused: TurnWork[] = [];
+    for (const work of works) (this.#isRefused(work) ? refused : live).push(work);
+    const turn = new Turn(this.#options, this.#channels, { stopped: this.#stopped, deaf: this.#deaf });
     try {
       this.#options.storage.transaction((tx) => turn.execute(tx, live));
     } catch (error) {
@@ -124,28 +169,62 @@ export class Turns {
       if (error instanceof ChannelFault) {
         this.#stop(error);
         this.#run(works);
-        return;
+      } else if (error instanceof WorkFault) {
+        this.#options.logger.error({ err: error.cause }, 'an internal fault; report it');
+        this.#lose([error.work], error.cause);
+        this.#run(works.filter((work) => work !== error.work));
+      } else {
+        this.#options.logger.error({ err: error }, 'a turn could not be stored; nothing of it was let out');
+        this.#lose(works, error);
       }
-      this.#options.logger.error({ err: error }, 'a turn could not be stored; nothing of it was let out');
-      this.#options.onLost([...turn.touched], error);
-      this.#channels = turn.withTouchedOffline();
-      for (const work of live) work.failed?.(error);
       return;
-    }
-    for (const work of works) {
-      if (live.includes(work)) continue;
-      work.failed?.(new Error('this channel was stopped by an internal fault; see the log'));
     }
     this.#channels = turn.result;
     this.#options.release(turn.effects);
+    for (const work of refused) {
+      work.failed?.(new Error('this channel was stopped by an internal fault; see the log'));
+    }
   }
 
-  #stop(fault: ChannelFault): void {
-    this.#stopped.add(fault.channel);
-    channelLogger(this.#options.logger, fault.channel).error(
-      { err: fault.cause },
-      'an internal fault stopped this channel; it is not closed, and nothing of it was lost: report the ' +
-        'fault, then restart the node',
+  #isRefused({ channel, evenIfStopped = false }: TurnWork): boolean {
+    if (channel === undefined || !this.#stopped.has(channel)) return false;
+    return !evenIfStopped || this.#deaf.has(channel);
+  }
+
+  /**
+   * What peers sent in these works was not received, though they believe so: they are cut off. That is so for
+   * works too that the turn did not come to before it failed.
+   */
+  #lose(works: readonly TurnWork[], error: unknown): void {
+    const nodeIds = new Set(works.flatMap(({ peer }) => peer ?? []));
+    if (nodeIds.size > 0) {
+      const channels = new Map(this.#channels);
+      for (const [key, channel] of channels) {
+        if (nodeIds.has(bytesToHex(channel.params.remoteNodeId))) channels.set(key, this.#offline(channel));
+      }
+      this.#channels = channels;
+      this.#options.onLost(nodeIds);
+    }
+    for (const work of works) work.failed?.(error);
+  }
+
+  #offline(channel: Channel): Channel {
+    return step(channel, { type: 'disconnected' }, this.#options.contextFor(channel)).channel;
+  }
+
+  #stop({ channel: key, cause }: ChannelFault): void {
+    const again = this.#stopped.has(key);
+    (again ? this.#deaf : this.#stopped).add(key);
+    const channel = this.#channels.get(key);
+    if (!again && channel !== undefined) {
+      this.#channels = new Map(this.#channels).set(key, this.#offline(channel));
+    }
+    channelLogger(this.#options.logger, key).error(
+      { err: cause },
+      again
+        ? 'an internal fault: this channel is not watched on chain any more; restart the node now'
+        : 'an internal fault stopped this channel; it is not closed, nothing of it was lost, and it is watched ' +
+            'on chain: report the fault, then restart the node',
     );
   }
 }
@@ -154,9 +233,9 @@ export class Turns {
 export class Turn {
   readonly effects: DeferredEffect[] = [];
   readonly #options: TurnsOptions;
-  readonly #before: ReadonlyMap<ChannelKey, Channel>;
   readonly #after: Map<ChannelKey, Channel>;
   readonly #stopped: ReadonlySet<ChannelKey>;
+  readonly #deaf: ReadonlySet<ChannelKey>;
   readonly #unsaved = new Set<ChannelKey>();
   readonly #touched = new Set<ChannelKey>();
   #tx: StorageTransaction | undefined;
@@ -164,12 +243,12 @@ export class Turn {
   constructor(
     options: TurnsOptions,
     channels: ReadonlyMap<ChannelKey, Channel>,
-    stopped: ReadonlySet<ChannelKey>,
+    { stopped, deaf }: { stopped: ReadonlySet<ChannelKey>; deaf: ReadonlySet<ChannelKey> },
   ) {
     this.#options = options;
-    this.#before = channels;
     this.#after = new Map(channels);
     this.#stopped = stopped;
+    this.#deaf = deaf;
   }
 
   /** The open transaction: what is written here is durable before any effect. */
@@ -186,27 +265,16 @@ export class Turn {
     return this.#after;
   }
 
-  /** The channels that this turn worked on, as they were before it. */
-  get touched(): Channel[] {
-    return [...this.#touched].flatMap((key) => this.#before.get(key) ?? []);
-  }
-
-  /** After a turn that was not stored: as before, and cut off, for the peer believes that we received it. */
-  withTouchedOffline(): ReadonlyMap<ChannelKey, Channel> {
-    const channels = new Map(this.#before);
-    for (const channel of this.touched) {
-      const context = this.#options.contextFor(channel);
-      const offline = step(channel, { type: 'disconnected' }, context).channel;
-      channels.set(channelKey(channel.params.channelId), offline);
-    }
-    return channels;
-  }
-
   /** Called by Turns alone. */
   execute(tx: StorageTransaction, works: readonly TurnWork[]): void {
     this.#tx = tx;
     for (const work of works) {
-      this.#guarded(work.channel, () => work.run(this));
+      try {
+        this.#guarded(work.channel, () => work.run(this));
+      } catch (error) {
+        if (error instanceof ChannelFault || isStorageFailure(error)) throw error;
+        throw new WorkFault(work, error);
+      }
     }
     // Signing comes last, so that one commitment carries all that the turn added and settled.
     for (const key of this.#touched) this.command(key, { type: 'sign' });
@@ -240,15 +308,41 @@ export class Turn {
     this.#touched.add(key);
   }
 
+  /** Forgets a channel and all that is stored of it. */
+  removeChannel(key: ChannelKey): void {
+    const channel = this.#after.get(key);
+    if (channel === undefined) return;
+    this.#after.delete(key);
+    this.#unsaved.delete(key);
+    this.tx.deleteChannel(channel.params.channelId);
+  }
+
+  /** Sends a message that belongs to no channel yet, in order with those of the channels. */
+  send(to: string, message: Message): void {
+    this.effects.push({ to, message });
+  }
+
+  /** The connection that messages to this node were meant for has ended: they must not open the next one. */
+  forgetMessagesTo(nodeId: string): void {
+    const kept = this.effects.filter((deferred) => {
+      if (typeof deferred === 'function') return true;
+      if ('to' in deferred) return deferred.to !== nodeId;
+      const { channel, effect } = deferred;
+      return effect.type !== 'send' || bytesToHex(channel.params.remoteNodeId) !== nodeId;
+    });
+    this.effects.splice(0, this.effects.length, ...kept);
+  }
+
   /** Runs when the transaction has committed. */
   afterCommit(effect: () => void): void {
     this.effects.push(effect);
   }
 
-  /** Has a channel take one step. Unknown and stopped channels ignore it. */
+  /** Has a channel take one step. Unknown channels ignore it, stopped ones what is not of the chain. */
   command(key: ChannelKey, command: Command): void {
     const channel = this.#after.get(key);
-    if (channel === undefined || this.#stopped.has(key)) return;
+    if (channel === undefined || this.#deaf.has(key)) return;
+    if (this.#stopped.has(key) && !chainCommands.has(command.type)) return;
     this.#guarded(key, () => {
       const made = step(channel, command, this.#options.contextFor(channel));
       this.apply(key, made);
@@ -291,6 +385,21 @@ export class Turn {
   }
 }
 
+/** The database failed, and would fail any work; what it refused as wrong is a fault of who asked for it. */
 function isStorageFailure(error: unknown): boolean {
-  return error instanceof Error && error.name === 'StorageError';
+  if (!(error instanceof StorageError)) return false;
+  switch (error.code) {
+    case 'duplicate':
+    case 'not_found':
+    case 'out_of_range':
+    case 'wrong_use':
+      return false;
+    case 'locked':
+    case 'newer_version':
+    case 'disk_full':
+    case 'io':
+    case 'corrupt':
+    case 'failed':
+      return true;
+  }
 }
