@@ -112,10 +112,9 @@ describe('commitment_signed', () => {
     expect(made.channel.localCommit.number).toBe(1n);
   });
 
-  test('again, for nothing new, is revoked again: no rule forbids it to the receiver', () => {
+  test('again does not fit the next commitment, whose number and point are others', () => {
     const { bench, message } = signed();
     bench.bob.do({ type: 'message', message });
-    // It signs commitment 1, and commitment 2 is due.
     expectFailed(bench.bob.probe(message), 'signature_invalid');
   });
 
