@@ -23,11 +23,11 @@ export async function expectClosed(
   { opener, beforeSat }: { opener: Opener; beforeSat: bigint },
 ): Promise<void> {
   const { rig, rivulet, ldk } = pair;
-  const { capacitySat, localMsat, remoteMsat } = await pair.rivuletChannel();
   const tx = await untilFundingSpent(pair);
   // LDK may have our last closing_signed to read when we have published already.
   const reason = await ldkClosedBecause(pair);
   expectThat(reason.includes('CooperativeClosure'), `LDK calls it cooperative, not ${reason}`);
+  const { capacitySat, localMsat, remoteMsat } = await pair.rivuletChannel();
   await rig.mine(1);
   await rig.mineUntil('the closing transaction buried', () => ldkSpendableSat(ldk) > 0n);
   const paidSat = feeSat(tx, capacitySat);

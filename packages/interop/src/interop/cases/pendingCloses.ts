@@ -110,7 +110,9 @@ const inTheMiddle = (closer: Opener): InteropCase => ({
     const beforeSat = await confirmedSat(rivulet);
     for (let i = 0; i < 10; i++) {
       await startFromRivulet(pair, 20_000_000n);
-      await ldk.startKeysend({ pubkey: rivulet.pubkey, amountMsat: 25_000_000n });
+      // LDK adds multiples of 40 blocks: no two expire together, see above.
+      const finalCltvDelta = 42 + i;
+      await ldk.startKeysend({ pubkey: rivulet.pubkey, amountMsat: 25_000_000n, finalCltvDelta });
     }
     await rig.until('some payments settled', async () => (await allPayments(pair, 'incoming')).length >= 3);
     await forceClose(pair, closer);
