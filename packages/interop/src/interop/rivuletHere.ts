@@ -13,6 +13,7 @@ export class RivuletHere extends RivuletStory implements RivuletPeer {
   readonly #chain: RegtestChain;
   readonly #options: RivuletOptions;
   #host: RivuletHost | undefined;
+  #send: RivuletHost['node']['peers']['send'] | undefined;
   #nodeId = '';
   #port = 0;
 
@@ -59,15 +60,23 @@ export class RivuletHere extends RivuletStory implements RivuletPeer {
    * follows it is lost, with `after` what the peer answers. It stays ended until somebody connects.
    */
   cut(when: 'before' | 'after', type: Message['type']): void {
+    this.uncut();
     const { peers } = this.#running.node;
     const send = peers.send.bind(peers);
+    this.#send = send;
     peers.send = (nodeId, messages) => {
       const index = messages.findIndex((message) => message.type === type);
       if (index < 0) return send(nodeId, messages);
-      peers.send = send;
+      this.uncut();
       send(nodeId, messages.slice(0, when === 'before' ? index : index + 1));
       return peers.disconnect(nodeId);
     };
+  }
+
+  /** Forgets a cut that has not happened. */
+  uncut(): void {
+    if (this.#send !== undefined) this.#running.node.peers.send = this.#send;
+    this.#send = undefined;
   }
 
   async setReceivePolicy(policy: ReceivePolicy): Promise<void> {

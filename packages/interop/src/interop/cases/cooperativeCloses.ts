@@ -13,8 +13,20 @@ import {
 import { allPayments, ldkOutcomes, startFromRivulet } from './outcomes.js';
 
 async function begin(pair: Pair, closer: Opener): Promise<void> {
-  if (closer === 'ldk') await pair.ldk.closeChannel(pair.ref);
-  else await pair.rivulet.api.closeChannel({ channelId: pair.channelId });
+  if (closer === 'rivulet') {
+    await pair.rivulet.api.closeChannel({ channelId: pair.channelId });
+    return;
+  }
+  // LDK begins no close while an HTLC of its own waits for its commitment.
+  await pair.rig.until('LDK begins the close', () =>
+    pair.ldk.closeChannel(pair.ref).then(
+      () => true,
+      (error: Error) => {
+        if (!error.message.includes('with pending HTLCs')) throw error;
+        return undefined;
+      },
+    ),
+  );
 }
 
 /** The closing transaction confirms, and both have what is theirs, to the satoshi. */

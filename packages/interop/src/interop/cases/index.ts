@@ -10,6 +10,7 @@ import { keysendCases } from './keysends.js';
 import { openingCases } from './openings.js';
 import { paymentCases } from './payments.js';
 import { pendingCloseCases } from './pendingCloses.js';
+import { randomWalkCases } from './randomWalks.js';
 
 /** Every case, the simplest first. */
 export const allCases: readonly InteropCase[] = [
@@ -24,6 +25,7 @@ export const allCases: readonly InteropCase[] = [
   ...interruptionCases,
   ...crashCases,
   ...dataLossCases,
+  ...randomWalkCases,
 ];
 
 /** A few that take seconds. */

@@ -1,0 +1,137 @@
+import { bytesToHex } from '@rivulet/core/bytes';
+import type { Message } from '@rivulet/core/wire';
+import type { InteropCase } from '../interopCase.js';
+import { Pair } from '../pair.js';
+import type { RivuletHere } from '../rivuletHere.js';
+import { expectThat } from '../waitUntil.js';
+import { expectAllEndedOnce, startFromRivulet } from './outcomes.js';
+
+const cutTypes: readonly Message['type'][] = [
+  'update_add_htlc',
+  'update_fulfill_htlc',
+  'commitment_signed',
+  'revoke_and_ack',
+  'update_fee',
+  'channel_reestablish',
+];
+
+/** A linear congruential generator: the same walk for the same seed, on both sides of every race but time. */
+function createDice(seed: number): (sides: number) => number {
+  let state = BigInt(seed);
+  return (sides) => {
+    state = (state * 6_364_136_223_846_793_005n + 1_442_695_040_888_963_407n) & ((1n << 64n) - 1n);
+    return Number(state >> 33n) % sides;
+  };
+}
+
+class Walk {
+  readonly ldkPayments: Uint8Array[] = [];
+  readonly #pair: Pair;
+  readonly #rivulet: RivuletHere;
+  readonly #dice: (sides: number) => number;
+  readonly #answered = new Set<string>();
+
+  constructor(pair: Pair, rivulet: RivuletHere, seed: number) {
+    this.#pair = pair;
+    this.#rivulet = rivulet;
+    this.#dice = createDice(seed);
+  }
+
+  async step(): Promise<void> {
+    const { rig, ldk, rivulet } = this.#pair;
+    switch (this.#dice(12)) {
+      case 0:
+      case 1:
+      case 2:
+        await startFromRivulet(this.#pair, this.#amountMsat()).catch(() => undefined);
+        return;
+      case 3:
+      case 4:
+      case 5: {
+        const payment = { pubkey: rivulet.pubkey, amountMsat: this.#amountMsat() };
+        await ldk.startKeysend(payment).then(
+          (id) => this.ldkPayments.push(id),
+          () => undefined,
+        );
+        return;
+      }
+      case 6:
+        await ldk.setReceivePolicy((['claim', 'hold', 'fail'] as const)[this.#dice(3)]!);
+        return;
+      case 7:
+        await this.#answerHeld();
+        return;
+      case 8:
+        rig.chain.regtest.feeratePerKw = 253 + this.#dice(2_000);
+        await rig.mine(1);
+        return;
+      case 9:
+        this.#rivulet.cut(this.#dice(2) === 0 ? 'before' : 'after', cutTypes[this.#dice(cutTypes.length)]!);
+        return;
+      case 10:
+        await ldk.disconnect(rivulet.pubkey);
+        return;
+      default:
+        await this.#connect();
+    }
+  }
+
+  /** Nothing is held back any more and the connection stays: everything can end. */
+  async finish(): Promise<void> {
+    const { rig, ldk } = this.#pair;
+    this.#rivulet.uncut();
+    await ldk.setReceivePolicy('claim');
+    await rig.until('the channel usable at the end', async () => {
+      await this.#connect();
+      const ours = await this.#pair.findRivuletChannel();
+      return ours?.usable === true && (await this.#pair.findLdkChannel())?.isUsable === true;
+    });
+    await rig.until('nothing held any more', async () => {
+      await this.#answerHeld();
+      const [ours, theirs] = [await this.#pair.rivuletChannel(), await this.#pair.ldkChannel()];
+      return ours.pendingHtlcs === 0 && theirs.htlcs.length === 0;
+    });
+  }
+
+  #amountMsat(): bigint {
+    return BigInt(1 + this.#dice(10 ** (1 + this.#dice(8))));
+  }
+
+  async #connect(): Promise<void> {
+    await this.#pair.dial().catch(() => undefined);
+  }
+
+  async #answerHeld(): Promise<void> {
+    const { ldk } = this.#pair;
+    for (const { paymentHash, preimage } of ldk.log.eventsOf('paymentClaimable')) {
+      const key = bytesToHex(paymentHash);
+      if (this.#answered.has(key)) continue;
+      this.#answered.add(key);
+      if (this.#dice(2) === 0) await ldk.claimPayment(preimage!);
+      else await ldk.failPayment(paymentHash);
+    }
+  }
+}
+
+/** @param seeds one walk each. */
+export function randomWalk(seeds: readonly number[]): InteropCase {
+  return {
+    name: `random walks (seeds ${seeds.join(', ')}): payments, holds, fees, cuts and reconnections in any order`,
+    async run(rig) {
+      const rivulet = await rig.startRivulet();
+      const pair = await Pair.open(rig, { rivulet, ldk: await rig.startLdk() }, { opener: 'rivulet' });
+      const startMsat = (await pair.rivuletChannel()).localMsat;
+      const ldkPayments: Uint8Array[] = [];
+      for (const seed of seeds) {
+        const walk = new Walk(pair, rivulet, seed);
+        for (let i = 0; i < 80; i++) await walk.step();
+        await walk.finish();
+        ldkPayments.push(...walk.ldkPayments);
+        const ended = await expectAllEndedOnce(pair, { startMsat, ldkPayments });
+        expectThat(ended.fromRivulet + ended.fromLdk > 0, 'some payments to succeed');
+      }
+    },
+  };
+}
+
+export const randomWalkCases: readonly InteropCase[] = [randomWalk([1, 2, 3])];
