@@ -3,10 +3,13 @@ import { describe, test } from 'vitest';
 import { movesOf, runOptions } from './moves.test.support.js';
 import { play } from './world.test.support.js';
 
-/** RIVULET_MODEL_RUNS: how many runs; RIVULET_MODEL_SEED: the seed that a failure named. */
+/** RIVULET_MODEL_RUNS: how many runs; RIVULET_MODEL_SEED and RIVULET_MODEL_PATH: what a failure named. */
 const { env } = (globalThis as unknown as { process: { env: Record<string, string | undefined> } }).process;
 const runs = Number(env.RIVULET_MODEL_RUNS ?? 2_000);
-const seed = env.RIVULET_MODEL_SEED === undefined ? undefined : Number(env.RIVULET_MODEL_SEED);
+const replayed = {
+  ...(env.RIVULET_MODEL_SEED === undefined ? {} : { seed: Number(env.RIVULET_MODEL_SEED) }),
+  ...(env.RIVULET_MODEL_PATH === undefined ? {} : { path: env.RIVULET_MODEL_PATH, endOnFailure: true }),
+};
 
 describe('two channel machines with queues, crashes and lost turns between them', () => {
   test(
@@ -15,8 +18,8 @@ describe('two channel machines with queues, crashes and lost turns between them'
       const property = fc.property(runOptions, movesOf(70), (options, moves) => {
         play(options, moves);
       });
-      const report = fc.check(property, { numRuns: runs, ...(seed === undefined ? {} : { seed }) });
-      const replay = `replay with RIVULET_MODEL_SEED=${report.seed} RIVULET_MODEL_RUNS=${report.numRuns}`;
+      const report = fc.check(property, { numRuns: runs, ...replayed });
+      const replay = `replay with RIVULET_MODEL_SEED=${report.seed} RIVULET_MODEL_PATH=${report.counterexamplePath}`;
       if (!report.failed) return;
       throw new Error(`${replay}\n${fc.defaultReportMessage(report)}`, { cause: report.errorInstance });
     },
