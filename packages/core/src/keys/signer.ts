@@ -33,12 +33,20 @@ export interface ChannelSigner {
 
 const cachedKeys = 8;
 
+/** Makes room for one entry more in a cache. */
+function dropOldest<Key>(cache: Map<Key, unknown>): void {
+  const oldest = cache.keys().next();
+  if (cache.size >= cachedKeys && !oldest.done) cache.delete(oldest.value);
+}
+
 /** A ChannelSigner that keeps the secrets in memory. */
 export class InMemoryChannelSigner implements ChannelSigner {
   readonly basepoints: ChannelBasepoints;
   readonly #secrets: ChannelSecrets;
   /** HTLC private keys by per-commitment point: a commitment signs hundreds of times with the same one. */
   readonly #htlcKeys = new Map<string, Uint8Array>();
+  /** Each commitment of ours is asked for three times: as the next one, as the current one, and to revoke it. */
+  readonly #commitments = new Map<bigint, { secret: Uint8Array; point: Uint8Array }>();
 
   constructor(secrets: ChannelSecrets) {
     this.#secrets = secrets;
@@ -46,11 +54,21 @@ export class InMemoryChannelSigner implements ChannelSigner {
   }
 
   perCommitmentPoint(commitmentNumber: bigint): Uint8Array {
-    return secp256k1.publicKey(this.perCommitmentSecret(commitmentNumber));
+    return this.#commitment(commitmentNumber).point.slice();
   }
 
   perCommitmentSecret(commitmentNumber: bigint): Uint8Array {
-    return perCommitmentSecret(this.#secrets.shachainSeed, shachainIndex(commitmentNumber));
+    return this.#commitment(commitmentNumber).secret.slice();
+  }
+
+  #commitment(number: bigint): { secret: Uint8Array; point: Uint8Array } {
+    const cached = this.#commitments.get(number);
+    if (cached !== undefined) return cached;
+    const secret = perCommitmentSecret(this.#secrets.shachainSeed, shachainIndex(number));
+    const made = { secret, point: secp256k1.publicKey(secret) };
+    dropOldest(this.#commitments);
+    this.#commitments.set(number, made);
+    return made;
   }
 
   signWithFundingKey(hash: Uint8Array): Uint8Array {
@@ -72,8 +90,7 @@ export class InMemoryChannelSigner implements ChannelSigner {
       basepoint: this.basepoints.htlcBasepoint,
       perCommitmentPoint,
     });
-    const oldest = this.#htlcKeys.keys().next().value;
-    if (this.#htlcKeys.size >= cachedKeys && oldest !== undefined) this.#htlcKeys.delete(oldest);
+    dropOldest(this.#htlcKeys);
     this.#htlcKeys.set(name, key);
     return key;
   }
