@@ -33,9 +33,13 @@ export function publishCommitment(draft: StepDraft): void {
   draft.effects.push({ type: 'publish', tx, purpose: 'commitment' });
 }
 
+/** What is kept of a peer's words: they are stored, logged, and must fit into a message again. */
+const maxPeerTextLength = 300;
+
 /** The peer failed the channel or all of its channels with us (BOLT 1: error). */
 export function receiveError(draft: StepDraft, text: string): void {
-  failChannel(draft, new ChannelError('peer_error', `the peer failed the channel: ${text}`));
+  const shortened = text.length > maxPeerTextLength ? `${text.slice(0, maxPeerTextLength)}...` : text;
+  failChannel(draft, new ChannelError('peer_error', `the peer failed the channel: ${shortened}`));
 }
 
 /** Goes to the chain when an HTLC's deadline is past (BOLT 2: cltv_expiry_delta Selection, requirements). */

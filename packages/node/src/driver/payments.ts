@@ -1,4 +1,4 @@
-import { bytesToHex } from '@rivulet/core/bytes';
+import { bytesToHex, equalBytes } from '@rivulet/core/bytes';
 import type { Channel, ChannelEvent, ChannelRefusal, Htlc } from '@rivulet/core/channel';
 import { hmacSha256, secp256k1, sha256 } from '@rivulet/core/crypto';
 import {
@@ -73,6 +73,7 @@ export class Payments {
     if (idempotencyKey !== undefined) {
       const earlier = this.#options.storage.getOutgoingPaymentByKey(idempotencyKey);
       if (earlier !== undefined) {
+        checkSame(earlier, options);
         return { paymentHash: earlier.paymentHash, outcome: this.#outcomeOf(earlier, options) };
       }
     }
@@ -140,21 +141,13 @@ export class Payments {
   }
 
   /** The outcome of the payment that was made with this key before; never a second payment. */
-  #outcomeOf(earlier: OutgoingPayment, options: KeysendOptions): Promise<OutgoingPayment> {
-    const same =
-      earlier.amountMsat === options.amountMsat &&
-      bytesToHex(earlier.destination) === bytesToHex(options.destination);
-    if (!same) {
-      throw new PaymentError(
-        'idempotency_conflict',
-        'this idempotency key was used for a payment of another amount or to another node; use a new key',
-      );
-    }
+  async #outcomeOf(earlier: OutgoingPayment, options: KeysendOptions): Promise<OutgoingPayment> {
+    checkSame(earlier, options);
     switch (earlier.status) {
       case 'succeeded':
-        return Promise.resolve(earlier);
+        return earlier;
       case 'failed':
-        return Promise.reject(failureOf(earlier));
+        throw failureOf(earlier);
       case 'pending':
         return this.#wait(earlier.paymentHash);
     }
@@ -342,6 +335,15 @@ export class Payments {
     turn.tx.updateOutgoingPayment(paymentHash, update);
     this.#report(turn, { ...payment, ...update });
   }
+}
+
+/** @throws PaymentError where an idempotency key is used for another payment. */
+function checkSame(earlier: OutgoingPayment, { amountMsat, destination }: KeysendOptions): void {
+  if (earlier.amountMsat === amountMsat && equalBytes(earlier.destination, destination)) return;
+  throw new PaymentError(
+    'idempotency_conflict',
+    'this idempotency key was used for a payment of another amount or to another node; use a new key',
+  );
 }
 
 function encodeRecords(records: ReadonlyMap<bigint, Uint8Array>): Uint8Array {

@@ -1,0 +1,156 @@
+import { type ChainBackend, embeddedBackend, RegtestChain } from '@rivulet/chain';
+import { hexToBytes } from '@rivulet/core/bytes';
+import { type Channel, defaultAcceptPolicy, defaultOpeningLimits } from '@rivulet/core/channel';
+import { type NodeStorage, openMemoryStorage, StorageError, type StorageTransaction } from '@rivulet/storage';
+import { createLogger, silentLogger } from '../logging/logger.js';
+import { RivuletNode } from './node.js';
+
+const logger = process.env.DEBUG_NODE ? createLogger({ level: 'debug', to: 'stderr' }) : silentLogger;
+
+/** A storage that can be told to fail, and that a node may "close" and another one take over: a restart. */
+export class TestStorage {
+  readonly memory = openMemoryStorage();
+  /** Transactions fail: with the first write or, `before`, with none of their works run. */
+  full: 'no' | 'before' | 'after' = 'no';
+  /** Called inside every transaction, after its body: what it throws rolls back. */
+  inspect: (tx: StorageTransaction) => void = () => {};
+
+  get storage(): NodeStorage {
+    const diskFull = () => new StorageError('disk_full', 'no room on the disk (a test)');
+    return {
+      ...this.memory,
+      transaction: (body) =>
+        this.memory.transaction((tx) => {
+          if (this.full === 'before') throw diskFull();
+          const result = body(tx);
+          this.inspect(tx);
+          if (this.full === 'after') throw diskFull();
+          return result;
+        }),
+      close: () => {},
+    };
+  }
+}
+
+export interface TestNode {
+  readonly node: RivuletNode;
+  readonly store: TestStorage;
+  readonly backend: ChainBackend;
+}
+
+/** A node on a chain that is shared; `seed` tells nodes apart, and makes the same one again. */
+export async function startNode(
+  chain: RegtestChain,
+  {
+    seed,
+    store = new TestStorage(),
+    backend = embeddedBackend(chain),
+    anchors = true,
+  }: { seed: number; store?: TestStorage; backend?: ChainBackend; anchors?: boolean },
+): Promise<TestNode> {
+  const node = new RivuletNode({
+    network: 'regtest',
+    seed: new Uint8Array(64).fill(seed),
+    storage: store.storage,
+    backend,
+    reconnect: false,
+    policy: {
+      receive: { acceptKeysend: true, minAmountMsat: 1n },
+      limits: defaultOpeningLimits,
+      accept: defaultAcceptPolicy,
+      maxDustExposureMsat: 50_000_000n,
+      anchors,
+    },
+    logger: logger.child({ node: seed }),
+  });
+  await node.start({ host: '127.0.0.1', port: 0 });
+  return { node, store, backend };
+}
+
+export async function until(holds: () => boolean, what: string): Promise<void> {
+  const end = Date.now() + 20_000;
+  while (!holds()) {
+    if (Date.now() > end) throw new Error(`waited in vain until ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+}
+
+/** Two nodes, the first with coins, and how to reach them. */
+export class Pair {
+  readonly chain = new RegtestChain({});
+  alice!: TestNode;
+  bob!: TestNode;
+
+  static async start(options: { anchors?: boolean } = {}): Promise<Pair> {
+    const pair = new Pair();
+    pair.alice = await startNode(pair.chain, { seed: 1, ...options });
+    pair.bob = await startNode(pair.chain, { seed: 2, ...options });
+    const { script } = pair.alice.node.wallet.newAddress();
+    pair.chain.mine({ blocks: 101, script });
+    await pair.caughtUp();
+    return pair;
+  }
+
+  /** The same with a channel that both can pay over. */
+  static async withChannel(options: { anchors?: boolean } = {}): Promise<Pair> {
+    const pair = await Pair.start(options);
+    await pair.open();
+    await pair.mine(6);
+    await pair.usable();
+    return pair;
+  }
+
+  async connect() {
+    const [address] = this.bob.node.listening;
+    return this.alice.node.peers.connect({ nodeId: this.bob.node.nodeId, ...address! });
+  }
+
+  async open(): Promise<Channel> {
+    const peer = await this.connect();
+    return this.alice.node.openChannel({ peer, capacitySat: 1_000_000n, pushMsat: 300_000_000n });
+  }
+
+  async mine(blocks: number): Promise<void> {
+    this.chain.mine({ blocks });
+    await this.caughtUp();
+  }
+
+  /** Whether the mempool or the chain has spent the channel's funding output. */
+  get closing(): boolean {
+    const [channel] = this.alice.node.channels;
+    return this.chain.unspent(channel!.params.fundingOutpoint, { mempool: true }) === undefined;
+  }
+
+  async caughtUp(): Promise<void> {
+    const nodes = [this.alice.node, this.bob.node];
+    await until(
+      () => nodes.every((node) => node.blockHeight === this.chain.tip.height),
+      'the blocks are seen',
+    );
+  }
+
+  async usable(): Promise<void> {
+    const isUsable = ({ node }: TestNode) =>
+      node.channels.some(({ phase, link }) => phase.name === 'open' && link === 'online');
+    await until(() => isUsable(this.alice) && isUsable(this.bob), 'the channel is usable');
+  }
+
+  pay(from: TestNode, to: TestNode, amountMsat = 1_000_000n) {
+    return from.node.payments.keysend({
+      destination: hexToBytes(to.node.nodeId),
+      amountMsat,
+      customRecords: new Map(),
+    });
+  }
+
+  async restart(which: 'alice' | 'bob'): Promise<void> {
+    const { node, store } = this[which];
+    await node.stop();
+    this[which] = await startNode(this.chain, { seed: which === 'alice' ? 1 : 2, store });
+  }
+
+  async stop(): Promise<void> {
+    await this.alice.node.stop();
+    await this.bob.node.stop();
+  }
+}
