@@ -1,5 +1,5 @@
-import { chacha20poly1305, chacha20 as nobleChacha20 } from '@noble/ciphers/chacha.js';
 import { CryptoError } from './cryptoError.js';
+import { symmetricCrypto } from './symmetric.js';
 
 const tagLength = 16;
 
@@ -24,7 +24,7 @@ export function chacha20({
   output?: Uint8Array;
 }): Uint8Array {
   requireKeyAndNonce(key, nonce);
-  return output === undefined ? nobleChacha20(key, nonce, data) : nobleChacha20(key, nonce, data, output);
+  return symmetricCrypto().chacha20({ key, nonce, data, output });
 }
 
 export interface AeadInput {
@@ -38,9 +38,8 @@ export interface AeadInput {
 
 /** ChaCha20-Poly1305 as in RFC 8439: the ciphertext and its 16-byte tag, in a new array or in `output`. */
 export function encryptAead(input: AeadInput & { plaintext: Uint8Array; output?: Uint8Array }): Uint8Array {
-  const { key, nonce, associatedData, plaintext, output } = input;
-  requireKeyAndNonce(key, nonce);
-  return chacha20poly1305(key, nonce, associatedData).encrypt(plaintext, output);
+  requireKeyAndNonce(input.key, input.nonce);
+  return symmetricCrypto().encryptAead(input);
 }
 
 /**
@@ -48,14 +47,10 @@ export function encryptAead(input: AeadInput & { plaintext: Uint8Array; output?:
  * @throws CryptoError `cipher_tag_invalid` where the ciphertext is not authentic.
  */
 export function decryptAead(input: AeadInput & { ciphertext: Uint8Array }): Uint8Array {
-  const { key, nonce, associatedData, ciphertext } = input;
-  requireKeyAndNonce(key, nonce);
-  if (ciphertext.length >= tagLength) {
-    try {
-      return chacha20poly1305(key, nonce, associatedData).decrypt(ciphertext);
-    } catch {
-      // The only way in which noble fails once the lengths are right.
-    }
+  requireKeyAndNonce(input.key, input.nonce);
+  const plaintext = input.ciphertext.length >= tagLength ? symmetricCrypto().decryptAead(input) : undefined;
+  if (plaintext === undefined) {
+    throw new CryptoError('cipher_tag_invalid', 'the ciphertext is not authentic');
   }
-  throw new CryptoError('cipher_tag_invalid', 'the ciphertext is not authentic');
+  return plaintext;
 }

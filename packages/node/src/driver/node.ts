@@ -33,6 +33,7 @@ import { ChannelRouter } from './channelRouter.js';
 import { loadChannels } from './channelStore.js';
 import { nodeFeatures } from './features.js';
 import { FundingStore } from './fundingStore.js';
+import { useOpensslCrypto } from './nodeCrypto.js';
 import { Openings } from './openings.js';
 import { Payments } from './payments.js';
 import { releaseEffects } from './release.js';
@@ -113,6 +114,7 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
 
   constructor(options: NodeOptions) {
     super();
+    useOpensslCrypto();
     const { network, storage, backend, policy, logger, seed } = options;
     const scheduler = options.scheduler ?? systemScheduler;
     const randomBytes = (count: number) => Uint8Array.from((options.randomBytes ?? systemRandomBytes)(count));
