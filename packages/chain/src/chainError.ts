@@ -13,6 +13,10 @@ export type ChainErrorCode =
   | 'chain_server_error'
   /** The backend is on another network than the one that was asked for. */
   | 'chain_wrong_network'
+  /** The embedded chain cannot listen on the port that was asked for. */
+  | 'chain_port_in_use'
+  /** Another process runs the embedded chain of this folder. */
+  | 'chain_folder_in_use'
   /** The backend was closed. */
   | 'chain_closed';
 

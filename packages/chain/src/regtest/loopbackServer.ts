@@ -1,5 +1,6 @@
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { ChainError } from '../chainError.js';
 
 export interface HttpRequest {
   readonly method: string;
@@ -88,7 +89,11 @@ export async function startLoopbackServer(options: {
   server.requestTimeout = requestTimeoutMs;
   server.headersTimeout = requestTimeoutMs;
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
+    server.once('error', (cause: NodeJS.ErrnoException) => {
+      const why = cause.code === 'EADDRINUSE' ? 'another program uses it' : cause.code;
+      const message = `the chain cannot listen on port ${options.port} (${why}): choose another, or 0 for any that is free`;
+      reject(new ChainError('chain_port_in_use', message, { cause }));
+    });
     server.listen(options.port ?? 0, '127.0.0.1', resolve);
   });
   const { port } = server.address() as AddressInfo;

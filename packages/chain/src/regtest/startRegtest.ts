@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { startEsploraServer } from './esploraServer.js';
+import { claimFolder } from './folderClaim.js';
 import type { LoopbackServer } from './loopbackServer.js';
 import { RegtestChain } from './regtestChain.js';
 import { startRpcServer } from './rpcServer.js';
@@ -31,20 +32,31 @@ export interface Regtest {
   stop(): Promise<void>;
 }
 
-/** A regtest chain with Bitcoin Core's JSON-RPC and Esplora's HTTP on 127.0.0.1. */
+/**
+ * A regtest chain with Bitcoin Core's JSON-RPC and Esplora's HTTP on 127.0.0.1.
+ * @throws ChainError `chain_folder_in_use`, `chain_port_in_use`
+ */
 export async function startRegtest(options: RegtestOptions = {}): Promise<Regtest> {
   const { dataDir } = options;
   const cookiePath = dataDir === undefined ? undefined : join(dataDir, '.cookie');
-  const chain = new RegtestChain({
-    ...(dataDir === undefined ? {} : { dataFile: join(dataDir, 'regtest.dat') }),
-    ...(options.now === undefined ? {} : { now: options.now }),
-    ...(options.feeratePerKw === undefined ? {} : { feeratePerKw: options.feeratePerKw }),
-  });
+  const release = dataDir === undefined ? () => {} : claimFolder(dataDir);
+  let chain: RegtestChain;
+  try {
+    chain = new RegtestChain({
+      ...(dataDir === undefined ? {} : { dataFile: join(dataDir, 'regtest.dat') }),
+      ...(options.now === undefined ? {} : { now: options.now }),
+      ...(options.feeratePerKw === undefined ? {} : { feeratePerKw: options.feeratePerKw }),
+    });
+  } catch (error) {
+    release();
+    throw error;
+  }
   const servers: LoopbackServer[] = [];
 
   async function stop(): Promise<void> {
     await Promise.all(servers.splice(0).map((server) => server.close()));
     chain.close();
+    release();
   }
 
   try {
