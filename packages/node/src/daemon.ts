@@ -7,6 +7,7 @@ import { type ChainSource, openChainSource } from './chainSource.js';
 import { type Config, redactedConfig } from './config/index.js';
 import { createService, type NodePolicy, RivuletNode } from './driver/index.js';
 import { createLogger, type Logger } from './logging/index.js';
+import { claimStorage } from './ownership.js';
 import { version } from './version.js';
 import { loadOrCreateSeed, wordsFileName } from './walletWords.js';
 
@@ -47,13 +48,25 @@ export async function runDaemon({
   // What has to be let go again, last things first.
   const closers: (() => Promise<void> | void)[] = [];
   const close = async (): Promise<void> => {
-    for (const closer of closers.splice(0).reverse()) await closer();
+    let failure: { readonly error: unknown } | undefined;
+    for (const closer of closers.splice(0).reverse()) {
+      try {
+        await closer();
+      } catch (error) {
+        // What cannot be let go must not keep the rest: the database above all.
+        failure ??= { error };
+      }
+    }
+    if (failure !== undefined) throw failure.error;
   };
   try {
     const crypto = await initCrypto();
-    const { seed, created } = loadOrCreateSeed(dataDir);
-    const storage = openStorage({ path: join(dataDir, databaseFileName) });
+    const databasePath = join(dataDir, databaseFileName);
+    const wordsFile = join(dataDir, wordsFileName);
+    const { seed, created } = loadOrCreateSeed({ dataDir, databasePath });
+    const storage = openStorage({ path: databasePath });
     closers.push(() => storage.close());
+    claimStorage(storage, { seed, network, wordsFile, dataDir });
     const logger = createLogger({ level: config.logLevel, to: { file: join(dataDir, logFileName) } });
     logger.info({ version, crypto, config: redactedConfig(config) }, 'starting');
     const source = await openChainSource({ config });
@@ -71,7 +84,7 @@ export async function runDaemon({
       apiUrl: api.url,
       listening: node.listening,
       dataDir,
-      ...(created ? { newWordsFile: join(dataDir, wordsFileName) } : {}),
+      ...(created ? { newWordsFile: wordsFile } : {}),
     };
     logger.info({ network, nodeId: node.nodeId, apiUrl: api.url }, 'ready');
     onReady?.(ready);
@@ -82,7 +95,8 @@ export async function runDaemon({
     };
     return { ready, stopRequested, stop };
   } catch (error) {
-    await close();
+    // Why it did not start matters more than what then went wrong.
+    await close().catch(() => {});
     throw error;
   }
 }

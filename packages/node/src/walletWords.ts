@@ -1,5 +1,15 @@
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { RivuletError } from '@rivulet/core/bytes';
 import { DaemonError } from './daemonError.js';
@@ -9,29 +19,53 @@ import { createWords, wordsToSeed } from './wallet/index.js';
 export const wordsFileName = 'wallet-words';
 
 /**
- * The seed of a data folder; words are made at the first start. To restore a wallet, put its words into the
- * file before the first start.
+ * The seed of a data folder; words are made at the first start, which is when there is no database yet. To
+ * restore a wallet, put its words into the file before the first start.
  * @throws DaemonError
  */
-export function loadOrCreateSeed(dataDir: string): { seed: Uint8Array; created: boolean } {
+export function loadOrCreateSeed(given: { dataDir: string; databasePath: string }): {
+  seed: Uint8Array;
+  created: boolean;
+} {
+  const { dataDir, databasePath } = given;
   const file = join(dataDir, wordsFileName);
   try {
     mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+    if (existsSync(file)) return { seed: readSeed(file), created: false };
+    if (existsSync(databasePath)) {
+      throw new DaemonError(
+        'words_missing',
+        `${file} is missing, and ${databasePath} belongs to its words: put the words back into that file. New words would not open what the old ones hold`,
+      );
+    }
     const fresh = createWords(Uint8Array.from(randomBytes(16)));
-    // Fails if there is a file: words that may hold money are never replaced.
-    writeFileSync(file, `${fresh}\n`, { mode: 0o600, flag: 'wx' });
+    createDurably(file, `${fresh}\n`);
     return { seed: wordsToSeed(fresh), created: true };
   } catch (error) {
     if (!isSystemError(error)) throw error;
-    if (error.code !== 'EEXIST') {
-      throw new DaemonError(
-        'data_folder',
-        `the data folder ${dataDir} cannot be written (${error.code}): choose another with --data-dir, or make room`,
-        { cause: error },
-      );
-    }
+    throw new DaemonError(
+      'data_folder',
+      `the data folder ${dataDir} cannot be written (${error.code}): choose another with --data-dir, or make room or give this user the right to write there`,
+      { cause: error },
+    );
   }
-  return { seed: readSeed(file), created: false };
+}
+
+/**
+ * The file is there with all of its content or not at all, on the disk, before any address of the wallet is
+ * given out. Fails if there is one: words that may hold money are never replaced.
+ */
+function createDurably(file: string, content: string): void {
+  const unfinished = `${file}.new`;
+  writeFileSync(unfinished, content, { mode: 0o600, flush: true });
+  linkSync(unfinished, file);
+  unlinkSync(unfinished);
+  const folder = openSync(join(file, '..'), 'r');
+  try {
+    fsyncSync(folder);
+  } finally {
+    closeSync(folder);
+  }
 }
 
 function readSeed(file: string): Uint8Array {
