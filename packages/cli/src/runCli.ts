@@ -74,11 +74,22 @@ function report(error: unknown, given: { context: CliContext; json: boolean }): 
   const hint = hintFor(error);
   printError(context, { error, json, ...(hint === undefined ? {} : { hint }) });
   if (error instanceof CliError) return error.exitCode;
-  if (error instanceof ClientError && error.code === 'invalid_request') return exitCodes.usage;
+  if (error instanceof ClientError && usageCodes.has(error.code)) return exitCodes.usage;
   // A fault of our own: whoever reports it can say where.
   if (!(error instanceof RivuletError) && error instanceof Error) context.err(`${error.stack}\n`);
   return isConfigError(error) ? exitCodes.usage : exitCodes.failed;
 }
+
+/** What the daemon, or the client before it, finds wrong with a request itself. */
+const usageCodes: ReadonlySet<string> = new Set([
+  'invalid_request',
+  'request_invalid',
+  'own_node',
+  'node_id_invalid',
+  'record_invalid',
+  'message_too_long',
+  'address_invalid',
+]);
 
 function isConfigError(error: unknown): boolean {
   return error instanceof RivuletError && error.code.startsWith('config_');
@@ -97,6 +108,15 @@ function hintFor(error: unknown): string | undefined {
       return 'Connect to it with: rivulet connect <node>@<host>:<port>';
     case 'insufficient_balance':
       return 'See what there is with: rivulet balance, rivulet channels';
+    case 'no_channel':
+      return 'Open one with: rivulet open <node> <sats>';
+    case 'chain_unreachable':
+    case 'chain_timeout':
+      return 'Start bitcoind or the Esplora server, or say where it is: --chain-url <url>';
+    case 'chain_unauthorized':
+      return "Give bitcoind's own: --chain-cookie-path <file>, or --chain-user and --chain-password";
+    case 'chain_bad_response':
+      return 'Check what is there: --chain-type and --chain-url have to fit each other.';
     case 'unknown_channel':
       return 'List the channels with: rivulet channels';
     default:

@@ -72,7 +72,13 @@ async function bitcoind({ url, auth }: BitcoindConfig, network: Network): Promis
 }
 
 async function checkNetwork(backend: ChainBackend, network: Network): Promise<void> {
-  const found = await backend.getNetwork();
+  let found: Network;
+  try {
+    found = await backend.getNetwork();
+  } catch (error) {
+    await backend.close();
+    throw error;
+  }
   if (found === network) return;
   await backend.close();
   throw new DaemonError(
@@ -81,25 +87,33 @@ async function checkNetwork(backend: ChainBackend, network: Network): Promise<vo
   );
 }
 
+const minerTimeoutMs = 60_000;
 const rpcAnswer = z.object({ result: z.unknown(), error: z.object({ message: z.string() }).nullish() });
 
 function rpcMiner({ url, auth }: Pick<BitcoindConfig, 'url' | 'auth'>): Miner {
   const call = async (method: string, params: unknown[]): Promise<unknown> => {
-    const credentials =
-      'cookiePath' in auth
-        ? (await readFile(auth.cookiePath, 'utf8')).trim()
-        : `${auth.user}:${auth.password}`;
-    const response = await fetch(url, {
-      method: 'POST',
-      headers: {
-        authorization: `Basic ${Buffer.from(credentials).toString('base64')}`,
-        'content-type': 'application/json',
-      },
-      body: JSON.stringify({ jsonrpc: '1.0', id: 'mine', method, params }),
-    });
-    const { result, error } = rpcAnswer.parse(await response.json());
-    if (error) throw new DaemonError('mining_failed', `bitcoind does not mine: ${error.message}`);
-    return result;
+    let answer: z.output<typeof rpcAnswer>;
+    try {
+      const credentials =
+        'cookiePath' in auth
+          ? (await readFile(auth.cookiePath, 'utf8')).trim()
+          : `${auth.user}:${auth.password}`;
+      const response = await fetch(url, {
+        method: 'POST',
+        headers: {
+          authorization: `Basic ${Buffer.from(credentials).toString('base64')}`,
+          'content-type': 'application/json',
+        },
+        body: JSON.stringify({ jsonrpc: '1.0', id: 'mine', method, params }),
+        signal: AbortSignal.timeout(minerTimeoutMs),
+      });
+      answer = rpcAnswer.parse(await response.json());
+    } catch (cause) {
+      throw new DaemonError('mining_failed', `bitcoind at ${url} does not answer: does it run?`, { cause });
+    }
+    if (answer.error)
+      throw new DaemonError('mining_failed', `bitcoind does not mine: ${answer.error.message}`);
+    return answer.result;
   };
   return async ({ blocks, address }) => {
     const blockHashes = z.array(z.string()).parse(await call('generatetoaddress', [blocks, address]));

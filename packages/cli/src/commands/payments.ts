@@ -7,7 +7,7 @@ import { withDaemon } from '../daemonClient.js';
 import { formatMsat, parseSatsToMsat } from '../format/amount.js';
 import { parseNodeId } from '../format/nodeAddress.js';
 import { parseRecords } from '../format/record.js';
-import { formatTable, formatTime, printable, shortId } from '../format/text.js';
+import { formatTable, formatTime, printable, shorten, shortId } from '../format/text.js';
 import { printAnswer, styler, withProgress } from '../output.js';
 import { allOptions, examples, type RegisterCommand } from './registerCommand.js';
 
@@ -171,7 +171,7 @@ function describeList(payments: readonly Payment[]): string {
       formatMsat(payment.amountMsat),
       payment.direction === 'outgoing' ? formatMsat(payment.feeMsat) : '',
       shortId(payment.nodeId ?? ''),
-      printable(payment.message ?? payment.failure?.message ?? ''),
+      shorten(printable(payment.message ?? payment.failure?.message ?? '')),
     ]),
   );
 }

@@ -124,11 +124,10 @@ describe('a daemon is killed while a channel is opened', () => {
     await lake.until('it has heard that there is no such channel', async (client) =>
       (await client.channels()).channels.every(({ state }) => state !== 'awaiting_ready'),
     );
-    console.log(
-      await lake.client.channels(),
-      await lake.client.balance(),
-      lake.log().split('\n').slice(-8).join('\n'),
-    );
+    expect(await lake.client.channels()).toMatchObject({
+      channels: [{ state: 'failed', note: expect.stringMatching(/unknown channel/) }],
+    });
+    expect((await lake.client.balance()).channels).toMatchObject({ localMsat: 0n, closingMsat: 0n });
   });
 
   test('the opener, before it has the funding_signed: no coin is spent, none is set aside', async () => {

@@ -11,6 +11,14 @@ export function shortId(id: string): string {
   return id.slice(0, 12);
 }
 
+const longestCell = 60;
+
+/** What fits into a cell of a table. */
+export function shorten(text: string): string {
+  const characters = [...text];
+  return characters.length <= longestCell ? text : `${characters.slice(0, longestCell - 1).join('')}…`;
+}
+
 /** `2026-11-21 14:03:59`, UTC. */
 export function formatTime(timeMs: number): string {
   return new Date(timeMs).toISOString().slice(0, 19).replace('T', ' ');

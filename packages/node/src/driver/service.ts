@@ -1,7 +1,7 @@
 import { addressToScript } from '@rivulet/chain';
 import { bytesToHex, hexToBytes, utf8ToBytes } from '@rivulet/core/bytes';
-import type { Channel } from '@rivulet/core/channel';
-import { activeBackendName } from '@rivulet/core/crypto';
+import { type Channel, ChannelRefusal, spendableNowMsat } from '@rivulet/core/channel';
+import { activeBackendName, secp256k1 } from '@rivulet/core/crypto';
 import { messageRecordType } from '@rivulet/core/payment';
 import { txidToHex } from '@rivulet/core/tx';
 import {
@@ -15,6 +15,7 @@ import type { IncomingPayment, Listed, OutgoingPayment } from '@rivulet/storage'
 import type { PeerInfo } from '../peers/index.js';
 import { describeChannel, describePayment, isUsable, pendingMsat } from './describe.js';
 import type { RivuletNode } from './node.js';
+import { PaymentError } from './paymentError.js';
 
 /** Mines blocks; only where the chain is a regtest one that lets us. */
 export type Miner = (request: {
@@ -34,6 +35,7 @@ export interface ServiceOptions {
 /** What stands behind the API of a node. */
 export function createService({ node, alias, version, mine, onStop }: ServiceOptions): NodeService {
   const peerOf = async (request: { nodeId: string; host?: string; port?: number }): Promise<PeerInfo> => {
+    checkOtherNode(node, request.nodeId);
     const connected = node.peers.getPeer(request.nodeId);
     if (connected !== undefined) return connected;
     if (request.host === undefined || request.port === undefined) {
@@ -192,6 +194,9 @@ function balance(node: RivuletNode): ResponseOf<'balance'> {
   for (const channel of node.channels) {
     const { name } = channel.phase;
     if (name === 'closed') continue;
+    // The peer's channel that it never funded: nothing was lost with it.
+    const unfunded = !channel.params.localIsOpener && channel.readiness.fundingConfirmed === undefined;
+    if (name === 'failed' && unfunded) continue;
     const { localMsat, remoteMsat } = describeChannel(channel);
     if (name === 'open' || name === 'awaiting_ready') {
       channels.localMsat += localMsat;
@@ -210,7 +215,21 @@ function balance(node: RivuletNode): ResponseOf<'balance'> {
   };
 }
 
+/** @throws ServiceError for an id that no other node can have. */
+function checkOtherNode(node: RivuletNode, nodeId: string): void {
+  if (nodeId === node.nodeId) {
+    throw new ServiceError('own_node', 'that is the id of this node itself: give the id of the other one');
+  }
+  if (!secp256k1.isPublicKey(hexToBytes(nodeId))) {
+    throw new ServiceError(
+      'node_id_invalid',
+      'no node can have this id, for it is no point of the curve: compare it digit by digit with the original',
+    );
+  }
+}
+
 async function keysend(node: RivuletNode, request: RequestOf<'keysend'>): Promise<ResponseOf<'keysend'>> {
+  checkOtherNode(node, request.nodeId);
   const customRecords = new Map(request.records ?? []);
   if (request.message !== undefined) {
     if (customRecords.has(messageRecordType)) {
@@ -224,7 +243,9 @@ async function keysend(node: RivuletNode, request: RequestOf<'keysend'>): Promis
     customRecords,
     ...(request.idempotencyKey === undefined ? {} : { idempotencyKey: request.idempotencyKey }),
   });
-  const settled = await withinSeconds(outcome, request.waitSeconds);
+  const settled = await withinSeconds(outcome, request.waitSeconds).catch((error) =>
+    Promise.reject(explainRefusal(node, { request, error })),
+  );
   // What was not waited for is stored all the same before the caller hears of it.
   node.turns.runNow();
   const stored = node.storage.getOutgoingPayment(settled?.paymentHash ?? paymentHash);
@@ -233,6 +254,33 @@ async function keysend(node: RivuletNode, request: RequestOf<'keysend'>): Promis
   const other = node.storage.getOutgoingPayment((await outcome).paymentHash);
   if (other === undefined) throw new Error('a payment that was made is not in the storage');
   return describePayment(other);
+}
+
+/** What a channel refused for want of balance, with what could be sent: over one channel, for a payment is not split. */
+function explainRefusal(
+  node: RivuletNode,
+  { request, error }: { request: RequestOf<'keysend'>; error: unknown },
+): unknown {
+  const refusal = error instanceof PaymentError ? error.cause : undefined;
+  if (!(refusal instanceof ChannelRefusal)) return error;
+  if (refusal.code !== 'amount_unaffordable' && refusal.code !== 'in_flight_limit') return error;
+  const spendable = node.channels
+    .filter((channel) => isUsable(channel) && bytesToHex(channel.params.remoteNodeId) === request.nodeId)
+    .map((channel) => spendableNowMsat(channel));
+  let mostMsat = 0n;
+  for (const oneMsat of spendable) if (oneMsat > mostMsat) mostMsat = oneMsat;
+  if (mostMsat >= request.amountMsat) return error;
+  const where = spendable.length === 1 ? 'the channel with this node' : 'one channel with this node';
+  return new ServiceError(
+    'insufficient_balance',
+    `${where} can carry at most ${satText(mostMsat)} sat in one payment now: send less, or open a larger channel`,
+    { spendableMsat: mostMsat.toString() },
+  );
+}
+
+function satText(amountMsat: bigint): string {
+  const fraction = (amountMsat % 1000n).toString().padStart(3, '0').replace(/0+$/, '');
+  return `${amountMsat / 1000n}${fraction === '' ? '' : `.${fraction}`}`;
 }
 
 /** Waits for the outcome, or as long as the caller wants; the payment goes on either way. */

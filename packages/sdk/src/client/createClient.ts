@@ -106,7 +106,10 @@ async function callEndpoint(
   const { endpoint, request, signal } = given;
   const encoded = z.safeEncode(endpoint.request, request);
   if (!encoded.success) {
-    throw new ClientError('request_invalid', z.prettifyError(encoded.error), { cause: encoded.error });
+    const [issue] = encoded.error.issues;
+    const field = issue?.path.join('.') ?? '';
+    const message = `${field === '' ? 'the request' : field}: ${issue?.message ?? 'not allowed'}`;
+    throw new ClientError('request_invalid', message, { cause: encoded.error });
   }
   const init = { method: endpoint.method, ...(signal === undefined ? {} : { signal }) };
   const isGet = endpoint.method === 'GET';

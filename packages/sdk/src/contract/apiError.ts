@@ -31,6 +31,8 @@ export type ServerErrorCode = keyof typeof serverErrorStatus;
 
 /** What the node's own logic answers; all with HTTP status 422. */
 export type ServiceErrorCode =
+  | 'own_node'
+  | 'node_id_invalid'
   | 'unknown_peer'
   | 'peer_offline'
   | 'unknown_channel'

@@ -143,7 +143,10 @@ export const endpoints = {
       nodeId,
       amountMsat: msat,
       /** Text for the recipient (record 34349334). */
-      message: z.string().max(1_200).optional(),
+      message: z
+        .string()
+        .max(1_200, 'too long: a payment carries about 1,200 bytes, message and records together')
+        .optional(),
       records: records.optional(),
       /** A second request with the same key answers with the payment of the first and pays nothing. */
       idempotencyKey: z.string().min(1).max(128).optional(),
