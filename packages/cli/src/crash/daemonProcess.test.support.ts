@@ -36,7 +36,7 @@ export function killAll(): void {
 }
 
 /** Starts the built program. What it prints is collected. */
-export function spawnRivulet(args: readonly string[]) {
+function spawnRivulet(args: readonly string[]) {
   const child = spawn(process.execPath, [program, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { PATH: process.env.PATH ?? '' },

@@ -114,7 +114,7 @@ class Walk {
 }
 
 /** @param seeds one walk each. */
-export function randomWalk(seeds: readonly number[]): InteropCase {
+function randomWalk(seeds: readonly number[]): InteropCase {
   return {
     name: `random walks (seeds ${seeds.join(', ')}): payments, holds, fees, cuts and reconnections in any order`,
     async run(rig) {
