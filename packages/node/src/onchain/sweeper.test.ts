@@ -95,6 +95,17 @@ describe.each(channelTypes)('a close with HTLCs in both directions (%s)', (chann
     expect(gains.bob).toBeLessThan(480_000n);
   });
 
+  test('tells everything again when the turn of a block is lost', async () => {
+    const { rig, expiry } = await rigWithHtlcs(channelType);
+    for (const node of [rig.alice, rig.bob]) node.losesTurns = true;
+    rig.chain.broadcast(rig.pair.commitmentOf('alice'));
+    await rig.mineTo(expiry + 30);
+    for (const node of [rig.alice, rig.bob]) {
+      expect(node.events.map(({ type }) => type)).toEqual(['preimage', 'htlcFailed', 'resolved']);
+      expect(node.errors).toEqual([]);
+    }
+  });
+
   test('claims an HTLC whose preimage comes after the close, and after a restart', async () => {
     const { rig, expiry } = await rigWithHtlcs(channelType);
     rig.chain.broadcast(rig.pair.commitmentOf('alice'));

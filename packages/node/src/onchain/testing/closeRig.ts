@@ -121,6 +121,8 @@ function signAll(tx: Transaction, inputs: readonly SweepInput[]): Transaction {
 export class RigNode {
   readonly wallet: RigWallet;
   readonly events: SweepEvent[] = [];
+  /** The turn of each block is lost once, with what the block meant, and comes again. */
+  losesTurns = false;
   readonly log: { level: string; msg: string; [key: string]: unknown }[] = [];
   readonly broadcast: { tx: Transaction; result: string }[] = [];
   readonly errors: unknown[] = [];
@@ -166,8 +168,15 @@ export class RigNode {
       start: tip,
       ...(recentHashes === undefined ? {} : { recentHashes }),
       onBlock: (block) => {
-        for (const by of block.transactions) if (this.#spendsFunding(by)) this.#onSpent(by, block.height);
-        this.events.push(...this.sweeper.onBlock(block));
+        const see = () => {
+          for (const by of block.transactions) if (this.#spendsFunding(by)) this.#onSpent(by, block.height);
+          return this.sweeper.onBlock(block);
+        };
+        if (this.losesTurns) {
+          see();
+          this.sweeper.rollBack(block.height - 1);
+        }
+        this.events.push(...see());
       },
       onUndo: (block) => {
         const events = this.sweeper.onUndo(block);

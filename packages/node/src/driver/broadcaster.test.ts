@@ -1,0 +1,65 @@
+import type { BroadcastResult, ChainBackend } from '@rivulet/chain';
+import type { Transaction } from '@rivulet/core/tx';
+import { expect, test } from 'vitest';
+import { silentLogger } from '../logging/logger.js';
+import { Broadcaster } from './broadcaster.js';
+
+const txid = (fill: number) => new Uint8Array(32).fill(fill);
+
+function spending(fill: number, valueSat = 1_000n): Transaction {
+  return {
+    version: 2,
+    lockTime: 0,
+    inputs: [
+      {
+        outpoint: { txid: txid(fill), index: 0 },
+        scriptSig: new Uint8Array(0),
+        sequence: 0xffff_fffd,
+        witness: [],
+      },
+    ],
+    outputs: [{ valueSat, script: Uint8Array.of(0x51) }],
+  };
+}
+
+function broadcasterWith(results: BroadcastResult[]): { broadcaster: Broadcaster; sent: Transaction[] } {
+  const sent: Transaction[] = [];
+  const backend = {
+    broadcast: async (tx: Transaction) => {
+      sent.push(tx);
+      return results[sent.length - 1] ?? { accepted: true };
+    },
+  } as unknown as ChainBackend;
+  return { broadcaster: new Broadcaster({ backend, logger: silentLogger }), sent };
+}
+
+const missing: BroadcastResult = { accepted: false, code: 'missing_inputs', message: 'a test' };
+
+test('a commitment whose funding transaction is not there yet is sent again until it is', async () => {
+  const { broadcaster, sent } = broadcasterWith([missing, missing]);
+  const tx = spending(1);
+  await broadcaster.publish(tx, 'commitment');
+  broadcaster.rebroadcast();
+  broadcaster.rebroadcast();
+  await broadcaster.settled();
+  expect(sent).toEqual([tx, tx, tx]);
+});
+
+test('what is confirmed, and what conflicts with it, is not sent again', async () => {
+  const { broadcaster, sent } = broadcasterWith([]);
+  await broadcaster.publish(spending(1), 'commitment');
+  await broadcaster.publish(spending(2), 'closing');
+  await broadcaster.publish(spending(3), 'closing');
+  broadcaster.confirmed([spending(1), spending(2, 900n)]);
+  broadcaster.rebroadcast();
+  await broadcaster.settled();
+  expect(sent.slice(3)).toEqual([spending(3)]);
+});
+
+test('a transaction that can never be valid is given up', async () => {
+  const { broadcaster, sent } = broadcasterWith([{ accepted: false, code: 'invalid', message: 'a test' }]);
+  await broadcaster.publish(spending(1), 'closing');
+  broadcaster.rebroadcast();
+  await broadcaster.settled();
+  expect(sent).toHaveLength(1);
+});
