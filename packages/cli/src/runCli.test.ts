@@ -216,7 +216,9 @@ describe('peers and channels', () => {
     expect((await world.run('close', '1f2e3d')).out).toBe(
       'channel 1f2e3d4c5b6a is being closed; follow it with: rivulet channels\n',
     );
-    expect((await world.run('close', '104x1x0', '--force')).out).toBe('channel 1f2e33333333 is failed\n');
+    expect((await world.run('close', '104x1x0', '--force')).out).toBe(
+      'channel 1f2e33333333 is being closed by us alone: our share comes back after the delay; follow it with: rivulet channels\n',
+    );
     const closed = world.calls.filter(({ name }) => name === 'closeChannel').map(({ request }) => request);
     expect(closed).toEqual([{ channelId: channel.channelId }, { channelId: twin.channelId, force: true }]);
     expect((await world.run('close', '1f2e')).err).toMatch(/2 channels start with 1f2e/);

@@ -94,10 +94,11 @@ export const registerChannels: RegisterCommand = (program, context) => {
           endpoint: 'closeChannel',
           answer,
           text: ({ closingTxidHex, state }) => {
-            const negotiating = state === 'open' || state === 'awaiting_ready';
-            const what = negotiating ? 'is being closed; follow it with: rivulet channels' : `is ${state}`;
-            const by = closingTxidHex === undefined ? '' : `; its closing transaction is ${closingTxidHex}`;
-            return `channel ${shortId(channelId)} ${what}${by}`;
+            const follow = 'follow it with: rivulet channels';
+            const by = closingTxidHex === undefined ? '' : ` by transaction ${closingTxidHex}`;
+            // By force it is `failed` until its commitment confirms.
+            const how = state === 'failed' ? ' by us alone: our share comes back after the delay' : '';
+            return `channel ${shortId(channelId)} is being closed${by}${how}; ${follow}`;
           },
         });
       });

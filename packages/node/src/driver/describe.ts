@@ -100,7 +100,10 @@ function noteOf(channel: Channel): string | undefined {
     case 'closing':
       return 'waits for the closing transaction to confirm';
     case 'failed':
-      return phase.error.message;
+      // The error's own words are for the peer.
+      return phase.error.code === 'closed_by_us'
+        ? `closed by us alone: waits for our commitment to confirm; what is ours is free ${params.remote.toSelfDelay} blocks after that`
+        : phase.error.message;
     case 'stale':
       return 'data of this channel was lost: the peer has to close it, nothing of ours may be published';
     case 'spent':

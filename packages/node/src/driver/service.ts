@@ -159,6 +159,9 @@ function closeChannel(
       `there is no channel ${channelId}; \`rivulet channels\` lists them`,
     );
   }
+  if (channel.phase.name === 'spent' || channel.phase.name === 'closed') {
+    throw new ServiceError('channel_not_usable', 'this channel is closed on chain already');
+  }
   if (request.feeratePerKw !== undefined) {
     throw new ServiceError('not_supported', 'the feerate of a close follows the chain; it cannot be set yet');
   }
