@@ -40,11 +40,7 @@ export class FeeReserve {
     feeratePerKw: number;
   }): readonly SweepInput[] | undefined {
     const chosen = [...(this.#held.get(id) ?? [])];
-    const taken = new Set([...this.#held.values()].flat().map(key));
-    const free = this.#wallet
-      .feeInputs()
-      .filter((input) => !taken.has(key(input)))
-      .sort((a, b) => (a.valueSat < b.valueSat ? 1 : -1));
+    const free = this.#wallet.feeInputs().sort((a, b) => (a.valueSat < b.valueSat ? 1 : -1));
     const missing = () => {
       const total = chosen.reduce((sum, input) => sum + input.weight, weight);
       const value = chosen.reduce((sum, { valueSat }) => sum + valueSat, 0n);
@@ -56,11 +52,17 @@ export class FeeReserve {
       chosen.push(next);
     }
     this.#held.set(id, chosen);
+    // A channel that is opened meanwhile must not spend them: its funding would conflict with the claim.
+    this.#wallet.hold(
+      id,
+      chosen.map(({ outpoint }) => outpoint),
+    );
     return chosen;
   }
 
   release(id: string): void {
     this.#held.delete(id);
+    this.#wallet.hold(id, []);
   }
 
   /**
@@ -98,10 +100,6 @@ export class FeeReserve {
     this.#making = funded.txid;
     this.#options.logger.info({ valueSat }, 'making a coin that pays fees of claims on chain');
   }
-}
-
-function key({ outpoint }: SweepInput): string {
-  return `${outpoint.txid.join()}:${outpoint.index}`;
 }
 
 /**

@@ -100,6 +100,8 @@ export class Wallet {
   /** Funded transactions by txid. */
   #reserved = new Map<string, Transaction>();
   #reservedOutpoints = new Set<string>();
+  /** Coins that pay fees of claims on chain, by claim: in memory alone, for claims are built anew at a start. */
+  readonly #held = new Map<string, ReadonlySet<string>>();
 
   constructor({ seed, network, storage }: WalletOptions) {
     this.network = network;
@@ -366,12 +368,24 @@ export class Wallet {
   /** What `fund` may use, in a fixed order: mature, not reserved, and confirmed or change of our own. */
   spendableCoins(options: { confirmedOnly?: boolean } = {}): WalletCoin[] {
     const coins = this.#ledger.coins().filter((coin) => {
-      if (this.#reservedOutpoints.has(outpointKey(coin.outpoint)) || !this.#isMature(coin)) return false;
+      const key = outpointKey(coin.outpoint);
+      if (this.#reservedOutpoints.has(key) || this.#isHeld(key) || !this.#isMature(coin)) return false;
       if (coin.height !== undefined) return true;
       return options.confirmedOnly !== true && this.#isOwnChain(txKey(coin.outpoint.txid));
     });
     const order = (coin: WalletCoin): string => outpointKey(coin.outpoint);
     return coins.sort((a, b) => (order(a) < order(b) ? -1 : 1));
+  }
+
+  /** Keeps coins from every other use, until it is said again with the same id; with no coins they are free. */
+  hold(id: string, outpoints: readonly Outpoint[]): void {
+    if (outpoints.length === 0) this.#held.delete(id);
+    else this.#held.set(id, new Set(outpoints.map(outpointKey)));
+  }
+
+  #isHeld(key: string): boolean {
+    for (const keys of this.#held.values()) if (keys.has(key)) return true;
+    return false;
   }
 
   /** Whether a transaction and all its unconfirmed parents spend nothing but our own coins. */
