@@ -20,6 +20,7 @@ export type RefusalCode =
   | 'not_opener'
   | 'feerate_invalid'
   | 'feerate_unaffordable'
+  | 'feerate_pending'
   | 'script_invalid'
   | 'opening_invalid'
   | 'data_lost';

@@ -366,6 +366,17 @@ describe('update_fee', () => {
     expect(refusalOf(offer(new Bench(), maxFeeratePerKw))).toBeUndefined();
   });
 
+  test('is refused by us while the last one is being committed, and taken again when that is irrevocable', () => {
+    const bench = new Bench();
+    offer(bench, 500);
+    // Not signed yet: the later one takes its place.
+    expect(refusalOf(offer(bench, 600))).toBeUndefined();
+    bench.alice.do({ type: 'sign' });
+    expect(refusalOf(offer(bench, 700))).toBe('feerate_pending');
+    bench.commit();
+    expect(refusalOf(offer(bench, 700))).toBeUndefined();
+  });
+
   test('is refused by us above what we can pay beside our reserve', () => {
     // 1,000 sat above reserve and anchors, 1,124 weight: 889 sat cost 999, 890 cost 1,000, 891 cost 1,001.
     const poor = () =>

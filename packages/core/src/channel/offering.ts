@@ -228,6 +228,11 @@ export function offerFee(draft: StepDraft, feeratePerKw: number): void {
       `a feerate is from ${minFeeratePerKw} to ${maxFeeratePerKw} sat per 1,000 weight`,
     );
   }
+  // LDK remembers one feerate that is not irrevocable: a second one makes it forget the first, which our
+  // commitments have by then, and its next signature does not fit.
+  if (channel.fee.updates.some(({ state }) => state !== 'sent_add')) {
+    throw new ChannelRefusal('feerate_pending', 'the last change of the feerate is still being committed');
+  }
   const changed = withFee(channel, { feeratePerKw, state: 'sent_add' });
   const affordable =
     canAffordFeerate(changed, { party: 'local', side: 'remote' }) &&
