@@ -88,8 +88,11 @@ function readFile(file: string): Map<string, Given> {
   try {
     content = readFileSync(file, 'utf8');
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return new Map();
-    throw new ConfigError('config_file_unreadable', `cannot read ${file}`, { cause });
+    const code = (cause as NodeJS.ErrnoException).code ?? '';
+    if (code === 'ENOENT' || code === 'ENOTDIR') return new Map();
+    throw new ConfigError('config_file_unreadable', `cannot read ${file} (${code}): check its permissions`, {
+      cause,
+    });
   }
   let object: unknown;
   try {
