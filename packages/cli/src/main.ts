@@ -17,6 +17,8 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(exitCodes.ok);
   throw error;
 });
+// Nobody reads what is said beside the output: no reason to end.
+process.stderr.on('error', () => {});
 
 const context: CliContext = {
   out: (text) => void process.stdout.write(text),

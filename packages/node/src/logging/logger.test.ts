@@ -1,7 +1,7 @@
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { channelLogger, createLogger, type LogLevel, peerLogger } from './logger.js';
 
 function memoryLog(level: LogLevel = 'info') {
@@ -55,4 +55,18 @@ test('a file is appended to, and only its owner may read it', () => {
   } finally {
     rmSync(folder, { recursive: true });
   }
+});
+
+// Linux has a device that is always full.
+test.runIf(existsSync('/dev/full'))('a full disk costs lines, and not the process', () => {
+  const said: string[] = [];
+  const write = vi.spyOn(process.stderr, 'write').mockImplementation((text) => said.push(String(text)) > 0);
+  try {
+    const logger = createLogger({ level: 'info', to: { file: '/dev/full' } });
+    logger.info('first');
+    logger.info('second');
+  } finally {
+    write.mockRestore();
+  }
+  expect(said).toEqual(['the log /dev/full cannot be written (ENOSPC): lines are lost\n']);
 });

@@ -1,3 +1,5 @@
+import { mkdirSync, openSync, writeSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { destination, type Logger as PinoLogger, pino, stdTimeFunctions } from 'pino';
 
 export type LogLevel = 'silent' | 'error' | 'warn' | 'info' | 'debug' | 'trace';
@@ -38,6 +40,27 @@ export interface LogSink {
   write(line: string): void;
 }
 
+/** Appends to a file. A full disk costs lines of the log, and must not cost the node its life. */
+function fileSink(file: string): LogSink {
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  const descriptor = openSync(file, 'a', 0o600);
+  let lost = 0;
+  return {
+    write(line) {
+      try {
+        // A line may have been written in part before the disk was full.
+        writeSync(descriptor, lost === 0 ? line : `\n${line}`);
+        if (lost > 0) process.stderr.write(`the log ${file} is written again; ${lost} lines were lost\n`);
+        lost = 0;
+      } catch (error) {
+        const { code } = error as NodeJS.ErrnoException;
+        if (lost === 0) process.stderr.write(`the log ${file} cannot be written (${code}): lines are lost\n`);
+        lost++;
+      }
+    },
+  };
+}
+
 /**
  * A log of JSON lines. Values under the names of secrets are replaced; `bigint` and byte strings at the
  * top level become text. Errors belong under `err`.
@@ -48,12 +71,7 @@ export function createLogger(options: {
   to: { readonly file: string } | 'stderr' | LogSink;
 }): Logger {
   const { level, to } = options;
-  const stream =
-    to === 'stderr'
-      ? destination({ fd: 2, sync: true })
-      : 'file' in to
-        ? destination({ dest: to.file, mkdir: true, sync: true, mode: 0o600 })
-        : to;
+  const stream = to === 'stderr' ? destination({ fd: 2, sync: true }) : 'file' in to ? fileSink(to.file) : to;
   return pino(
     {
       level,
