@@ -7,10 +7,10 @@ import {
   mkdirSync,
   openSync,
   readFileSync,
-  unlinkSync,
+  rmSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { RivuletError } from '@rivulet/core/bytes';
 import { DaemonError } from './daemonError.js';
 import { createWords, wordsToSeed } from './wallet/index.js';
@@ -57,10 +57,15 @@ export function loadOrCreateSeed(given: { dataDir: string; databasePath: string 
  */
 function createDurably(file: string, content: string): void {
   const unfinished = `${file}.new`;
-  writeFileSync(unfinished, content, { mode: 0o600, flush: true });
-  linkSync(unfinished, file);
-  unlinkSync(unfinished);
-  const folder = openSync(join(file, '..'), 'r');
+  try {
+    writeFileSync(unfinished, content, { mode: 0o600, flush: true });
+    linkSync(unfinished, file);
+  } finally {
+    rmSync(unfinished, { force: true });
+  }
+  // Windows has no folders that can be synced, and does that by itself.
+  if (process.platform === 'win32') return;
+  const folder = openSync(dirname(file), 'r');
   try {
     fsyncSync(folder);
   } finally {
