@@ -50,6 +50,6 @@ export async function startRivuletHost(host: RivuletHostOptions): Promise<Rivule
   // What came in is worked off in a turn that is scheduled by now.
   node.peers.on('messages', () => setImmediate(onChange));
   const address = { host: '127.0.0.1', port };
-  await node.start(address);
+  await node.start({ listen: address });
   return { node, service, receive, port: node.listening[0]?.port ?? 0 };
 }

@@ -1,7 +1,7 @@
 import { bytesToHex } from '@rivulet/core/bytes';
 import type { Message } from '@rivulet/core/wire';
 import type { InteropCase } from '../interopCase.js';
-import { Pair } from '../pair.js';
+import { type Opener, Pair } from '../pair.js';
 import type { RivuletHere } from '../rivuletHere.js';
 import { expectThat } from '../waitUntil.js';
 import { expectAllEndedOnce, startFromRivulet } from './outcomes.js';
@@ -28,17 +28,19 @@ class Walk {
   readonly ldkPayments: Uint8Array[] = [];
   readonly #pair: Pair;
   readonly #rivulet: RivuletHere;
+  readonly #opener: Opener;
   readonly #dice: (sides: number) => number;
   readonly #answered = new Set<string>();
 
-  constructor(pair: Pair, rivulet: RivuletHere, seed: number) {
+  constructor(pair: Pair, peers: { rivulet: RivuletHere; opener: Opener }, seed: number) {
     this.#pair = pair;
-    this.#rivulet = rivulet;
+    this.#rivulet = peers.rivulet;
+    this.#opener = peers.opener;
     this.#dice = createDice(seed);
   }
 
   async step(): Promise<void> {
-    const { rig, ldk, rivulet } = this.#pair;
+    const { ldk, rivulet } = this.#pair;
     switch (this.#dice(12)) {
       case 0:
       case 1:
@@ -62,8 +64,7 @@ class Walk {
         await this.#answerHeld();
         return;
       case 8:
-        rig.chain.regtest.feeratePerKw = 253 + this.#dice(2_000);
-        await rig.mine(1);
+        await this.#changeFeerate(253 + this.#dice(2_000));
         return;
       case 9:
         this.#rivulet.cut(this.#dice(2) === 0 ? 'before' : 'after', cutTypes[this.#dice(cutTypes.length)]!);
@@ -87,10 +88,23 @@ class Walk {
       return ours?.usable === true && (await this.#pair.findLdkChannel())?.isUsable === true;
     });
     await rig.until('nothing held any more', async () => {
+      await this.#connect();
       await this.#answerHeld();
       const [ours, theirs] = [await this.#pair.rivuletChannel(), await this.#pair.ldkChannel()];
       return ours.pendingHtlcs === 0 && theirs.htlcs.length === 0;
     });
+  }
+
+  /** The opener's; LDK takes none from its peer that is below its own estimate. */
+  async #changeFeerate(feeratePerKw: number): Promise<void> {
+    const { rig, ldk } = this.#pair;
+    if (this.#opener === 'rivulet') {
+      rig.chain.regtest.feeratePerKw = feeratePerKw;
+      await rig.mine(1);
+    } else {
+      await ldk.setFeerate(feeratePerKw);
+      await ldk.timerTick();
+    }
   }
 
   #amountMsat(): bigint {
@@ -114,16 +128,16 @@ class Walk {
 }
 
 /** @param seeds one walk each. */
-function randomWalk(seeds: readonly number[]): InteropCase {
+function randomWalk(opener: Opener, seeds: readonly number[]): InteropCase {
   return {
-    name: `random walks (seeds ${seeds.join(', ')}): payments, holds, fees, cuts and reconnections in any order`,
+    name: `${opener} opens; random walks (seeds ${seeds.join(', ')}): payments, holds, fees, cuts and reconnections in any order`,
     async run(rig) {
       const rivulet = await rig.startRivulet();
-      const pair = await Pair.open(rig, { rivulet, ldk: await rig.startLdk() }, { opener: 'rivulet' });
+      const pair = await Pair.open(rig, { rivulet, ldk: await rig.startLdk() }, { opener });
       const startMsat = (await pair.rivuletChannel()).localMsat;
       const ldkPayments: Uint8Array[] = [];
       for (const seed of seeds) {
-        const walk = new Walk(pair, rivulet, seed);
+        const walk = new Walk(pair, { rivulet, opener }, seed);
         for (let i = 0; i < 80; i++) await walk.step();
         await walk.finish();
         ldkPayments.push(...walk.ldkPayments);
@@ -134,4 +148,7 @@ function randomWalk(seeds: readonly number[]): InteropCase {
   };
 }
 
-export const randomWalkCases: readonly InteropCase[] = [randomWalk([1, 2, 3])];
+export const randomWalkCases: readonly InteropCase[] = [
+  randomWalk('rivulet', [1, 2, 3]),
+  randomWalk('ldk', [4, 5, 6]),
+];
