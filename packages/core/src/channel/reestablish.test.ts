@@ -275,6 +275,15 @@ describe('when we have lost data (threat 26)', () => {
     expect(published(made)).toHaveLength(1);
   });
 
+  test('a peer that proves it and also has us fail the channel at once is not followed', () => {
+    const { bench, old } = withHistory();
+    bench.disconnect();
+    bench.alice.channel = old;
+    const made = afterReestablish(bench.alice, { ...reestablishOf(bench.bob), nextCommitmentNumber: 0n });
+    expect(made.channel.phase.name).toBe('stale');
+    expect(published(made)).toEqual([]);
+  });
+
   test('one commitment behind is enough', () => {
     const bench = new Bench();
     bench.alice.add();

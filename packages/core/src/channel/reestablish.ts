@@ -83,11 +83,12 @@ export function receiveReestablish(draft: StepDraft, message: ChannelReestablish
   if (channel.link !== 'syncing') {
     throw new ChannelError('message_unexpected', 'channel_reestablish came in the middle of a connection');
   }
+  // First of all: what proves that we are behind forbids to publish, whatever else the message asks for.
+  if (checkRevocationNumber(draft, message) === 'stale') return;
   // BOLT 2: if next_commitment_number is zero: immediately fail the channel
   if (message.nextCommitmentNumber === 0n) {
     throw new ChannelError('reestablish_invalid', 'next_commitment_number is zero');
   }
-  if (checkRevocationNumber(draft, message) === 'stale') return;
   const resendCommit = mustResendCommitment(channel, message);
   const resendRevoke =
     channel.localCommit.number > 0n && message.nextRevocationNumber < channel.localCommit.number;
