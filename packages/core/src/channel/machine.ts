@@ -50,9 +50,7 @@ export function step(channel: Channel, command: Command, context: StepContext): 
 export function resume(channel: Channel, context: StepContext): Step {
   const draft = new StepDraft(withoutUncommitted(channel), context);
   publishCommitment(draft);
-  for (const tx of channel.phase.name === 'closing' ? channel.closingTransactions : []) {
-    draft.effects.push({ type: 'publish', tx, purpose: 'closing' });
-  }
+  publishClosing(draft);
   for (const htlc of draft.channel.htlcs.direction('received')) {
     // On a channel that goes to the chain one that is settled keeps its state.
     if (htlc.state === 'rcvd_add_ack_revocation' && htlc.settlement === undefined) {
@@ -164,11 +162,25 @@ function forceClose(draft: StepDraft): void {
   failChannel(draft, new ChannelError('closed_by_us', 'the channel was closed by its other side'));
 }
 
+/** Publishes the transactions of a close together (again). */
+function publishClosing(draft: StepDraft): void {
+  const { phase, closingTransactions } = draft.channel;
+  if (phase.name !== 'closing') return;
+  for (const tx of closingTransactions) draft.effects.push({ type: 'publish', tx, purpose: 'closing' });
+}
+
 function onFundingUnspent(draft: StepDraft): void {
   if (draft.channel.phase.name !== 'spent') return;
   if (draft.channel.dataLost) {
     draft.save({ phase: { name: 'stale' } });
     draft.events.push({ type: 'phaseChanged' });
+    return;
+  }
+  if (draft.channel.closingTransactions.length > 0) {
+    // Nothing is pending and both have signed: the close together stands, without the delay of a commitment.
+    draft.save({ phase: { name: 'closing' } });
+    draft.events.push({ type: 'phaseChanged' });
+    publishClosing(draft);
     return;
   }
   // What spent the output is valid still and will be mined again; ours competes with it.

@@ -178,6 +178,19 @@ describe.each(methods)('a close by %s', (_, simpleClose) => {
     expect(pair.opener.disconnects + pair.accepter.disconnects).toBe(0);
   });
 
+  test('stands when a reorganisation takes its transaction back', () => {
+    const pair = Pair.open({ simpleClose: false });
+    pair.close('opener');
+    const { opener } = pair;
+    const [tx] = opener.channel.closingTransactions;
+    pair.do('opener', { type: 'fundingSpent', by: tx! });
+    opener.published.length = 0;
+    pair.do('opener', { type: 'fundingUnspent' });
+    expect(opener.channel.phase.name).toBe('closing');
+    expect(opener.stored.phase.name).toBe('closing');
+    expect(opener.published).toEqual([tx]);
+  });
+
   test('waits after a reconnection for the shutdown of the peer, whose script may be another now', () => {
     const pair = Pair.open({ simpleClose });
     pair.tamper = (message) => (message.type.startsWith('closing') ? undefined : message);
