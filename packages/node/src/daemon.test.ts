@@ -229,3 +229,31 @@ describe('the chain', () => {
     await seen(5);
   });
 });
+
+describe('words of an earlier wallet', () => {
+  test('find its coins in the blocks before an empty folder was made', async () => {
+    const chain = await startChain();
+    const flags = {
+      'chain.type': 'bitcoind',
+      'chain.url': chain.rpcUrl,
+      'chain.user': chain.rpcUser,
+      'chain.password': chain.rpcPassword,
+    };
+    const first = await start(flags);
+    const client = (ready: DaemonReady) =>
+      createClient({
+        url: ready.apiUrl,
+        token: readFileSync(join(ready.dataDir, 'api-token'), 'utf8').trim(),
+      });
+    await client(first).mine({ blocks: 101 });
+    const words = readFileSync(wordsFile(), 'utf8');
+    await stopAll();
+    rmSync(dataDir, { recursive: true });
+    dataDir = mkdtempSync(join(tmpdir(), 'rivulet-daemon-'));
+    writeFileSync(wordsFile(), words);
+    const restored = await start(flags);
+    expect(restored.nodeId).toBe(first.nodeId);
+    const { onchain } = await client(restored).balance({});
+    expect(onchain.confirmedSat).toBeGreaterThan(0n);
+  });
+});

@@ -71,7 +71,7 @@ export async function runDaemon({
     logger.info({ version, crypto, config: redactedConfig(config) }, 'starting');
     const source = await openChainSource({ config });
     closers.push(() => source.stop());
-    const node = await startNode({ config, seed, storage, source, logger });
+    const node = await startNode({ config, seed, restored: !created, storage, source, logger });
     closers.push(() => node.stop());
     let requestStop: () => void = () => {};
     const stopRequested = new Promise<void>((resolve) => {
@@ -104,11 +104,13 @@ export async function runDaemon({
 async function startNode(parts: {
   config: Config;
   seed: Uint8Array;
+  /** The words were there before: their coins may be in old blocks. */
+  restored: boolean;
   storage: NodeStorage;
   source: ChainSource;
   logger: Logger;
 }): Promise<RivuletNode> {
-  const { config, seed, storage, source, logger } = parts;
+  const { config, seed, restored, storage, source, logger } = parts;
   const node = new RivuletNode({
     network: config.network,
     seed,
@@ -119,12 +121,37 @@ async function startNode(parts: {
     logger,
   });
   try {
-    await node.start(config.listen.enabled ? config.listen : undefined);
+    const birthHeight = restored ? birthHeightOf({ config, storage, logger }) : undefined;
+    await node.start({
+      ...(config.listen.enabled ? { listen: config.listen } : {}),
+      ...(birthHeight === undefined ? {} : { birthHeight }),
+    });
     return node;
   } catch (error) {
     await node.stop();
     throw error;
   }
+}
+
+/** From where a wallet that begins with old words looks for its coins. */
+function birthHeightOf({
+  config,
+  storage,
+  logger,
+}: {
+  config: Config;
+  storage: NodeStorage;
+  logger: Logger;
+}): number | undefined {
+  if (storage.getTip() !== undefined) return undefined;
+  if (config.birthHeight !== undefined) return config.birthHeight;
+  if (config.network === 'regtest') return 0;
+  logger.warn(
+    {},
+    'the words were made before, and birthHeight is not set: coins in blocks before now are not found; ' +
+      'to find them, start with birthHeight in an empty folder',
+  );
+  return undefined;
 }
 
 function startApi({

@@ -82,7 +82,9 @@ function describeReady({ nodeId, apiUrl, listening, newWordsFile }: DaemonReady)
     `api      ${apiUrl}`,
     ...(newWordsFile === undefined
       ? []
-      : [`This is a new wallet. Write down the words in ${newWordsFile}: they are its only backup.`]),
+      : [
+          `This is a new wallet. Write down the words in ${newWordsFile}: they recover its coins on chain, not its channels.`,
+        ]),
     'ready; end with Ctrl-C\n',
   ].join('\n');
 }

@@ -37,7 +37,7 @@ function main(): void {
         },
         logger: createLogger({ level: 'info', to: { file: join(dataDir, 'log') } }),
       });
-      await node.start({ host: '127.0.0.1', port: 0 });
+      await node.start({ listen: { host: '127.0.0.1', port: 0 } });
       running = node;
       const port = node.listening[0]?.port as number;
       return { nodeId: node.nodeId, port, walletScript: node.wallet.newAddress().script, cryptoBackend };

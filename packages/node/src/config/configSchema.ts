@@ -17,6 +17,9 @@ export const settings = z.strictObject({
   iUnderstandTheRisk: boolean
     .default(false)
     .describe('allows mainnet: this software may lose the money that it holds'),
+  birthHeight: integer(0, 10_000_000)
+    .optional()
+    .describe('first start with words of an earlier wallet: the block from which its coins are looked for'),
   alias: text
     .refine((value) => Buffer.byteLength(value) <= 32, 'expected at most 32 bytes of UTF-8')
     .default('rivulet')

@@ -25,7 +25,7 @@ async function makeNode(chain: RegtestChain, name: string) {
     },
     logger: logger.child({ node: name }),
   });
-  await node.start({ host: '127.0.0.1', port: 0 });
+  await node.start({ listen: { host: '127.0.0.1', port: 0 } });
   return node;
 }
 

@@ -1,6 +1,6 @@
 import { randomBytes as systemRandomBytes } from 'node:crypto';
 import { EventEmitter } from 'node:events';
-import { type ChainBackend, type Network, networks } from '@rivulet/chain';
+import { type ChainBackend, type ChainTip, type Network, networks } from '@rivulet/chain';
 import { bytesToHex, hexToBytes, utf8ToBytes } from '@rivulet/core/bytes';
 import {
   type AcceptPolicy,
@@ -103,7 +103,9 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
   readonly #router: ChannelRouter;
   readonly #chain: ChainSync;
   readonly #broadcaster: Broadcaster;
-  readonly #follower: ChainFollower;
+  readonly #scheduler: Scheduler;
+  /** From `start` on. */
+  #follower: ChainFollower | undefined;
   readonly #settlement: Settlement;
   readonly #peerInfo = new Map<string, PeerInfo>();
   #feeratePerKw = fallbackFeeratePerKw;
@@ -122,6 +124,7 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
     this.network = network;
     this.storage = storage;
     this.backend = backend;
+    this.#scheduler = scheduler;
     this.policy = policy;
     this.#reconnect = options.reconnect ?? true;
     this.#logger = logger;
@@ -199,20 +202,6 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
       ],
       logger,
     });
-    const [tip, ...earlier] = storage.loadBlocks();
-    this.#follower = new ChainFollower({
-      backend,
-      scheduler,
-      ...(tip === undefined ? {} : { start: tip, recentHashes: earlier.map(({ hash }) => hash).reverse() }),
-      onBlock: async (block) => {
-        await this.#chain.onBlock(block);
-        this.#broadcaster.confirmed(block.transactions);
-        this.emit('block', { height: block.height, hash: block.hash });
-      },
-      onUndo: (block) => this.#chain.onUndo(block),
-      onCaughtUp: () => this.#onCaughtUp(),
-      onError: (error, retryInMs) => logger.warn({ err: error, retryInMs }, 'the chain backend failed'),
-    });
     this.#listenToPeers();
   }
 
@@ -247,18 +236,44 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
     return [...this.turns.channels.values()];
   }
 
-  /** Loads what was stored, catches up with the chain, then lets peers in and dials those with channels. */
-  async start(listen?: PeerAddress): Promise<void> {
+  /**
+   * Loads what was stored, catches up with the chain, then lets peers in and dials those with channels.
+   * A node without a stored block begins at `birthHeight`, or at the chain's tip where that is absent.
+   */
+  async start({ listen, birthHeight }: { listen?: PeerAddress; birthHeight?: number } = {}): Promise<void> {
     this.#resumeChannels();
-    if (this.storage.getTip() === undefined) {
-      const tip = await this.backend.getTip();
-      await this.#chain.begin(tip);
-    }
+    if (this.storage.getTip() === undefined) await this.#chain.begin(await this.#firstBlock(birthHeight));
     await this.#settlement.restore((key) => this.#chain.spendHeight(key));
+    this.#follower = this.#createFollower();
     this.#follower.start();
     await this.#follower.waitUntilSynced();
     if (listen !== undefined) this.#listening = [await this.peers.listen(listen)];
     this.#keepPeers();
+  }
+
+  /** Follows the chain from the last block that is stored. */
+  #createFollower(): ChainFollower {
+    const [tip, ...earlier] = this.storage.loadBlocks();
+    return new ChainFollower({
+      backend: this.backend,
+      scheduler: this.#scheduler,
+      ...(tip === undefined ? {} : { start: tip, recentHashes: earlier.map(({ hash }) => hash).reverse() }),
+      onBlock: async (block) => {
+        await this.#chain.onBlock(block);
+        this.#broadcaster.confirmed(block.transactions);
+        this.emit('block', { height: block.height, hash: block.hash });
+      },
+      onUndo: (block) => this.#chain.onUndo(block),
+      onCaughtUp: () => this.#onCaughtUp(),
+      onError: (error, retryInMs) => this.#logger.warn({ err: error, retryInMs }, 'the chain backend failed'),
+    });
+  }
+
+  async #firstBlock(birthHeight: number | undefined): Promise<ChainTip> {
+    const hash = birthHeight === undefined ? undefined : await this.backend.getBlockHash(birthHeight);
+    return birthHeight === undefined || hash === undefined
+      ? this.backend.getTip()
+      : { height: birthHeight, hash };
   }
 
   /** A turn's transaction was rolled back: memory beside the channels follows what is stored. */
@@ -461,7 +476,7 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
 
   /** Stops in order: no new work, all that was begun stored and sent, then everything is let go. */
   async stop(): Promise<void> {
-    await this.#follower.stop();
+    await this.#follower?.stop();
     await this.peers.close();
     this.turns.close();
     await this.#broadcaster.settled();

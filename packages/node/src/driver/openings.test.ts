@@ -2,9 +2,10 @@ import { createHash } from 'node:crypto';
 import { networks } from '@rivulet/chain';
 import { secp256k1 } from '@rivulet/core/crypto';
 import { createFeatures, encodeChannelType, type Message, type OpenChannel } from '@rivulet/core/wire';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import { PeerManager } from '../peers/index.js';
 import { Pair, until } from './pair.test.support.js';
+import { Signers } from './signers.js';
 
 let pair: Pair | undefined;
 let strangers: PeerManager[] = [];
@@ -87,6 +88,16 @@ test('threat 11: a flood of open_channel is refused past two, whoever and whatev
   await until(() => peer.heard.length === 50, 'all are answered');
   expect(peer.of('accept_channel')).toHaveLength(2);
   expect(peer.of('error')).toHaveLength(48);
+});
+
+test('threat 11: refused open_channels leave no keys behind', async () => {
+  pair = await Pair.start();
+  const kept = vi.spyOn(Signers.prototype, 'of');
+  const peer = await stranger(pair.bob);
+  peer.send(...Array.from({ length: 50 }, (_, i) => openChannel(bytes(`poor ${i}`), { fundingSat: 1n })));
+  await until(() => peer.of('error').length === 50, 'all are refused');
+  expect(kept).not.toHaveBeenCalled();
+  kept.mockRestore();
 });
 
 test('threat 11: nothing is left of openings whose peer is gone, even in the same turn', async () => {

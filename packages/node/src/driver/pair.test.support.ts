@@ -63,7 +63,7 @@ export async function startNode(
     },
     logger: logger.child({ node: seed }),
   });
-  await node.start({ host: '127.0.0.1', port: 0 });
+  await node.start({ listen: { host: '127.0.0.1', port: 0 } });
   return { node, store, backend };
 }
 
