@@ -39,12 +39,22 @@ export function describeViews({
 }): string {
   const hash = shortId(payment.paymentHash);
   const amount = formatMsat(payment.amountMsat);
-  return [
-    `  ${sender} knows     to whom, ${amount}, the preimage it made, the message`,
-    `  ${receiver} sees       ${amount} locked to ${hash} on its channel; in the onion's last layer the preimage`,
-    `             ${payment.message === undefined ? 'and no message' : `and the message ${JSON.stringify(payment.message)}`}`,
-    `  ${receiver} can't see  whether ${sender} sent it or passes it on: nothing in it is signed by a sender`,
-    '  the wire   carries encrypted bytes (BOLT 8); the onion in them is encrypted to the receiver alone',
-    '  the chain  sees nothing: the payment is a new signature on an unpublished transaction',
-  ].join('\n');
+  const text =
+    payment.message === undefined ? 'no message' : `the message ${JSON.stringify(payment.message)}`;
+  const views: [who: string, what: string][] = [
+    [`${sender} knows`, `to whom, ${amount}, the preimage it made, the message`],
+    [
+      `${receiver} sees`,
+      `${amount} locked to ${hash}… on its channel; in the onion's last layer the preimage`,
+    ],
+    ['', `and ${text}`],
+    [
+      `${receiver} can't see`,
+      `whether ${sender} sent it or passes it on: nothing in it is signed by a sender`,
+    ],
+    ['the wire', 'carries encrypted bytes (BOLT 8); the onion in them is encrypted to the receiver alone'],
+    ['the chain', 'sees nothing: the payment is a new signature on an unpublished transaction'],
+  ];
+  const width = Math.max(...views.map(([who]) => who.length));
+  return views.map(([who, what]) => `  ${who.padEnd(width)}  ${what}`).join('\n');
 }

@@ -37,11 +37,12 @@ export async function runDemo(context: CliContext, options: DemoOptions): Promis
   const { folder, once, json } = options;
   const { signal } = context;
   const say = json ? () => {} : (text: string) => context.out(`${text}\n`);
-  prepareDemoFolder(folder);
-  const startRegtest = await context.loadStartRegtest();
-  const chain = await startRegtest({ dataDir: join(folder, 'chain') });
+  const release = prepareDemoFolder(folder);
   const nodes: DemoNode[] = [];
+  let chain: Regtest | undefined;
   try {
+    const startRegtest = await context.loadStartRegtest();
+    chain = await startRegtest({ dataDir: join(folder, 'chain') });
     say('Rivulet demo: a Bitcoin chain for tests, and two Lightning nodes, each a process of its own.');
     const { rpcUrl, cookiePath } = chain;
     if (cookiePath === undefined) throw new CliError('not_available', 'the chain has no folder');
@@ -67,9 +68,14 @@ export async function runDemo(context: CliContext, options: DemoOptions): Promis
     say(nextCommands(spring, lake, folder));
     await untilAborted(signal);
     say('stopping');
+  } catch (error) {
+    // Whatever failed because it was interrupted.
+    signal.throwIfAborted();
+    throw error;
   } finally {
     await Promise.all(nodes.map((node) => node.stop()));
-    await chain.stop();
+    await chain?.stop();
+    release();
   }
 }
 
