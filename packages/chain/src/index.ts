@@ -8,6 +8,7 @@ export * from './chainError.js';
 export * from './network.js';
 export type { StoredBlock } from './regtest/chainState.js';
 export type { Coin } from './regtest/consensus.js';
+export { claimFolder, claimName } from './regtest/folderClaim.js';
 export type { Mempool, MempoolEntry } from './regtest/mempool.js';
 export { type MineOptions, RegtestChain, type RegtestChainOptions } from './regtest/regtestChain.js';
 export { type Regtest, type RegtestOptions, startRegtest } from './regtest/startRegtest.js';

@@ -5,7 +5,8 @@ import { exitCodes } from './cliError.js';
 import { runCli } from './runCli.js';
 
 const interrupt = new AbortController();
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+// SIGHUP: the terminal was closed.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(signal, () => {
     // A second Ctrl-C does not wait.
     if (interrupt.signal.aborted) process.exit(exitCodes.interrupted);

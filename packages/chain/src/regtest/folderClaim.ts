@@ -2,13 +2,14 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ChainError } from '../chainError.js';
 
-const claimName = 'running.pid';
+/** The file that says which process uses a folder. */
+export const claimName = 'running.pid';
 /** Claims of this process: a file that names it and is not among them was left by one of the same number. */
 const held = new Set<string>();
 
 /**
- * Keeps a second process off a chain's folder: two would write into one file. The claim of a process that
- * was killed is taken over.
+ * Keeps a second process off a folder, such as that of a chain: two would write into one file. The claim of a
+ * process that was killed is taken over.
  * @returns what gives the folder back.
  * @throws ChainError `chain_folder_in_use`
  */
@@ -29,7 +30,7 @@ export function claimFolder(folder: string): () => void {
     if (owner !== undefined && (owner === process.pid ? held.has(file) : isAlive(owner))) {
       throw new ChainError(
         'chain_folder_in_use',
-        `the chain in ${folder} is run by process ${owner} already: stop that one, or choose another folder with --data-dir`,
+        `process ${owner} uses the folder ${folder} already: stop that one, or choose another folder with --data-dir`,
       );
     }
     rmSync(file, { force: true });

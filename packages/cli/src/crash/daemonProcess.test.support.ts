@@ -36,7 +36,7 @@ export function killAll(): void {
 }
 
 /** Starts the built program. What it prints is collected. */
-function spawnRivulet(args: readonly string[]) {
+export function spawnRivulet(args: readonly string[]) {
   const child = spawn(process.execPath, [program, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { PATH: process.env.PATH ?? '' },
@@ -46,14 +46,22 @@ function spawnRivulet(args: readonly string[]) {
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     printed.err += text;
   });
-  const firstLine = new Promise<string>((resolve, reject) => {
-    const lines = createInterface({ input: child.stdout });
-    lines.on('line', (line) => {
-      printed.out += `${line}\n`;
-      resolve(line);
-    });
-    child.once('exit', (code) => reject(new Error(`rivulet ended with ${code}: ${printed.err}`)));
+  const lines = createInterface({ input: child.stdout });
+  lines.on('line', (line) => {
+    printed.out += `${line}\n`;
   });
+  /** Resolves with the first line from the start on that looks so. */
+  const printedLine = (wanted: RegExp): Promise<string> =>
+    new Promise((resolve, reject) => {
+      const look = () => {
+        const found = printed.out.split('\n').find((line) => wanted.test(line));
+        if (found !== undefined) resolve(found);
+      };
+      lines.on('line', look);
+      look();
+      child.once('exit', (code) => reject(new Error(`rivulet ended with ${code}: ${printed.err}`)));
+    });
+  const firstLine = printedLine(/./);
   // Only some callers wait for it.
   firstLine.catch(() => {});
   const exited = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) =>
@@ -62,7 +70,7 @@ function spawnRivulet(args: readonly string[]) {
       resolve({ code, signal });
     }),
   );
-  return { process: child, printed, firstLine, exited };
+  return { process: child, printed, firstLine, printedLine, exited };
 }
 
 /** A daemon in a process of its own that can be killed and started again, on the same folder and port. */
