@@ -20,6 +20,7 @@ export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 export type CliErrorCode =
   | 'argument_invalid'
   | 'daemon_not_running'
+  | 'data_dir_forbidden'
   | 'payment_failed'
   | 'payment_pending'
   | 'payment_outcome_unknown'

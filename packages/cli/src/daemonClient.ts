@@ -23,7 +23,7 @@ function notRunning(dataDir: string, cause: unknown): CliError {
   return new CliError('daemon_not_running', message, { exitCode: exitCodes.notRunning, cause });
 }
 
-/** A client of the daemon that runs for the data folder. @throws CliError `daemon_not_running` */
+/** A client of the daemon that runs for the data folder. @throws CliError `daemon_not_running`, `data_dir_forbidden` */
 function openClient(dataDir: string): RivuletClient {
   let url: string;
   let token: string;
@@ -31,6 +31,11 @@ function openClient(dataDir: string): RivuletClient {
     ({ url } = apiFile.parse(JSON.parse(readFileSync(join(dataDir, apiFileName), 'utf8'))));
     token = readFileSync(join(dataDir, tokenFileName), 'utf8').trim();
   } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    if (code === 'EACCES' || code === 'EPERM') {
+      const message = `the data folder ${dataDir} belongs to another user (${code}): run this as the user who runs the daemon`;
+      throw new CliError('data_dir_forbidden', message, { cause });
+    }
     throw notRunning(dataDir, cause);
   }
   return createClient({ url, token });
