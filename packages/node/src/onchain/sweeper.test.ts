@@ -294,6 +294,27 @@ describe('fees', () => {
 });
 
 describe('what cannot be claimed', () => {
+  test('a fault over one closed channel does not keep the chain back, and a restart follows it anew', async () => {
+    const rig = await rigOf('anchors');
+    const { channel } = rig.pair.bob;
+    // What the channel is examined with fails, as a fault of ours would.
+    Object.defineProperty(channel.params, 'format', {
+      configurable: true,
+      get: () => {
+        throw new TypeError('a fault (a test)');
+      },
+    });
+    const commitment = rig.pair.commitmentOf('alice');
+    rig.chain.broadcast(commitment);
+    await rig.mine(2);
+    expect(rig.bob.errors).toEqual([]);
+    expect(rig.bob.sweeper.isTracked(channel.params.channelId)).toBe(false);
+    Object.defineProperty(channel.params, 'format', { value: rig.pair.alice.channel.params.format });
+    await rig.bob.restart();
+    await rig.mine(8);
+    expect(rig.bob.wallet.receivedSat).toBeGreaterThan(499_000n);
+  });
+
   test('a transaction that nobody should be able to make is reported as a loss', async () => {
     const rig = await rigOf('anchors');
     const { channel } = rig.pair.alice;

@@ -21,7 +21,7 @@ import {
   type SweeperOptions,
   type SweepPolicy,
 } from './sweepPorts.js';
-import { TrackedSpend } from './trackedSpend.js';
+import { type KeyedTransaction, TrackedSpend } from './trackedSpend.js';
 
 /** What is known of one output of a spent channel. */
 interface ClaimStatus {
@@ -77,12 +77,31 @@ export class Sweeper {
     this.#policy = { ...defaultSweepPolicy, ...options.policy };
   }
 
-  /** Begins to care for a channel whose funding output a confirmed transaction has spent. */
-  track(spent: SpentChannel): FundingSpend {
-    const tracked = new TrackedSpend(spent);
-    this.#tracked.set(bytesToHex(tracked.channelId), tracked);
-    this.#logSpend(tracked);
-    return tracked.spend;
+  /**
+   * Begins to care for a channel whose funding output a confirmed transaction has spent; `undefined` where a
+   * fault of ours does not let us.
+   */
+  track(spent: SpentChannel): FundingSpend | undefined {
+    const { channelId } = spent.channel.params;
+    return this.#guarded(channelId, () => {
+      const tracked = new TrackedSpend(spent);
+      this.#tracked.set(bytesToHex(channelId), tracked);
+      this.#logSpend(tracked);
+      return tracked.spend;
+    });
+  }
+
+  /** A fault over one closed channel must not keep the chain back from all the others: it is shouted. */
+  #guarded<T>(channelId: Uint8Array, work: () => T): T | undefined {
+    try {
+      return work();
+    } catch (err) {
+      channelLogger(this.#options.logger, channelId).error(
+        { err },
+        'an internal fault: this closed channel is not followed on chain as it should be; report it and restart',
+      );
+      return undefined;
+    }
   }
 
   #logSpend({ channelId, spend, by, claims }: TrackedSpend): void {
@@ -110,7 +129,8 @@ export class Sweeper {
 
   /** Takes a tracked channel's newer value; nothing for one that is not tracked. */
   update(channel: Channel): void {
-    this.#tracked.get(bytesToHex(channel.params.channelId))?.update(channel);
+    const { channelId } = channel.params;
+    this.#guarded(channelId, () => this.#tracked.get(bytesToHex(channelId))?.update(channel));
   }
 
   isTracked(channelId: Uint8Array): boolean {
@@ -160,15 +180,23 @@ export class Sweeper {
       inputKeys: tx.inputs.map(({ outpoint }) => outpointKey(outpoint)),
     }));
     for (const tracked of [...this.#tracked.values()]) {
-      for (const tx of keyed) events.push(...tracked.onTransaction(tx, height));
-      const final = tracked.becameFinal(height, this.#policy);
-      events.push(...final);
-      if (final.some(({ type }) => type === 'resolved')) {
-        this.#resolved.push(tracked);
-        this.#forget(tracked);
-      }
+      const told = this.#guarded(tracked.channelId, () => this.#eventsOf(tracked, { height, keyed }));
+      events.push(...(told ?? []));
     }
     return events;
+  }
+
+  #eventsOf(
+    tracked: TrackedSpend,
+    { height, keyed }: { height: number; keyed: readonly KeyedTransaction[] },
+  ): SweepEvent[] {
+    const events = keyed.flatMap((tx) => tracked.onTransaction(tx, height));
+    const final = tracked.becameFinal(height, this.#policy);
+    if (final.some(({ type }) => type === 'resolved')) {
+      this.#resolved.push(tracked);
+      this.#forget(tracked);
+    }
+    return [...events, ...final];
   }
 
   /** Takes a block back. */

@@ -22,7 +22,7 @@ export interface TrackedClaim {
 }
 
 /** A transaction with the outpointKeys of its inputs, made once for all channels. */
-interface KeyedTransaction {
+export interface KeyedTransaction {
   readonly tx: Transaction;
   readonly inputKeys: readonly string[];
 }
