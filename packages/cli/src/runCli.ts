@@ -107,6 +107,7 @@ function hintFor(error: unknown): string | undefined {
     case 'peer_offline':
       return 'Connect to it with: rivulet connect <node>@<host>:<port>';
     case 'insufficient_balance':
+    case 'insufficient_funds':
       return 'See what there is with: rivulet balance, rivulet channels';
     case 'no_channel':
       return 'Open one with: rivulet open <node> <sats>';

@@ -299,6 +299,27 @@ describe('answers', () => {
     await server.client.payments();
     expect(asked).toEqual([{ direction: 'incoming', limit: 5, before: 9 }, {}]);
   });
+
+  test('the details of an error may be amounts and bytes', async () => {
+    const details = { neededSat: 2_000_182n, txid: Uint8Array.of(0xab) };
+    const poor = Object.assign(new ServiceError('insufficient_balance', 'add 388244 sat'), { details });
+    const { client } = await start({ openChannel: () => Promise.reject(poor) });
+    await expect(client.openChannel({ nodeId: id, capacitySat: 2_000_000n })).rejects.toMatchObject({
+      code: 'insufficient_balance',
+      details: { neededSat: '2000182', txid: 'ab' },
+    });
+  });
+
+  test('an answer that cannot be written costs its connection, not the server', async () => {
+    const circle: { self?: unknown } = {};
+    circle.self = circle;
+    const broken = Object.assign(new ServiceError('no_route', 'none'), { details: circle });
+    const { client } = await start({ keysend: () => Promise.reject(broken) });
+    await expect(client.keysend({ nodeId: id, amountMsat: 1n })).rejects.toMatchObject({
+      code: 'connection_lost',
+    });
+    expect(await client.peers()).toEqual({ peers: [] });
+  });
 });
 
 describe('the stream of events', () => {

@@ -70,7 +70,13 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   });
   const server = createServer(
     { maxHeaderSize: 8 * 1024, headersTimeout: 10_000, requestTimeout: 30_000, keepAliveTimeout: 5_000 },
-    (request, response) => void handler.handle(request, response),
+    (request, response) => {
+      handler.handle(request, response).catch((error) => {
+        // Our own fault: it costs this answer, and not the node its life.
+        logger.error({ err: error }, 'a request could not be answered');
+        response.destroy();
+      });
+    },
   );
   server.maxConnections = 256;
   // Connections that clients open in advance: Node does not count them as idle when it closes.
@@ -271,8 +277,14 @@ function requireMethod(request: IncomingMessage, method: 'GET' | 'POST'): void {
   throw new RequestError('method_not_allowed', `this endpoint wants ${method}`, { allow: method });
 }
 
+/** What answers are made of is JSON already; the details of errors may be amounts and bytes. */
+function jsonValue(_: string, value: unknown): unknown {
+  if (typeof value === 'bigint') return value.toString();
+  return value instanceof Uint8Array ? Buffer.from(value).toString('hex') : value;
+}
+
 function reply(response: ServerResponse, { status, body }: { status: number; body: unknown }): void {
-  const text = JSON.stringify(body);
+  const text = JSON.stringify(body, jsonValue);
   response.writeHead(status, {
     'content-type': 'application/json',
     'content-length': Buffer.byteLength(text),
