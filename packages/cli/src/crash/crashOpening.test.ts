@@ -204,3 +204,35 @@ describe('a daemon is killed while a channel is closed together', () => {
     await closes(channelId);
   });
 });
+
+test('a daemon is killed when it has closed a channel by force while its peer is away: both get their money', async () => {
+  const { channelId } = await open();
+  await world.mine(6, [spring, lake]);
+  await usable(channelId);
+  await pay();
+  const holdings = async (daemon: DaemonProcess) => {
+    const { onchain, channels } = await daemon.client.balance();
+    return onchain.confirmedSat + onchain.unconfirmedSat + channels.localMsat / 1000n;
+  };
+  const before = [await holdings(spring), await holdings(lake)] as const;
+  await lake.kill();
+  const lost = rpc.loseTransactions();
+  expect(await spring.client.closeChannel({ channelId, force: true })).toMatchObject({ state: 'failed' });
+  await lost;
+  await spring.kill();
+  rpc.passTransactions();
+  await spring.start();
+  await world.mineUntil([spring], async () => (await stateOf(spring, channelId)) === 'spent');
+  expect((await spring.client.balance()).channels.closingMsat).toBe((capacitySat - pushSat) * 1000n);
+  await world.mine(140, [spring]);
+  await lake.start();
+  for (const daemon of [spring, lake]) {
+    await world.mineUntil([spring, lake], async () => (await stateOf(daemon, channelId)) === 'closed');
+  }
+  const after = [await holdings(spring), await holdings(lake)] as const;
+  // The fees of the commitment and of what brings its outputs home.
+  for (const [i, costSat] of [before[0] - after[0], before[1] - after[1]].entries()) {
+    expect(costSat, `node ${i}`).toBeGreaterThan(0n);
+    expect(costSat, `node ${i}`).toBeLessThan(3_000n);
+  }
+});
