@@ -82,8 +82,6 @@ type PeerSend = (nodeId: string, messages: Parameters<PeerManager['send']>[1]) =
 const fallbackFeeratePerKw = 1_000;
 /** Nodes do not relay below it. */
 const minimumFeeratePerKw = 253;
-/** Commitments of anchor channels only have to enter a mempool: their fee can be raised by a child. */
-const maxAnchorFeeratePerKw = 2_500;
 
 /** A Lightning node: peers, channels, payments, wallet and chain, tied together. */
 export class RivuletNode extends EventEmitter<NodeEvents> {
@@ -399,19 +397,15 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
     this.#updateFees();
   }
 
-  /** The feerate of new commitments: what confirms in an hour, or less where a child can raise it. */
-  #commitmentFeerate(commitment: ChannelFormat['commitment']): number {
-    return commitment === 'anchors'
-      ? Math.min(this.#feeratePerKw, maxAnchorFeeratePerKw)
-      : this.#feeratePerKw;
-  }
-
-  /** As opener: follows the chain's feerate when it has moved by a fifth. */
+  /**
+   * As opener: follows the chain's feerate when it has moved by a fifth. Anchor channels as well: nothing
+   * raises the fee of their commitments by a child yet, so that they have to pay for themselves.
+   */
   #updateFees(): void {
     for (const [key, channel] of this.turns.channels) {
       const { params, phase, link, fee } = channel;
       if (!params.localIsOpener || phase.name !== 'open' || link !== 'online') continue;
-      const wanted = this.#commitmentFeerate(params.format.commitment);
+      const wanted = Math.min(this.#feeratePerKw, this.policy.accept.maxFeeratePerKw);
       const current = fee.updates.at(-1)?.feeratePerKw ?? fee.feeratePerKw;
       if (Math.abs(wanted - current) * 5 < current) continue;
       this.turns.enqueue({
@@ -435,7 +429,7 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
     const commitment = request.commitment ?? has;
     const channel = await this.#openings.open({
       fundingFeeratePerKw: this.#feeratePerKw,
-      commitmentFeeratePerKw: this.#commitmentFeerate(commitment),
+      commitmentFeeratePerKw: this.#feeratePerKw,
       ...request,
       commitment,
     });
