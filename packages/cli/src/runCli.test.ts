@@ -93,6 +93,7 @@ describe('the command line', () => {
     [['keysend', nodeId, '99999999999999999'], /more than all bitcoin/],
     [['keysend', nodeId, '5', '--record', '7=00'], /belongs to the protocol/],
     [['keysend', nodeId, '5', '--wait', 'long'], /--wait must be/],
+    [['keysend', nodeId, '5', '--record', '70000'], /is no record: give its type and value in hex/],
     [['open', nodeId, '20000.5'], /whole satoshi/],
     [['open', nodeId, '20000', '--push', '20000'], /cannot be pushed/],
     [['open', nodeId, '20000', '--type', 'lead'], /anchors, static_remotekey/],
@@ -159,6 +160,13 @@ describe('questions', () => {
     expect((await world.run('balance')).out).toMatch(/^on chain +5,000,000,000 sat\n/);
     expect((await world.run('balance')).out).toMatch(/\nin channels +1.5 sat\n/);
     expect((await world.run('address')).out).toBe('bcrt1qexample\n');
+  });
+
+  test('a long message does not widen the list of payments', async () => {
+    const long = { ...payment, message: '👋'.repeat(300) };
+    await world.serve({ payments: async () => ({ payments: [long] }) });
+    const { out } = await world.run('payments');
+    expect(out).toMatch(/ (👋){59}…\n$/u);
   });
 
   test('payments', async () => {
@@ -241,6 +249,15 @@ describe('peers and channels', () => {
     expect(err).toBe(
       'error: this node is not connected\nConnect to it with: rivulet connect <node>@<host>:<port>\n',
     );
+  });
+
+  test('an id that no other node can have is a mistake on the command line', async () => {
+    await world.serve({
+      connect: async () => {
+        throw new ServiceError('own_node', 'that is the id of this node itself');
+      },
+    });
+    expect(await world.run('connect', `${nodeId}@h`)).toMatchObject({ code: 2 });
   });
 
   test('mine', async () => {
