@@ -1,7 +1,12 @@
 import { ByteReader, ByteWriter, concatBytes, RivuletError } from '@rivulet/core/bytes';
 import { sha256d } from '@rivulet/core/crypto';
-import { decodeTransaction, encodeTransaction, type Transaction } from '@rivulet/core/tx';
-import { readCompactSize, writeCompactSize } from './compactSize.js';
+import {
+  decodeTransaction,
+  encodeTransaction,
+  readCompactSize,
+  type Transaction,
+  writeCompactSize,
+} from '@rivulet/core/tx';
 
 /** The 80 bytes that proof of work commits to. Hashes are in internal byte order. */
 export interface BlockHeader {

@@ -2,9 +2,8 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { ByteReader, bytesToHex, concatBytes, hexToBytes, utf8ToBytes } from '@rivulet/core/bytes';
-import { decodeTransaction, type Transaction, type TxOutput, txid } from '@rivulet/core/tx';
+import { decodeTransaction, readCompactSize, type Transaction, type TxOutput, txid } from '@rivulet/core/tx';
 import { describe, expect, test } from 'vitest';
-import { readCompactSize } from '../compactSize.js';
 import { checkTransaction } from './consensus.js';
 import { ScriptVerifier, scriptFlags } from './scriptVerifier.js';
 

@@ -1,8 +1,7 @@
 import { ByteReader, ByteWriter, concatBytes, equalBytes } from '@rivulet/core/bytes';
 import { secp256k1, sha256 } from '@rivulet/core/crypto';
-import { type Transaction, type TxOutput, witnessSize } from '@rivulet/core/tx';
+import { type Transaction, type TxOutput, witnessSize, writeCompactSize } from '@rivulet/core/tx';
 import bitcore, { type ExecutionData, type InterpretedTransaction } from 'bitcore-lib';
-import { writeCompactSize } from '../compactSize.js';
 import {
   isCompressedPublicKey,
   isLowS,

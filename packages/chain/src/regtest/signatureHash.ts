@@ -1,7 +1,12 @@
 import { ByteWriter, concatBytes, utf8ToBytes } from '@rivulet/core/bytes';
 import { sha256, sha256d } from '@rivulet/core/crypto';
-import { encodeOutputs, encodeWithoutWitness, type Transaction, type TxOutput } from '@rivulet/core/tx';
-import { writeCompactSize } from '../compactSize.js';
+import {
+  encodeOutputs,
+  encodeWithoutWitness,
+  type Transaction,
+  type TxOutput,
+  writeCompactSize,
+} from '@rivulet/core/tx';
 
 const sighashNone = 2;
 const sighashSingle = 3;

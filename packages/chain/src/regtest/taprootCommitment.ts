@@ -1,6 +1,6 @@
 import { ByteWriter, compareBytes, concatBytes, equalBytes, utf8ToBytes } from '@rivulet/core/bytes';
 import { secp256k1, sha256 } from '@rivulet/core/crypto';
-import { writeCompactSize } from '../compactSize.js';
+import { writeCompactSize } from '@rivulet/core/tx';
 
 /** The tagged hash of BIP 340. */
 function taggedHash(tag: string, ...parts: readonly Uint8Array[]): Uint8Array {

@@ -214,6 +214,7 @@ async function close(stage: Stage & { channelId: string }): Promise<void> {
   await spring.client.closeChannel({ channelId }, { signal });
   const [closing] = await Promise.all(waits.map(({ seen }) => seen));
   say(`  closing transaction ${closing?.closingTxidHex}`);
+  say('  Each side signed one whose fee it pays itself; the next block takes one of the two.');
   const spent = (node: DemoNode) =>
     node.watch(
       (event) =>

@@ -2,6 +2,7 @@ export * from './claims.js';
 export * from './closingTx.js';
 export * from './commitmentScripts.js';
 export * from './commitmentTx.js';
+export { readCompactSize, writeCompactSize } from './compactSize.js';
 export * from './derSignature.js';
 export * from './fees.js';
 export * from './funding.js';

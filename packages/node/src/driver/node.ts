@@ -21,6 +21,7 @@ import type { Logger } from '../logging/logger.js';
 import { ChainFollower } from '../onchain/index.js';
 import {
   type PeerAddress,
+  PeerError,
   type PeerInfo,
   PeerManager,
   type Scheduler,
@@ -77,6 +78,17 @@ export interface NodeEvents {
 }
 
 type PeerSend = (nodeId: string, messages: Parameters<PeerManager['send']>[1]) => void;
+
+/** How long a peer that was dialed for a payment may take to say where its channel stands. */
+const reachTimeoutMs = 5_000;
+
+function withResolver(): { promise: Promise<void>; resolve: () => void } {
+  let resolve: () => void = () => {};
+  const promise = new Promise<void>((done) => {
+    resolve = done;
+  });
+  return { promise, resolve };
+}
 
 /** Used until the backend has an estimate. */
 const fallbackFeeratePerKw = 1_000;
@@ -412,6 +424,36 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
         channel: key,
         run: (turn) => turn.command(key, { type: 'updateFee', feeratePerKw: wanted }),
       });
+    }
+  }
+
+  /**
+   * Dials a node that we have an open channel with and that is away, where its address is known: a payment
+   * should not wait for the next try of the back-off. Returns when a channel can be used, or none can.
+   */
+  async reach(nodeId: string): Promise<void> {
+    const open = this.channels.filter(
+      ({ params, phase }) => phase.name === 'open' && bytesToHex(params.remoteNodeId) === nodeId,
+    );
+    if (open.length === 0 || open.some(({ link }) => link !== 'offline')) return;
+    const known = this.storage.loadPeers().find((peer) => bytesToHex(peer.nodeId) === nodeId);
+    if (known === undefined) return;
+    const { promise: synced, resolve } = withResolver();
+    const onChannel = ({ params, link }: Channel) => {
+      if (link === 'online' && bytesToHex(params.remoteNodeId) === nodeId) resolve();
+    };
+    this.on('channel', onChannel);
+    const cancel = this.#scheduler.schedule(reachTimeoutMs, resolve);
+    try {
+      await this.peers.connect({ nodeId, host: known.host, port: known.port });
+      await synced;
+    } catch (error) {
+      if (!(error instanceof PeerError)) throw error;
+      // It is away; the payment is refused with a sentence that says so.
+      this.#logger.debug({ code: error.code }, `a peer with a channel cannot be reached: ${error.message}`);
+    } finally {
+      cancel();
+      this.off('channel', onChannel);
     }
   }
 

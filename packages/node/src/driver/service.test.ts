@@ -44,6 +44,14 @@ test('too much for the channel says how much could be sent, and that much can be
   });
 });
 
+test('a payment to a peer that is away dials it first', async () => {
+  const { nodeId } = pair.bob.node;
+  await service().disconnect({ nodeId });
+  await expect.poll(() => pair.alice.node.channels[0]?.link).toBe('offline');
+  const payment = await service().keysend({ nodeId, amountMsat: 1_000n });
+  expect(payment.status).toBe('succeeded');
+});
+
 test('a channel that is closed is not closed again', async () => {
   const [channel] = (await service().channels({})).channels;
   const channelId = channel?.channelId ?? '';

@@ -240,6 +240,7 @@ async function keysend(node: RivuletNode, request: RequestOf<'keysend'>): Promis
     }
     customRecords.set(messageRecordType, utf8ToBytes(request.message));
   }
+  await node.reach(request.nodeId);
   const { paymentHash, outcome } = node.payments.keysend({
     destination: hexToBytes(request.nodeId),
     amountMsat: request.amountMsat,
