@@ -149,17 +149,19 @@ describe('questions', () => {
     expect((await world.run('payments')).out).toBe('no payments\n');
   });
 
-  test('balance and address', async () => {
+  test('balance, address and descriptors', async () => {
     await world.serve({
       balance: async () => ({
         onchain: { confirmedSat: 5_000_000_000n, unconfirmedSat: 0n },
         channels: { localMsat: 1_500n, remoteMsat: 0n, pendingMsat: 0n, closingMsat: 0n },
       }),
       newAddress: async () => ({ address: 'bcrt1qexample' }),
+      descriptors: async () => ({ descriptors: ['tr(tpub/0/*)#abcdefgh'] }),
     });
     expect((await world.run('balance')).out).toMatch(/^on chain +5,000,000,000 sat\n/);
     expect((await world.run('balance')).out).toMatch(/\nin channels +1.5 sat\n/);
     expect((await world.run('address')).out).toBe('bcrt1qexample\n');
+    expect((await world.run('descriptors')).out).toBe('tr(tpub/0/*)#abcdefgh\n');
   });
 
   test('a long message does not widen the list of payments', async () => {

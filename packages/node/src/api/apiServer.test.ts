@@ -39,7 +39,17 @@ async function start(methods: Methods = {}, options: Partial<ApiServerOptions> =
       return () => listeners.delete(listener);
     },
     ...Object.fromEntries(
-      ['info', 'connect', 'disconnect', 'peers', 'openChannel', 'closeChannel', 'channels', 'newAddress']
+      [
+        'info',
+        'connect',
+        'disconnect',
+        'peers',
+        'openChannel',
+        'closeChannel',
+        'channels',
+        'newAddress',
+        'descriptors',
+      ]
         .concat(['balance', 'keysend', 'payments', 'mine', 'stop'])
         .map((name) => [name, async () => ({ peers: [] })]),
     ),

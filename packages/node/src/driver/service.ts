@@ -59,6 +59,7 @@ export function createService({ node, alias, version, mine, onStop }: ServiceOpt
     closeChannel: async (request) => closeChannel(node, request),
     channels: async () => ({ channels: node.channels.map(describeChannel) }),
     newAddress: async () => ({ address: node.wallet.newAddress().address }),
+    descriptors: async () => ({ descriptors: node.wallet.descriptors() }),
     balance: async () => balance(node),
     keysend: async (request) => keysend(node, request),
     payments: async (filter) => {

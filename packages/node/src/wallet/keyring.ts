@@ -2,6 +2,7 @@ import { type Network, scriptToAddress } from '@rivulet/chain';
 import { bytesToHex } from '@rivulet/core/bytes';
 import { HDKey } from '@scure/bip32';
 import { p2tr, p2wpkh } from '@scure/btc-signer';
+import { withChecksum } from './descriptor.js';
 
 export type AddressType = 'p2tr' | 'p2wpkh';
 
@@ -35,6 +36,9 @@ export interface WalletKey {
 /** How many unused addresses after the last used one are watched (BIP 44's gap limit). */
 export const gapLimit = 20;
 
+/** The version bytes of extended keys outside of mainnet: `tprv` and `tpub` (BIP 32). */
+const testVersions = { private: 0x04358394, public: 0x043587cf };
+
 /**
  * The wallet's keys: BIP 86 `m/86'/coin'/0'` for taproot, BIP 84 `m/84'/coin'/0'` for version 0 outputs, each
  * with `/0/*` for receiving and `/1/*` for change; coin is 0 on mainnet and 1 elsewhere.
@@ -49,8 +53,8 @@ export class Keyring {
   readonly #byScript = new Map<string, WalletKey>();
 
   constructor(seed: Uint8Array, network: Network) {
-    const master = HDKey.fromMasterSeed(seed);
     const coin = network === 'mainnet' ? 0 : 1;
+    const master = HDKey.fromMasterSeed(seed, network === 'mainnet' ? undefined : testVersions);
     this.network = network;
     this.fingerprint = master.fingerprint;
     this.#accounts = {
@@ -63,6 +67,17 @@ export class Keyring {
   /** The account's extended public key (BIP 32), for a wallet that only watches. */
   accountPublicKey(type: AddressType): string {
     return this.#accounts[type].publicExtendedKey;
+  }
+
+  /** What another wallet needs to find all coins: one descriptor a keychain, without private keys (BIP 380). */
+  descriptors(): string[] {
+    const origin = this.fingerprint.toString(16).padStart(8, '0');
+    const coin = this.network === 'mainnet' ? 0 : 1;
+    return keychains.map(({ type, change }) => {
+      const [name, purpose] = type === 'p2tr' ? ['tr', 86] : ['wpkh', 84];
+      const key = `[${origin}/${purpose}h/${coin}h/0h]${this.accountPublicKey(type)}`;
+      return withChecksum(`${name}(${key}/${change ? 1 : 0}/*)`);
+    });
   }
 
   key(keychain: Keychain, index: number): WalletKey {

@@ -173,6 +173,11 @@ export class Wallet {
     return this.#keyring.find(script) !== undefined;
   }
 
+  /** The wallet as output descriptors (BIP 380): receiving and change, taproot and version 0. */
+  descriptors(): string[] {
+    return this.#keyring.descriptors();
+  }
+
   /** The extended public key of an account, for a wallet that only watches. */
   accountPublicKey(type: AddressType): string {
     return this.#keyring.accountPublicKey(type);

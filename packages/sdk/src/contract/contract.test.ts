@@ -88,6 +88,7 @@ const bodies: { readonly [N in EndpointName]: { request: object; response: objec
   },
   channels: { request: {}, response: { channels: [channel] } },
   newAddress: { request: {}, response: { address: 'bcrt1qexample' } },
+  descriptors: { request: {}, response: { descriptors: ['tr(tpub/0/*)#abcdefgh'] } },
   balance: {
     request: {},
     response: {

@@ -120,6 +120,13 @@ export const endpoints = {
     request: none,
     response: z.object({ address: z.string() }),
   },
+  descriptors: {
+    method: 'GET',
+    path: '/v1/descriptors',
+    request: none,
+    /** Of the on-chain wallet, without private keys (BIP 380): who has them sees all its coins. */
+    response: z.object({ descriptors: z.array(z.string()) }),
+  },
   balance: {
     method: 'GET',
     path: '/v1/balance',
