@@ -29,6 +29,8 @@ export async function startRivuletHost(host: RivuletHostOptions): Promise<Rivule
   const { seed, dataDir, port = 0 } = options;
   const receive = { ...(options.receive ?? { acceptKeysend: true, minAmountMsat: 1n }) };
   const node = new RivuletNode({
+    // The cases say when there is a connection.
+    reconnect: false,
     network: 'regtest',
     seed,
     storage: dataDir === undefined ? openMemoryStorage() : openStorage({ path: join(dataDir, 'rivulet.db') }),

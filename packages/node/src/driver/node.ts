@@ -429,9 +429,11 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
 
   /**
    * Dials a node that we have an open channel with and that is away, where its address is known: a payment
-   * should not wait for the next try of the back-off. Returns when a channel can be used, or none can.
+   * should not wait for the next try of the back-off. Returns when a channel can be used, or none can. Nothing is
+   * dialed where `reconnect` is off.
    */
   async reach(nodeId: string): Promise<void> {
+    if (!this.#reconnect) return;
     const open = this.channels.filter(
       ({ params, phase }) => phase.name === 'open' && bytesToHex(params.remoteNodeId) === nodeId,
     );

@@ -46,14 +46,21 @@ export async function startNode(
     store = new TestStorage(),
     backend = embeddedBackend(chain),
     anchors = true,
-  }: { seed: number; store?: TestStorage; backend?: ChainBackend; anchors?: boolean },
+    reconnect = false,
+  }: {
+    seed: number;
+    store?: TestStorage;
+    backend?: ChainBackend;
+    anchors?: boolean;
+    reconnect?: boolean;
+  },
 ): Promise<TestNode> {
   const node = new RivuletNode({
     network: 'regtest',
     seed: new Uint8Array(64).fill(seed),
     storage: store.storage,
     backend,
-    reconnect: false,
+    reconnect,
     policy: {
       receive: { acceptKeysend: true, minAmountMsat: 1n },
       limits: defaultOpeningLimits,
@@ -81,7 +88,7 @@ export class Pair {
   alice!: TestNode;
   bob!: TestNode;
 
-  static async start(options: { anchors?: boolean } = {}): Promise<Pair> {
+  static async start(options: { anchors?: boolean; reconnect?: boolean } = {}): Promise<Pair> {
     const pair = new Pair();
     pair.alice = await startNode(pair.chain, { seed: 1, ...options });
     pair.bob = await startNode(pair.chain, { seed: 2, ...options });
@@ -92,7 +99,7 @@ export class Pair {
   }
 
   /** The same with a channel that both can pay over. */
-  static async withChannel(options: { anchors?: boolean } = {}): Promise<Pair> {
+  static async withChannel(options: { anchors?: boolean; reconnect?: boolean } = {}): Promise<Pair> {
     const pair = await Pair.start(options);
     await pair.open();
     await pair.mine(6);

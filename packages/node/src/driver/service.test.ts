@@ -5,7 +5,7 @@ import { createService } from './service.js';
 let pair: Pair;
 
 beforeAll(async () => {
-  pair = await Pair.withChannel();
+  pair = await Pair.withChannel({ reconnect: true });
 });
 
 afterAll(() => pair.stop());
