@@ -64,18 +64,13 @@ export class Keyring {
     this.#branches = keychains.map(({ type, change }) => this.#accounts[type].deriveChild(change ? 1 : 0));
   }
 
-  /** The account's extended public key (BIP 32), for a wallet that only watches. */
-  accountPublicKey(type: AddressType): string {
-    return this.#accounts[type].publicExtendedKey;
-  }
-
   /** What another wallet needs to find all coins: one descriptor a keychain, without private keys (BIP 380). */
   descriptors(): string[] {
     const origin = this.fingerprint.toString(16).padStart(8, '0');
     const coin = this.network === 'mainnet' ? 0 : 1;
     return keychains.map(({ type, change }) => {
       const [name, purpose] = type === 'p2tr' ? ['tr', 86] : ['wpkh', 84];
-      const key = `[${origin}/${purpose}h/${coin}h/0h]${this.accountPublicKey(type)}`;
+      const key = `[${origin}/${purpose}h/${coin}h/0h]${this.#accounts[type].publicExtendedKey}`;
       return withChecksum(`${name}(${key}/${change ? 1 : 0}/*)`);
     });
   }

@@ -120,8 +120,8 @@ describe('wallet', () => {
         address: 'bc1qcr8te4kr609gcawutmrza0j4xv80jy8z306fyu',
         path: "m/84'/0'/0'/0/0",
       });
-      expect(main.accountPublicKey('p2tr')).toBe(
-        'xpub6BgBgsespWvERF3LHQu6CnqdvfEvtMcQjYrcRzx53QJjSxarj2afYWcLteoGVky7D3UKDP9QyrLprQ3VCECoY49yfdDEHGCtMMj92pReUsQ',
+      expect(main.descriptors()[0]).toContain(
+        '[73c5da0a/86h/0h/0h]xpub6BgBgsespWvERF3LHQu6CnqdvfEvtMcQjYrcRzx53QJjSxarj2afYWcLteoGVky7D3UKDP9QyrLprQ3VCECoY49yfdDEHGCtMMj92pReUsQ/0/*',
       );
     });
 

@@ -178,11 +178,6 @@ export class Wallet {
     return this.#keyring.descriptors();
   }
 
-  /** The extended public key of an account, for a wallet that only watches. */
-  accountPublicKey(type: AddressType): string {
-    return this.#keyring.accountPublicKey(type);
-  }
-
   /** An address that was never given out before. Taproot and for receiving unless asked otherwise. */
   newAddress(options: { change?: boolean; type?: AddressType; tx?: StorageTransaction } = {}): WalletAddress {
     const keychain = keychainOf(options.type ?? 'p2tr', options.change ?? false);
