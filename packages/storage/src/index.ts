@@ -1,4 +1,6 @@
+export type * from './invoices.js';
 export type * from './payments.js';
+export type * from './routing.js';
 export { type OpenStorageOptions, openMemoryStorage, openStorage } from './sqlite/sqliteStorage.js';
 export type * from './storage.js';
 export { BLOCKS_KEPT } from './storage.js';

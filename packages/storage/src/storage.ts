@@ -1,3 +1,4 @@
+import type { InvoiceFilter, InvoicePage, InvoiceUpdate, ListedInvoice, StoredInvoice } from './invoices.js';
 import type {
   IncomingPayment,
   Listed,
@@ -6,6 +7,7 @@ import type {
   PaymentPage,
   PaymentUpdate,
 } from './payments.js';
+import type { ForwardTotal, StoredForward, StoredSending } from './routing.js';
 
 /** A channel as it was last saved. `state` is opaque here and carries its own version. */
 export interface StoredChannel {
@@ -81,6 +83,17 @@ export interface StorageReader {
   /** The preimage that this node knows of a hash: of a payment received, or of one sent and settled. */
   getPreimage(paymentHash: Uint8Array): Uint8Array | undefined;
 
+  /** The payments that are under way. */
+  loadSendings(): StoredSending[];
+  /** The HTLCs that were passed on and are not over. */
+  loadForwards(): StoredForward[];
+  /** From `fromHour` to before `toHour`, hours since 1970, in order. */
+  listForwardTotals(hours: { fromHour: number; toHour: number }): ForwardTotal[];
+
+  getInvoice(paymentHash: Uint8Array): ListedInvoice | undefined;
+  /** Newest first. */
+  listInvoices(filter?: InvoiceFilter): InvoicePage;
+
   loadWatchedOutpoints(): WatchedOutpoint[];
   loadClaims(): StoredClaim[];
   getTip(): StoredBlock | undefined;
@@ -107,7 +120,10 @@ export interface StorageTransaction extends StorageReader {
   /** Removes a live HTLC for good, for one that no revoked commitment can hold. */
   deleteHtlc(key: HtlcKey): void;
 
-  /** @throws StorageError `duplicate` for a payment hash or idempotency key that was used before. */
+  /**
+   * A payment that failed may be followed by another of the same hash: an invoice that is tried again.
+   * @throws StorageError `duplicate` for a payment hash or idempotency key that was used before.
+   */
   putOutgoingPayment(payment: OutgoingPayment): void;
   /** Changes the fields that are given. @throws StorageError `not_found`. */
   updateOutgoingPayment(paymentHash: Uint8Array, update: PaymentUpdate): void;
@@ -115,6 +131,20 @@ export interface StorageTransaction extends StorageReader {
   putIncomingPayment(payment: IncomingPayment): void;
   /** Marks a hash as seen without a payment. Twice is no error. */
   markHashSeen(paymentHash: Uint8Array): void;
+
+  /** Inserts or replaces. */
+  putSending(sending: StoredSending): void;
+  deleteSending(paymentHash: Uint8Array): void;
+  /** Inserts or replaces. */
+  putForward(forward: StoredForward): void;
+  deleteForward(forward: Pick<StoredForward, 'incomingChannelId' | 'incomingHtlcId'>): void;
+  /** Adds to what that hour has of these two channels. */
+  addForwardTotal(total: ForwardTotal): void;
+
+  /** @throws StorageError `duplicate` for a payment hash that has an invoice. */
+  putInvoice(invoice: StoredInvoice): void;
+  /** Changes the fields that are given. @throws StorageError `not_found`. */
+  updateInvoice(paymentHash: Uint8Array, update: InvoiceUpdate): void;
 
   putWatchedOutpoint(watched: WatchedOutpoint): void;
   deleteWatchedOutpoint(outpoint: { readonly txid: Uint8Array; readonly index: number }): void;

@@ -358,6 +358,18 @@ export function storageSuite(name: string, makeBackend: () => SuiteBackend): voi
         expect(storage.getOutgoingPayment(hash(2))).toBeUndefined();
       });
 
+      test('a payment that failed may be tried again under its hash; both stay in the list', () => {
+        storage.transaction((tx) => tx.putOutgoingPayment(outgoing(1)));
+        storage.transaction((tx) => tx.updateOutgoingPayment(hash(1), { status: 'failed' }));
+        storage.transaction((tx) => tx.putOutgoingPayment(outgoing(1)));
+        reopen();
+        expect(storage.getOutgoingPayment(hash(1))).toMatchObject({ sequence: 2, status: 'pending' });
+        expect(storage.listPayments().payments.map(({ status }) => status)).toEqual(['pending', 'failed']);
+        expect(codeOf(() => storage.transaction((tx) => tx.putOutgoingPayment(outgoing(1))))).toBe(
+          'duplicate',
+        );
+      });
+
       test('a payment that was never put cannot be updated', () => {
         const code = codeOf(() =>
           storage.transaction((tx) => tx.updateOutgoingPayment(hash(1), { status: 'failed' })),
@@ -446,6 +458,122 @@ export function storageSuite(name: string, makeBackend: () => SuiteBackend): voi
           expect(codeOf(put)).toBe('out_of_range');
         }
         expect(storage.listPayments().payments).toEqual([]);
+      });
+    });
+
+    describe('payments under way and forwards', () => {
+      const forward = (id: bigint, data: Uint8Array) => ({
+        incomingChannelId: fill(32, 1),
+        incomingHtlcId: id,
+        data,
+      });
+
+      test('a sending is put, replaced and deleted', () => {
+        storage.transaction((tx) => tx.putSending({ paymentHash: hash(1), state: fill(3, 1) }));
+        storage.transaction((tx) => {
+          tx.putSending({ paymentHash: hash(1), state: fill(3, 2) });
+          tx.putSending({ paymentHash: hash(2), state: fill(3, 3) });
+          tx.deleteSending(hash(2));
+          tx.deleteSending(hash(3));
+        });
+        reopen();
+        expect(storage.loadSendings()).toEqual([{ paymentHash: hash(1), state: fill(3, 2) }]);
+      });
+
+      test('a forward is named by its incoming HTLC and outlives both channels', () => {
+        storage.transaction((tx) => {
+          tx.putChannel(channel(1));
+          tx.putForward(forward(0n, fill(3, 1)));
+          tx.putForward(forward(1n, fill(3, 2)));
+          tx.putForward(forward(1n, fill(3, 3)));
+          tx.deleteForward(forward(0n, fill(3, 1)));
+          tx.deleteChannel(fill(32, 1));
+        });
+        reopen();
+        expect(storage.loadForwards()).toEqual([forward(1n, fill(3, 3))]);
+      });
+
+      test('of what was forwarded the sums of an hour and a pair of channels stay', () => {
+        const total = (hour: number, more = {}) => ({
+          hour,
+          incomingChannelId: fill(32, 1),
+          outgoingChannelId: fill(32, 2),
+          settledCount: 1,
+          failedCount: 0,
+          amountMsat: 5_000n,
+          feeMsat: 7n,
+          ...more,
+        });
+        storage.transaction((tx) => {
+          tx.addForwardTotal(total(10));
+          tx.addForwardTotal(total(10, { settledCount: 0, failedCount: 1, amountMsat: 0n, feeMsat: 0n }));
+          tx.addForwardTotal(total(10));
+          tx.addForwardTotal(total(11));
+          tx.addForwardTotal(total(12));
+        });
+        reopen();
+        expect(storage.listForwardTotals({ fromHour: 10, toHour: 12 })).toEqual([
+          total(10, { settledCount: 2, failedCount: 1, amountMsat: 10_000n, feeMsat: 14n }),
+          total(11),
+        ]);
+      });
+    });
+
+    describe('invoices', () => {
+      const invoice = (value: number) => ({
+        paymentHash: hash(value),
+        preimage: fill(32, 2),
+        paymentSecret: fill(32, 3),
+        amountMsat: 5_000n,
+        bolt11: `lnbcrt${value}`,
+        description: 'a \u00e9 and a \u{1f600}',
+        createdAtMs: 1_700_000_000_000,
+        expiresAtMs: 1_700_003_600_000,
+        minFinalCltvDelta: 18,
+        state: 'open' as const,
+      });
+
+      test('come back whole, before and after they are settled', () => {
+        const hold = { ...invoice(2), preimage: undefined, amountMsat: undefined };
+        storage.transaction((tx) => {
+          tx.putInvoice(invoice(1));
+          tx.putInvoice(hold);
+        });
+        reopen();
+        expect(storage.getInvoice(hash(1))).toMatchObject(invoice(1));
+        expect(storage.getInvoice(hash(2))).toMatchObject(hold);
+        const update = {
+          preimage: fill(32, 9),
+          state: 'settled' as const,
+          receivedMsat: 6_000n,
+          settledAtMs: 1_700_000_000_001,
+        };
+        storage.transaction((tx) => tx.updateInvoice(hash(2), update));
+        reopen();
+        expect(storage.getInvoice(hash(2))).toEqual({ ...hold, ...update, sequence: 2 });
+        expect(storage.getInvoice(hash(3))).toBeUndefined();
+      });
+
+      test('a hash has one invoice, and only what is there can be changed', () => {
+        storage.transaction((tx) => tx.putInvoice(invoice(1)));
+        expect(codeOf(() => storage.transaction((tx) => tx.putInvoice(invoice(1))))).toBe('duplicate');
+        expect(codeOf(() => storage.transaction((tx) => tx.updateInvoice(hash(2), { state: 'held' })))).toBe(
+          'not_found',
+        );
+      });
+
+      test('are listed newest first, page by page and by state', () => {
+        storage.transaction((tx) => {
+          for (let value = 1; value <= 5; value++) tx.putInvoice(invoice(value));
+          tx.updateInvoice(hash(3), { state: 'held' });
+        });
+        const sequences = (filter = {}) =>
+          storage.listInvoices(filter).invoices.map(({ sequence }) => sequence);
+        expect(sequences({ limit: 2 })).toEqual([5, 4]);
+        expect(storage.listInvoices({ limit: 2 }).next).toBe(4);
+        expect(sequences({ before: 4, limit: 3 })).toEqual([3, 2, 1]);
+        expect(sequences({ state: 'held' })).toEqual([3]);
+        expect(codeOf(() => storage.listInvoices({ limit: 0 }))).toBe('out_of_range');
       });
     });
 

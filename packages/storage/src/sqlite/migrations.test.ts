@@ -100,6 +100,45 @@ describe('migrations', () => {
     storage.close();
   });
 
+  test('a database that version 2 wrote loads with everything in it', () => {
+    write(readFileSync(new URL('../../fixtures/version2.sql', import.meta.url), 'utf8'));
+    const storage = openStorage({ path });
+    expect(storage.loadSendings()).toEqual([{ paymentHash: bytes(32, 1), state: bytes(4, 2) }]);
+    expect(storage.loadForwards()).toEqual([
+      { incomingChannelId: bytes(32, 3), incomingHtlcId: 5n, data: bytes(6, 4) },
+    ]);
+    expect(storage.listForwardTotals({ fromHour: 0, toHour: 1_000_000 })).toEqual([
+      {
+        hour: 472_222,
+        incomingChannelId: bytes(32, 3),
+        outgoingChannelId: bytes(32, 5),
+        settledCount: 2,
+        failedCount: 1,
+        amountMsat: 9007199254740993n,
+        feeMsat: 11n,
+      },
+    ]);
+    expect(storage.listInvoices().invoices).toEqual([
+      {
+        sequence: 1,
+        paymentHash: bytes(32, 6),
+        preimage: bytes(32, 7),
+        paymentSecret: bytes(32, 8),
+        amountMsat: 5_000n,
+        bolt11: 'lnbcrt50n1',
+        description: 'coffee',
+        createdAtMs: 1_700_000_000_000,
+        expiresAtMs: 1_700_003_600_000,
+        minFinalCltvDelta: 18,
+        state: 'settled',
+        receivedMsat: 5_001n,
+        settledAtMs: 1_700_000_000_900,
+      },
+    ]);
+    expect(storage.integrityCheck()).toEqual([]);
+    storage.close();
+  });
+
   test('a new database has the same schema as the frozen one, once both are up to date', () => {
     const schemaOf = (open: () => void): unknown => {
       open();

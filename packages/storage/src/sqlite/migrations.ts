@@ -10,8 +10,11 @@ import type { Database } from './database.js';
  * - Live and archived HTLCs are two tables, so that a restart reads only what is pending.
  * - `payment_hashes` is the index of payments and the set of hashes seen, in one tree: one random page a
  *   payment. `payment` is NULL for a hash that was only marked as seen.
+ * - `sendings` and `forwards` hold what is under way; a row goes when its payment is over. `forward_totals` is all
+ *   that stays of what was forwarded for others: sums of an hour and a pair of channels.
  * - Enumerations are small integers: direction of an HTLC 0 offered, 1 received; of a payment 0 outgoing,
- *   1 incoming; status 0 pending, 1 succeeded, 2 failed, 3 settled.
+ *   1 incoming; status 0 pending, 1 succeeded, 2 failed, 3 settled;
+ *   state of an invoice 0 open, 1 held, 2 settled, 3 cancelled.
  */
 const MIGRATIONS: readonly string[] = [
   `
@@ -95,6 +98,43 @@ const MIGRATIONS: readonly string[] = [
     port INTEGER NOT NULL,
     last_seen_ms INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
+  `,
+  `
+  CREATE TABLE sendings (
+    payment_hash BLOB NOT NULL PRIMARY KEY,
+    state BLOB NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE forwards (
+    channel INTEGER NOT NULL REFERENCES channel_keys (key),
+    htlc_id INTEGER NOT NULL,
+    data BLOB NOT NULL,
+    PRIMARY KEY (channel, htlc_id)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE forward_totals (
+    hour INTEGER NOT NULL,
+    incoming INTEGER NOT NULL REFERENCES channel_keys (key),
+    outgoing INTEGER NOT NULL REFERENCES channel_keys (key),
+    settled_count INTEGER NOT NULL,
+    failed_count INTEGER NOT NULL,
+    amount_msat INTEGER NOT NULL,
+    fee_msat INTEGER NOT NULL,
+    PRIMARY KEY (hour, incoming, outgoing)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE invoices (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+    payment_hash BLOB NOT NULL UNIQUE,
+    preimage BLOB,
+    payment_secret BLOB NOT NULL,
+    amount_msat INTEGER,
+    bolt11 TEXT NOT NULL,
+    description TEXT NOT NULL,
+    created_at_ms INTEGER NOT NULL,
+    expires_at_ms INTEGER NOT NULL,
+    min_final_cltv_delta INTEGER NOT NULL,
+    state INTEGER NOT NULL,
+    received_msat INTEGER,
+    settled_at_ms INTEGER
+  ) STRICT;
   `,
 ];
 

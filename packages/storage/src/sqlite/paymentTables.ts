@@ -87,6 +87,9 @@ export function paymentTables(database: Database, keyFor: (channelId: Uint8Array
     linkSeen: database.prepare(
       'UPDATE payment_hashes SET payment = ? WHERE payment_hash = ? AND direction = 1 AND payment IS NULL',
     ),
+    linkSent: database.prepare(
+      'UPDATE payment_hashes SET payment = ? WHERE payment_hash = ? AND direction = 0',
+    ),
     findHash: database.prepare('SELECT payment FROM payment_hashes WHERE payment_hash = ? AND direction = ?'),
     byHash: database.prepare(
       `SELECT ${COLUMNS} FROM payment_hashes h JOIN payments p ON sequence = payment
@@ -153,7 +156,8 @@ export function paymentTables(database: Database, keyFor: (channelId: Uint8Array
     writer: {
       putOutgoingPayment: (payment: OutgoingPayment): void => {
         const paymentHash = bytesOf('paymentHash', payment.paymentHash, 32);
-        if (statements.findHash.get(paymentHash, OUTGOING) !== undefined) {
+        const earlier = getByHash(paymentHash, OUTGOING);
+        if (earlier !== undefined && earlier.status !== 'failed') {
           throw alreadyUsed(`the hash ${bytesToHex(paymentHash)}`);
         }
         const { idempotencyKey } = payment;
@@ -178,7 +182,8 @@ export function paymentTables(database: Database, keyFor: (channelId: Uint8Array
           payment.label ?? null,
           idempotencyKey ?? null,
         );
-        statements.insertHash.run(paymentHash, OUTGOING, rowid);
+        if (earlier === undefined) statements.insertHash.run(paymentHash, OUTGOING, rowid);
+        else statements.linkSent.run(rowid, paymentHash);
       },
 
       updateOutgoingPayment: (paymentHash: Uint8Array, update: PaymentUpdate): void => {

@@ -5,9 +5,11 @@ import { chainTables } from './chainTables.js';
 import { channelTables } from './channelTables.js';
 import { Database } from './database.js';
 import { lockFile } from './folderLock.js';
+import { invoiceTables } from './invoiceTables.js';
 import { migrate } from './migrations.js';
 import { paymentTables } from './paymentTables.js';
 import { makePrivateFile } from './privateFile.js';
+import { routingTables } from './routingTables.js';
 
 export interface OpenStorageOptions {
   /** The database file. It and its folder are made when they are not there, readable by this user alone. */
@@ -65,10 +67,20 @@ function sqliteStorage(database: Database, unlock: () => void): NodeStorage {
   const channels = channelTables(database);
   const payments = paymentTables(database, channels.keyFor);
   const chain = chainTables(database);
-  const reader: StorageReader = { ...channels.reader, ...payments.reader, ...chain.reader };
+  const routing = routingTables(database, channels.keyFor);
+  const invoices = invoiceTables(database);
+  const reader: StorageReader = {
+    ...channels.reader,
+    ...payments.reader,
+    ...routing.reader,
+    ...invoices.reader,
+    ...chain.reader,
+  };
   const writers: Omit<StorageTransaction, keyof StorageReader> = {
     ...channels.writer,
     ...payments.writer,
+    ...routing.writer,
+    ...invoices.writer,
     ...chain.writer,
   };
 
