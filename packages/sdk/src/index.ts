@@ -23,6 +23,8 @@ export {
   type RequestOf,
   type ResponseOf,
 } from './contract/endpoints.js';
+export type { DecodedInvoice, Invoice } from './contract/invoice.js';
 export { type NodeEvent, nodeEvent } from './contract/nodeEvent.js';
 export type { NodeService } from './contract/nodeService.js';
 export type { Payment } from './contract/payment.js';
+export type { ForwardingPolicyInfo, ForwardTotalInfo, RouteInfo } from './contract/routing.js';

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { hex, msat, nodeId, sat, txidHex } from './fields.js';
+import { forwardingPolicy } from './routing.js';
 
 /** The commitment format of a channel. */
 export const channelType = z.enum(['anchors', 'static_remotekey']);
@@ -45,6 +46,8 @@ export const channel = z.object({
   fundingTxidHex: txidHex.optional(),
   fundingOutputIndex: z.int().min(0).optional(),
   closingTxidHex: txidHex.optional(),
+  /** Our terms for what others send through it. */
+  policy: forwardingPolicy.optional(),
   /** Why it failed or what it waits for, in a sentence. */
   note: z.string().optional(),
 });

@@ -42,6 +42,40 @@ const payment = {
   message: 'hello',
 };
 
+const invoice = {
+  sequence: 1,
+  state: 'open',
+  paymentHash: hash,
+  invoice: 'lnbcrt10u1example',
+  description: 'coffee',
+  amountMsat: '1000000',
+  createdAtMs: 1_790_000_000_000,
+  expiresAtMs: 1_790_003_600_000,
+};
+const policy = {
+  feeBaseMsat: 1000,
+  feeProportionalMillionths: 100,
+  cltvExpiryDelta: 80,
+  htlcMinimumMsat: '1',
+  htlcMaximumMsat: '990000000',
+};
+const route = {
+  hops: [
+    {
+      nodeId: id,
+      alias: 'brook',
+      shortChannelId: '103x1x0',
+      amountMsat: '1001',
+      feeMsat: '0',
+      delayBlocks: 160,
+    },
+  ],
+  amountMsat: '1000',
+  feeMsat: '1',
+  delayBlocks: 160,
+  probability: 0.97,
+};
+
 /** One body of each endpoint, as it is on the wire. */
 const bodies: { readonly [N in EndpointName]: { request: object; response: object } } = {
   info: {
@@ -110,6 +144,99 @@ const bodies: { readonly [N in EndpointName]: { request: object; response: objec
     request: { direction: 'incoming', limit: '10', before: '7' },
     response: { payments: [payment], next: 3 },
   },
+  createInvoice: {
+    request: { amountMsat: '1000000', description: 'coffee', expirySeconds: 3600, hold: true },
+    response: invoice,
+  },
+  invoices: { request: { limit: '10', before: '7' }, response: { invoices: [invoice], next: 3 } },
+  settleInvoice: {
+    request: { paymentHash: hash, preimage: hash },
+    response: { ...invoice, state: 'settled', preimage: hash, receivedMsat: '1000000' },
+  },
+  cancelInvoice: { request: { paymentHash: hash }, response: { ...invoice, state: 'cancelled' } },
+  decodeInvoice: {
+    request: { invoice: 'lnbcrt10u1example' },
+    response: {
+      network: 'regtest',
+      nodeId: id,
+      paymentHash: hash,
+      amountMsat: '1000000',
+      description: 'coffee',
+      createdAtMs: 1_790_000_000_000,
+      expiresAtMs: 1_790_003_600_000,
+      expired: false,
+      minFinalCltvDelta: 18,
+      features: '024100',
+      takesParts: true,
+      hints: [
+        [
+          {
+            nodeId: id,
+            shortChannelId: '1x2x3',
+            feeBaseMsat: 1,
+            feeProportionalMillionths: 2,
+            cltvExpiryDelta: 3,
+          },
+        ],
+      ],
+    },
+  },
+  pay: {
+    request: { invoice: 'lnbcrt10u1example', maxFeeMsat: '1000', maxParts: 4, waitSeconds: 5 },
+    response: { ...payment, direction: 'outgoing', nodeId: id, feeMsat: '12', parts: 2 },
+  },
+  route: {
+    request: { nodeId: id, amountMsat: '1000', probe: true },
+    response: {
+      routes: [route],
+      amountMsat: '1000',
+      feeMsat: '1',
+      delayBlocks: 160,
+      probability: 0.97,
+      probe: { reached: true, message: 'it would arrive' },
+    },
+  },
+  rebalance: {
+    request: { fromChannelId: hash, toChannelId: hash, amountMsat: '1000', maxFeePpm: 500 },
+    response: { ...payment, direction: 'outgoing', nodeId: id, feeMsat: '12' },
+  },
+  setPolicy: {
+    request: { channelId: hash, feeBaseMsat: 0 },
+    response: { policies: [{ channelId: hash, policy }] },
+  },
+  forwards: {
+    request: { hours: '24' },
+    response: {
+      pending: 1,
+      feeMsat: '7',
+      settled: 2,
+      totals: [
+        {
+          fromMs: 1_790_000_000_000,
+          incomingChannelId: hash,
+          outgoingChannelId: hash,
+          settled: 2,
+          failed: 1,
+          amountMsat: '2000',
+          feeMsat: '7',
+        },
+      ],
+    },
+  },
+  network: { request: {}, response: { nodes: 3, channels: 2, synced: true, pending: 0 } },
+  networkNode: {
+    request: { nodeId: id },
+    response: {
+      nodeId: id,
+      alias: 'lake',
+      addresses: ['127.0.0.1:9735'],
+      features: '0801',
+      keysend: true,
+      channels: [
+        { shortChannelId: '1x2x3', nodeId: id, capacitySat: '5', policy: { ...policy, disabled: false } },
+      ],
+    },
+  },
   mine: { request: { blocks: 6 }, response: { height: 107, blockHashes: [hash] } },
   stop: { request: {}, response: {} },
 };
@@ -129,6 +256,7 @@ describe('the contract', () => {
   test('events come back as they were sent', () => {
     for (const event of [
       { type: 'payment_received', payment },
+      { type: 'invoice_held', invoice },
       { type: 'channel_changed', channel },
       { type: 'peer_disconnected', nodeId: id, reason: 'closed' },
       { type: 'block', height: 5, blockHash: hash },

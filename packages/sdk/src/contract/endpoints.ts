@@ -1,7 +1,9 @@
 import { z } from 'zod';
 import { channel, channelState, channelType } from './channel.js';
 import { hex, host, msat, nodeId, port, queryInteger, records, sat, txidHex } from './fields.js';
+import { decodedInvoice, invoice } from './invoice.js';
 import { payment } from './payment.js';
+import { forwardingPolicy, forwardTotal, route, sendingLimits } from './routing.js';
 
 /**
  * One endpoint: `GET` takes its request from the query string, `POST` from a JSON body. The schemas are
@@ -159,8 +161,161 @@ export const endpoints = {
       idempotencyKey: z.string().min(1).max(128).optional(),
       /** How long to wait for the outcome; the payment goes on afterwards. */
       waitSeconds: z.int().min(0).max(600).optional(),
+      ...sendingLimits,
     }),
     response: payment,
+  },
+  createInvoice: {
+    method: 'POST',
+    path: '/v1/create-invoice',
+    request: z.strictObject({
+      /** The payer chooses where it is absent. */
+      amountMsat: msat.optional(),
+      description: z.string().max(639, 'a description has at most 639 bytes').optional(),
+      expirySeconds: z.int().min(1).max(31_536_000).optional(),
+      /** Makes a hold invoice: what is paid waits for `settleInvoice` or `cancelInvoice`. */
+      hold: z.boolean().optional(),
+      /** Of a hold invoice whose preimage the caller has. */
+      paymentHash: hex(32).optional(),
+    }),
+    response: invoice,
+  },
+  invoices: {
+    method: 'GET',
+    path: '/v1/invoices',
+    request: z.strictObject({
+      paymentHash: hex(32).optional(),
+      limit: queryInteger.optional(),
+      before: queryInteger.optional(),
+    }),
+    response: z.object({ invoices: z.array(invoice), next: z.int().optional() }),
+  },
+  settleInvoice: {
+    method: 'POST',
+    path: '/v1/settle-invoice',
+    request: z.strictObject({
+      paymentHash: hex(32),
+      /** Needed where the invoice was made with the hash alone. */
+      preimage: hex(32).optional(),
+    }),
+    response: invoice,
+  },
+  cancelInvoice: {
+    method: 'POST',
+    path: '/v1/cancel-invoice',
+    request: z.strictObject({ paymentHash: hex(32) }),
+    response: invoice,
+  },
+  decodeInvoice: {
+    method: 'POST',
+    path: '/v1/decode-invoice',
+    request: z.strictObject({ invoice: z.string().max(16_384) }),
+    response: decodedInvoice,
+  },
+  pay: {
+    method: 'POST',
+    path: '/v1/pay',
+    request: z.strictObject({
+      invoice: z.string().max(16_384),
+      /** For an invoice without an amount; or to give more, up to the double. */
+      amountMsat: msat.optional(),
+      waitSeconds: z.int().min(0).max(600).optional(),
+      ...sendingLimits,
+    }),
+    response: payment,
+  },
+  route: {
+    method: 'POST',
+    path: '/v1/route',
+    request: z.strictObject({
+      nodeId,
+      amountMsat: msat,
+      /** Sends HTLCs that nobody can settle, to see whether the payment would arrive. */
+      probe: z.boolean().optional(),
+      ...sendingLimits,
+    }),
+    response: z.object({
+      routes: z.array(route),
+      amountMsat: msat,
+      feeMsat: msat,
+      delayBlocks: z.int().min(0),
+      probability: z.number().min(0).max(1),
+      /** What the probe found. */
+      probe: z.object({ reached: z.boolean(), message: z.string() }).optional(),
+    }),
+  },
+  rebalance: {
+    method: 'POST',
+    path: '/v1/rebalance',
+    request: z.strictObject({
+      /** Where the payment leaves; any channel where it is absent. */
+      fromChannelId: hex(32).optional(),
+      /** Where it comes back. */
+      toChannelId: hex(32).optional(),
+      amountMsat: msat,
+      maxFeePpm: z.int().min(0).max(1_000_000),
+      waitSeconds: z.int().min(0).max(600).optional(),
+    }),
+    response: payment,
+  },
+  setPolicy: {
+    method: 'POST',
+    path: '/v1/set-policy',
+    request: z.strictObject({
+      /** All channels where it is absent. */
+      channelId: hex(32).optional(),
+      ...forwardingPolicy.partial().shape,
+    }),
+    response: z.object({ policies: z.array(z.object({ channelId: hex(32), policy: forwardingPolicy })) }),
+  },
+  forwards: {
+    method: 'GET',
+    path: '/v1/forwards',
+    request: z.strictObject({
+      /** How many hours back; 24 where it is absent. */
+      hours: queryInteger.optional(),
+    }),
+    response: z.object({
+      /** HTLCs that are passed on and not over. */
+      pending: z.int().min(0),
+      feeMsat: msat,
+      settled: z.int().min(0),
+      totals: z.array(forwardTotal),
+    }),
+  },
+  network: {
+    method: 'GET',
+    path: '/v1/network',
+    request: none,
+    response: z.object({
+      nodes: z.int().min(0),
+      channels: z.int().min(0),
+      /** Whether the first full query of a peer is answered. */
+      synced: z.boolean(),
+      /** Announcements that wait for their check. */
+      pending: z.int().min(0),
+    }),
+  },
+  networkNode: {
+    method: 'GET',
+    path: '/v1/network-node',
+    request: z.strictObject({ nodeId }),
+    response: z.object({
+      nodeId,
+      alias: z.string().optional(),
+      addresses: z.array(z.string()),
+      features: hex(),
+      keysend: z.boolean(),
+      channels: z.array(
+        z.object({
+          shortChannelId: z.string(),
+          nodeId,
+          capacitySat: sat,
+          /** Its own terms. */
+          policy: forwardingPolicy.extend({ disabled: z.boolean() }).optional(),
+        }),
+      ),
+    }),
   },
   payments: {
     method: 'GET',

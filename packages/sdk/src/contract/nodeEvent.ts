@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { channel } from './channel.js';
 import { hex, nodeId } from './fields.js';
+import { invoice } from './invoice.js';
 import { payment } from './payment.js';
 
 /** One line of the event stream. */
@@ -8,6 +9,8 @@ export const nodeEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('payment_received'), payment }),
   z.object({ type: z.literal('payment_sent'), payment }),
   z.object({ type: z.literal('payment_failed'), payment }),
+  /** A hold invoice is paid in full and waits to be settled or cancelled. */
+  z.object({ type: z.literal('invoice_held'), invoice }),
   z.object({ type: z.literal('channel_changed'), channel }),
   z.object({ type: z.literal('peer_connected'), nodeId }),
   z.object({ type: z.literal('peer_disconnected'), nodeId, reason: z.string() }),

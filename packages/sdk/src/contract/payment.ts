@@ -18,6 +18,8 @@ export const payment = z.object({
   channelId: hex(32).optional(),
   createdAtMs: timeMs,
   settledAtMs: timeMs.optional(),
+  /** In how many parts it is under way, or arrived. */
+  parts: z.int().min(1).optional(),
   idempotencyKey: z.string().optional(),
   failure: z.object({ code: z.string(), message: z.string() }).optional(),
   /** All custom records but the keysend preimage. */
