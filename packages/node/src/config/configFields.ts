@@ -38,6 +38,32 @@ export const text = z.string('expected text').min(1, 'expected text that is not 
 
 export const hostName = text.regex(/^[^\s/]+$/, 'expected a host name or an IP address');
 
+/** A JSON array of texts, or one text with commas. */
+export const textList = z.preprocess(
+  (value) =>
+    typeof value === 'string'
+      ? value
+          .split(',')
+          .map((part) => part.trim())
+          .filter((part) => part !== '')
+      : value,
+  z.array(text, 'expected a list of texts'),
+);
+
+/** `host:port`, an IPv6 address in brackets. */
+const hostAndPort = text
+  .regex(
+    /^(?:\[[0-9a-fA-F:.]+\]|[^\s/:[\]]+):[0-9]{1,5}$/,
+    'expected host:port; an IPv6 address stands in brackets',
+  )
+  .transform((value) => {
+    const colon = value.lastIndexOf(':');
+    return { host: value.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(value.slice(colon + 1)) };
+  })
+  .refine(({ port }) => port >= 1 && port <= 65_535, 'expected a port from 1 to 65535');
+
+export const addressList = textList.pipe(z.array(hostAndPort).max(16, 'expected at most 16 addresses'));
+
 /** `http` or `https`, without user and password: those are settings of their own, which are kept secret. */
 export const httpUrl = text.refine((value) => {
   if (!URL.canParse(value)) return false;

@@ -1,5 +1,15 @@
 import { z } from 'zod';
-import { amount, boolean, choice, hostName, httpUrl, integer, text } from './configFields.js';
+import {
+  addressList,
+  amount,
+  boolean,
+  choice,
+  hostName,
+  httpUrl,
+  integer,
+  text,
+  textList,
+} from './configFields.js';
 
 const maxSat = 2_100_000_000_000_000n;
 const port = integer(0, 65_535);
@@ -24,6 +34,13 @@ export const settings = z.strictObject({
     .refine((value) => Buffer.byteLength(value) <= 32, 'expected at most 32 bytes of UTF-8')
     .default('rivulet')
     .describe('the name that others see'),
+  color: text
+    .regex(/^#?[0-9a-fA-F]{6}$/, 'expected six hex digits, as in #3399ff')
+    .default('#3399ff')
+    .describe('the colour that others see in maps of the network'),
+  addresses: addressList
+    .default([])
+    .describe('where others can connect, for announced channels: host:port,… (IPv4, [IPv6], .onion, DNS)'),
   logLevel: choice(['silent', 'error', 'warn', 'info', 'debug', 'trace'])
     .default('info')
     .describe('how much is written to the log'),
@@ -86,6 +103,7 @@ export const settings = z.strictObject({
       htlcMinimumMsat: amount(0n, maxSat * 1000n)
         .default(1n)
         .describe('the smallest payment over a channel'),
+      acceptAnnounced: boolean.default(true).describe('whether peers may open channels that all can see'),
       minimumDepth: integer(1, 144).default(3).describe('confirmations before a new channel is used'),
       maxDustExposureMsat: amount(0n, maxSat * 1000n)
         .default(50_000_000n)
@@ -93,6 +111,60 @@ export const settings = z.strictObject({
       acceptZeroConf: boolean
         .default(false)
         .describe('use channels of peers before they confirm: trusts every peer not to double-spend'),
+    })
+    .prefault({}),
+  payments: z
+    .strictObject({
+      maxFeePercent: integer(0, 100)
+        .default(5)
+        .describe('what a payment above 1,000 sat may cost, unless it says so itself'),
+      maxDelayBlocks: integer(144, 2_016)
+        .default(1_008)
+        .describe('how many blocks a payment may be locked, unless it says so itself'),
+      timeoutSeconds: integer(1, 3_600)
+        .default(60)
+        .describe('for how long a payment looks for other routes after one failed'),
+    })
+    .prefault({}),
+  forwarding: z
+    .strictObject({
+      enabled: boolean.default(true).describe('pass on payments of others'),
+      feeBaseMsat: integer(0, 0xffff_ffff).default(1_000).describe('what we take for each forwarded payment'),
+      feePpm: integer(0, 1_000_000).default(100).describe('what we take of each million forwarded'),
+      cltvExpiryDelta: integer(18, 2_016)
+        .default(80)
+        .describe('blocks that we need between an incoming and an outgoing payment'),
+      maxPendingPerPeer: integer(1, 4_830)
+        .default(483)
+        .describe('payments of one peer that may be passed on and not over at once'),
+      maxPendingMsatPerPeer: amount(1n, maxSat * 1000n)
+        .default(100_000_000_000n)
+        .describe('their value together'),
+    })
+    .prefault({}),
+  gossip: z
+    .strictObject({
+      enabled: boolean.default(true).describe('learn the network from peers, and pass on what was checked'),
+      checkFunding: boolean
+        .default(true)
+        .describe('look on chain for the funding of every announced channel before it is believed'),
+    })
+    .prefault({}),
+  rebalance: z
+    .strictObject({
+      enabled: boolean.default(false).describe('keep channels in a band by payments to ourselves'),
+      minLocalPercent: integer(0, 50)
+        .default(25)
+        .describe('a channel with less than this share on our side is filled'),
+      maxLocalPercent: integer(50, 100)
+        .default(75)
+        .describe('a channel with more than this share on our side is drained'),
+      channels: textList
+        .default([])
+        .describe('the channel ids that are kept so; all announced ones by default'),
+      maxFeePpm: integer(0, 1_000_000).default(200).describe('the most that one rebalancing may cost'),
+      dailyBudgetSat: amount(0n, maxSat).default(1_000n).describe('the most that a day of it may cost'),
+      intervalMinutes: integer(1, 1_440).default(10).describe('how often it is looked at'),
     })
     .prefault({}),
 });
