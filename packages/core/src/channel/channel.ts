@@ -1,5 +1,6 @@
 import type { ShachainStore } from '../keys/index.js';
 import type { ChannelType, Outpoint, Transaction } from '../tx/index.js';
+import type { AnnouncementSignatures } from '../wire/index.js';
 import type { ChannelError } from './channelError.js';
 import type { HtlcState } from './htlcState.js';
 import type { HtlcTable } from './htlcTable.js';
@@ -95,6 +96,31 @@ export interface Readiness {
   readonly remoteAlias?: bigint;
 }
 
+/** One side's two signatures of the channel_announcement (BOLT 7), 64 bytes each. */
+export interface AnnouncementHalf {
+  readonly nodeSignature: Uint8Array;
+  readonly bitcoinSignature: Uint8Array;
+}
+
+/** How far the announcement of a channel is; the halves hold for this place in the chain alone. */
+export interface ChannelAnnouncementState {
+  readonly shortChannelId: bigint;
+  /** Ours: made when the funding transaction was deep enough, and sent at least once. */
+  readonly local?: AnnouncementHalf;
+  /** Theirs, verified. */
+  readonly remote?: AnnouncementHalf;
+}
+
+/** What belongs to the announcement on this connection alone. */
+export interface AnnouncingState {
+  /** Our announcement_signatures went out on this connection, for this short_channel_id. */
+  readonly sentFor?: bigint;
+  /** Theirs came on this connection: it is answered once. */
+  readonly asked?: boolean;
+  /** Theirs, as long as it cannot be checked: our funding transaction is not there yet, or elsewhere. */
+  readonly deferred?: AnnouncementSignatures;
+}
+
 export interface ShutdownState {
   /** We sent shutdown with this script (or will, once the link allows). */
   readonly localScript?: Uint8Array;
@@ -169,6 +195,9 @@ export interface Channel {
   /** Something waits for our next commitment_signed. */
   readonly unsignedChanges: boolean;
   readonly readiness: Readiness;
+  /** Absent before a half of it is there, and for a channel that is not to be announced. */
+  readonly announcement?: ChannelAnnouncementState;
+  readonly announcing?: AnnouncingState;
   readonly shutdown: ShutdownState;
   readonly negotiation: ClosingNegotiation;
   /** Cooperative closing transactions that both signed; any of them may confirm. */

@@ -125,7 +125,8 @@ describe('the stored form of a channel', () => {
     expect(() => decodeChannel(bytes, () => undefined)).toThrow(ChannelCodecError);
     const rows = rowsOf(alice.channel);
     expect(() => decodeChannel(Uint8Array.of(...bytes, 0), rows)).toThrow(ChannelCodecError);
-    expect(() => decodeChannel(Uint8Array.of(2, ...bytes.subarray(1)), rows)).toThrow(ChannelCodecError);
+    expect(() => decodeChannel(Uint8Array.of(3, ...bytes.subarray(1)), rows)).toThrow(ChannelCodecError);
+    expect(() => decodeChannel(Uint8Array.of(0, ...bytes.subarray(1)), rows)).toThrow(ChannelCodecError);
   });
 });
 
@@ -215,9 +216,16 @@ describe('damaged bytes', () => {
 const direction = fc.constantFrom<HtlcDirection>('offered', 'received');
 const bytes32 = fc.uint8Array({ minLength: 32, maxLength: 32 });
 const u64 = fc.bigInt(0n, (1n << 64n) - 1n);
+const attributionData = fc.uint8Array({ minLength: 920, maxLength: 920 });
 const settlement: fc.Arbitrary<Settlement> = fc.oneof(
-  fc.record({ type: fc.constant('fulfill' as const), preimage: bytes32 }),
-  fc.record({ type: fc.constant('fail' as const), reason: fc.uint8Array({ maxLength: 300 }) }),
+  fc.record(
+    { type: fc.constant('fulfill' as const), preimage: bytes32, attributionData },
+    { requiredKeys: ['type', 'preimage'] },
+  ),
+  fc.record(
+    { type: fc.constant('fail' as const), reason: fc.uint8Array({ maxLength: 300 }), attributionData },
+    { requiredKeys: ['type', 'reason'] },
+  ),
   fc.record({
     type: fc.constant('fail_malformed' as const),
     sha256OfOnion: bytes32,
@@ -233,6 +241,7 @@ const htlc: fc.Arbitrary<Htlc> = fc.record(
     paymentHash: bytes32,
     cltvExpiry: fc.integer({ min: 0, max: 0xffff_ffff }),
     onion: fc.uint8Array({ minLength: 1366, maxLength: 1366 }),
+    pathKey: fc.uint8Array({ minLength: 33, maxLength: 33 }),
     firstRemoteCommitment: u64,
     settlement,
   },
@@ -243,9 +252,10 @@ describe('the rows of HTLCs', () => {
   test('bring back all but what the channel holds itself, and no onion that nobody needs', () => {
     fc.assert(
       fc.property(htlc, (whole) => {
-        const { state: _, firstRemoteCommitment: __, ...contents } = whole;
-        const onion = whole.settlement === undefined ? whole.onion : new Uint8Array(0);
-        expect(decodeHtlc(encodeHtlc(whole), whole)).toEqual({ ...contents, onion });
+        const { state: _, firstRemoteCommitment: __, onion, pathKey, ...contents } = whole;
+        const open = { onion, ...(pathKey === undefined ? {} : { pathKey }) };
+        const kept = whole.settlement === undefined ? open : { onion: new Uint8Array(0) };
+        expect(decodeHtlc(encodeHtlc(whole), whole)).toEqual({ ...contents, ...kept });
       }),
     );
   });
@@ -278,28 +288,52 @@ describe('the rows of HTLCs', () => {
   test('of any bytes are refused or read, never another error', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), (tail) => {
-        const row = Uint8Array.of(1, ...tail);
-        orRefused(() => decodeHtlc(row, { direction: 'offered', id: 0n }));
-        orRefused(() => decodeArchivedHtlc(row, { direction: 'offered', id: 0n }));
+        for (const version of [1, 2]) {
+          const row = Uint8Array.of(version, ...tail);
+          orRefused(() => decodeHtlc(row, { direction: 'offered', id: 0n }));
+          orRefused(() => decodeArchivedHtlc(row, { direction: 'offered', id: 0n }));
+        }
       }),
     );
   });
 
-  test('have bytes that stay: version 1', () => {
-    const whole: Htlc = {
-      direction: 'received',
-      id: 3n,
-      state: 'rcvd_add_ack_revocation',
-      amountMsat: 0x0102030405060708n,
-      paymentHash: sha256(preimageOf(1)),
-      cltvExpiry: 0x0a0b0c0d,
-      onion: Uint8Array.of(0xaa, 0xbb),
-      firstRemoteCommitment: 9n,
+  const whole: Htlc = {
+    direction: 'received',
+    id: 3n,
+    state: 'rcvd_add_ack_revocation',
+    amountMsat: 0x0102030405060708n,
+    paymentHash: sha256(preimageOf(1)),
+    cltvExpiry: 0x0a0b0c0d,
+    onion: Uint8Array.of(0xaa, 0xbb),
+    firstRemoteCommitment: 9n,
+  };
+  const start = `0102030405060708${bytesToHex(sha256(preimageOf(1)))}0a0b0c0d`;
+  const preimage = bytesToHex(preimageOf(1));
+
+  test('have bytes that stay: version 2', () => {
+    const pathKey = new Uint8Array(33).fill(0x02);
+    const attributionData = new Uint8Array(920).fill(0x03);
+    expect(bytesToHex(encodeHtlc(whole))).toBe(`02${start}000002aabb00`);
+    expect(bytesToHex(encodeHtlc({ ...whole, pathKey }))).toBe(`02${start}000002aabb01${'02'.repeat(33)}`);
+    const fulfilled: Htlc = { ...whole, pathKey, settlement: { type: 'fulfill', preimage: preimageOf(1) } };
+    expect(bytesToHex(encodeHtlc(fulfilled))).toBe(`02${start}01${preimage}00000000`);
+    const failed: Htlc = {
+      ...whole,
+      settlement: { type: 'fail', reason: Uint8Array.of(7), attributionData },
     };
-    const start = `010102030405060708${bytesToHex(sha256(preimageOf(1)))}0a0b0c0d`;
-    expect(bytesToHex(encodeHtlc(whole))).toBe(`${start}000002aabb`);
-    expect(bytesToHex(encodeArchivedHtlc(whole))).toBe(`${start}0000000000000009`);
-    const fulfilled: Htlc = { ...whole, settlement: { type: 'fulfill', preimage: preimageOf(1) } };
-    expect(bytesToHex(encodeHtlc(fulfilled))).toBe(`${start}01${bytesToHex(preimageOf(1))}0000`);
+    expect(bytesToHex(encodeHtlc(failed))).toBe(`02${start}02000000010701${'03'.repeat(920)}000000`);
+    expect(bytesToHex(encodeArchivedHtlc(whole))).toBe(`01${start}0000000000000009`);
+  });
+
+  test('are read as version 1 wrote them', () => {
+    const { state: _, firstRemoteCommitment: __, ...contents } = whole;
+    expect(decodeHtlc(hexToBytes(`01${start}000002aabb`), whole)).toEqual(contents);
+    const settlement = { type: 'fulfill', preimage: preimageOf(1) };
+    expect(decodeHtlc(hexToBytes(`01${start}01${preimage}0000`), whole)).toEqual({
+      ...contents,
+      onion: new Uint8Array(0),
+      settlement,
+    });
+    expect(() => decodeHtlc(hexToBytes(`03${start}000002aabb`), whole)).toThrow(ChannelCodecError);
   });
 });

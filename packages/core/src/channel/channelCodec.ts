@@ -10,6 +10,7 @@ import { ShachainStore } from '../keys/index.js';
 import { decodeTransaction, encodeTransaction, type Transaction } from '../tx/index.js';
 import type {
   Channel,
+  ChannelAnnouncementState,
   ChannelFormat,
   ChannelParams,
   FeeState,
@@ -27,9 +28,10 @@ import { HtlcTable } from './htlcTable.js';
 /**
  * How a channel is stored: the channel with the states of its pending HTLCs here, each HTLC's contents in a
  * row of its own (htlcCodec.ts). A version begins the bytes; every version that was ever released
- * stays readable.
+ * stays readable. Version 1 knew no announcement.
  */
-const version = 1;
+const version = 2;
+const oldestVersion = 1;
 
 /** Stored bytes that are no channel: the file is damaged or of a newer version. */
 export class ChannelCodecError extends RivuletError<'stored_channel_invalid'> {
@@ -277,6 +279,30 @@ function readReadiness(reader: ByteReader): Readiness {
   };
 }
 
+function writeAnnouncement(
+  writer: ByteWriter,
+  { shortChannelId, local, remote }: ChannelAnnouncementState,
+): void {
+  writer.u64(shortChannelId);
+  for (const half of [local, remote]) {
+    writeOptional(writer, half, ({ nodeSignature, bitcoinSignature }) =>
+      writer.bytes(nodeSignature).bytes(bitcoinSignature),
+    );
+  }
+}
+
+function readAnnouncement(reader: ByteReader): ChannelAnnouncementState {
+  const readHalf = () => ({ nodeSignature: reader.bytes(64), bitcoinSignature: reader.bytes(64) });
+  const shortChannelId = reader.u64();
+  const local = readOptional(reader, readHalf);
+  const remote = readOptional(reader, readHalf);
+  return {
+    shortChannelId,
+    ...(local === undefined ? {} : { local }),
+    ...(remote === undefined ? {} : { remote }),
+  };
+}
+
 /** No row holds what the peer proposed and did not commit, and the peer sends it again, with the same ids. */
 function isProposedByPeer({ state }: Htlc): boolean {
   return state === 'rcvd_add';
@@ -339,6 +365,7 @@ export function encodeChannel(channel: Channel): Uint8Array {
   writeBytes(writer, channel.revocations.encode());
   writeName(writer, { names: lastSentNames, name: channel.lastSent });
   writeReadiness(writer, channel.readiness);
+  writeOptional(writer, channel.announcement, (announcement) => writeAnnouncement(writer, announcement));
   writeOptional(writer, channel.shutdown.localScript, (script) => writeBytes(writer, script));
   writeOptional(writer, channel.shutdown.remoteScript, (script) => writeBytes(writer, script));
   writer.u16(channel.closingTransactions.length);
@@ -371,7 +398,7 @@ function readTransactions(reader: ByteReader): Transaction[] {
 
 function readChannel(reader: ByteReader, lookup: HtlcLookup): Channel {
   const found = reader.u8();
-  if (found !== version) {
+  if (found < oldestVersion || found > version) {
     throw new ChannelCodecError(`a stored channel has version ${found}; this Rivulet reads up to ${version}`);
   }
   const params = readParams(reader);
@@ -386,6 +413,7 @@ function readChannel(reader: ByteReader, lookup: HtlcLookup): Channel {
   const revocations = ShachainStore.decode(readBytes(reader));
   const lastSent = readName(reader, lastSentNames);
   const readiness = readReadiness(reader);
+  const announcement = found === 1 ? undefined : readOptional(reader, () => readAnnouncement(reader));
   const localScript = readOptional(reader, () => readBytes(reader));
   const remoteScript = readOptional(reader, () => readBytes(reader));
   const closingTransactions = readTransactions(reader);
@@ -416,6 +444,7 @@ function readChannel(reader: ByteReader, lookup: HtlcLookup): Channel {
     lastSent,
     unsignedChanges: false,
     readiness,
+    ...(announcement === undefined ? {} : { announcement }),
     shutdown: {
       localSent: false,
       ...(localScript === undefined ? {} : { localScript }),

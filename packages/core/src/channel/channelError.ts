@@ -41,6 +41,7 @@ export type ProtocolErrorCode =
   | 'reestablish_invalid'
   | 'shutdown_invalid'
   | 'closing_invalid'
+  | 'announcement_invalid'
   | 'peer_error'
   | 'htlc_timed_out'
   | 'closed_by_us'

@@ -236,6 +236,28 @@ export function spendableNowMsat(channel: Channel): bigint {
   return atLeastZero(minimum(affordableMsat, maxHtlcValueInFlightMsat - channel.offeredMsat));
 }
 
+/** What a channel can take of an HTLC that we would offer on it now. */
+export interface OutgoingLimits {
+  /** Open, with its peer there, and not being closed. */
+  readonly usable: boolean;
+  /** The most that one HTLC could have; 0 where the channel is not usable. */
+  readonly spendableMsat: bigint;
+  /** The least that the peer takes. */
+  readonly minimumMsat: bigint;
+}
+
+/** What a payment, or one that is forwarded, needs to know of a channel before it is offered there. */
+export function outgoingLimits(channel: Channel): OutgoingLimits {
+  const { phase, link, shutdown, params } = channel;
+  const closing = shutdown.localScript !== undefined || shutdown.remoteScript !== undefined;
+  const usable = phase.name === 'open' && link === 'online' && !closing;
+  return {
+    usable,
+    spendableMsat: usable ? spendableNowMsat(channel) : 0n,
+    minimumMsat: params.remote.htlcMinimumMsat > 0n ? params.remote.htlcMinimumMsat : 1n,
+  };
+}
+
 /** The same for the peer, as far as we can tell. */
 export function receivableNowMsat(channel: Channel): bigint {
   const { maxHtlcValueInFlightMsat, maxAcceptedHtlcs } = channel.params.local;

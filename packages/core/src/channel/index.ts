@@ -1,11 +1,13 @@
+export { channelAnnouncementOf, isAnnounced } from './announcement.js';
 export * from './channel.js';
 export * from './channelCodec.js';
 export * from './channelError.js';
+export * from './channelNames.js';
 export * from './commitmentSpec.js';
 export * from './commitments.js';
 export * from './htlc.js';
 export * from './htlcCodec.js';
-export { receivableNowMsat, spendableNowMsat } from './htlcLimits.js';
+export { type OutgoingLimits, outgoingLimits, receivableNowMsat, spendableNowMsat } from './htlcLimits.js';
 export * from './htlcState.js';
 export * from './htlcTable.js';
 export * from './machine.js';

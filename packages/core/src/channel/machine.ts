@@ -1,4 +1,10 @@
 import { printableData } from '../wire/index.js';
+import {
+  forgetAnnouncement,
+  progressAnnouncement,
+  receiveAnnouncementSignatures,
+  tellAnnouncement,
+} from './announcement.js';
 import type { Channel } from './channel.js';
 import { ChannelError, ChannelRefusal } from './channelError.js';
 import {
@@ -37,6 +43,7 @@ export function step(channel: Channel, command: Command, context: StepContext): 
     handle(draft, command);
     sendShutdownIfPossible(draft);
     startNegotiationIfClean(draft);
+    progressAnnouncement(draft);
     return draft.finish();
   } catch (error) {
     if (error instanceof ChannelError) return answerError(new StepDraft(channel, context), error);
@@ -51,6 +58,7 @@ export function resume(channel: Channel, context: StepContext): Step {
   const draft = new StepDraft(withoutUncommitted(channel), context);
   publishCommitment(draft);
   publishClosing(draft);
+  tellAnnouncement(draft);
   for (const htlc of draft.channel.htlcs.direction('received')) {
     // On a channel that goes to the chain one that is settled keeps its state.
     if (htlc.state === 'rcvd_add_ack_revocation' && htlc.settlement === undefined) {
@@ -103,6 +111,7 @@ function handle(draft: StepDraft, command: Command): void {
       return;
     case 'fundingUnconfirmed':
       onFundingUnconfirmed(draft);
+      forgetAnnouncement(draft);
       return;
     case 'addHtlc':
       offerHtlc(draft, command);
@@ -227,6 +236,9 @@ function receiveOnline(
   switch (message.type) {
     case 'channel_ready':
       receiveChannelReady(draft, message);
+      return;
+    case 'announcement_signatures':
+      receiveAnnouncementSignatures(draft, message);
       return;
     case 'shutdown':
       receiveShutdown(draft, message);

@@ -4,7 +4,7 @@ import type { UpdateFailHtlc, UpdateFailMalformedHtlc, UpdateFee, UpdateFulfillH
 import type { Channel, FeeUpdate } from './channel.js';
 import { ChannelError, ChannelRefusal } from './channelError.js';
 import { highestFeerate } from './commitmentSpec.js';
-import type { Htlc, NewHtlc, Settlement } from './htlc.js';
+import { attributionDataLength, type Htlc, type NewHtlc, type Settlement } from './htlc.js';
 import {
   canAffordFeerate,
   dustExposureMsat,
@@ -111,6 +111,7 @@ export function sendAdd(draft: StepDraft, htlc: Htlc): void {
     paymentHash: htlc.paymentHash,
     cltvExpiry: htlc.cltvExpiry,
     onionRoutingPacket: htlc.onion,
+    ...(htlc.pathKey === undefined ? {} : { pathKey: htlc.pathKey }),
   });
 }
 
@@ -140,17 +141,29 @@ export function settleHtlc(
   if (live && channel.link === 'online') sendRemoval(draft, settled);
 }
 
+/** What goes beside a preimage or a failure. Of another length it could not be sent, and the removal matters more. */
+function attributionOf({ attributionData }: { readonly attributionData?: Uint8Array | undefined }): {
+  readonly attributionData?: Uint8Array;
+} {
+  return attributionData?.length === attributionDataLength ? { attributionData } : {};
+}
+
 /** Puts the message that removes a received HTLC on the wire. */
 export function sendRemoval(draft: StepDraft, { id, settlement }: Htlc): void {
   const { channelId } = draft.channel.params;
   if (settlement === undefined) return;
   switch (settlement.type) {
-    case 'fulfill':
-      draft.send({ type: 'update_fulfill_htlc', channelId, id, paymentPreimage: settlement.preimage });
+    case 'fulfill': {
+      const attribution = attributionOf(settlement);
+      const { preimage: paymentPreimage } = settlement;
+      draft.send({ type: 'update_fulfill_htlc', channelId, id, paymentPreimage, ...attribution });
       return;
-    case 'fail':
-      draft.send({ type: 'update_fail_htlc', channelId, id, reason: settlement.reason });
+    }
+    case 'fail': {
+      const { reason } = settlement;
+      draft.send({ type: 'update_fail_htlc', channelId, id, reason, ...attributionOf(settlement) });
       return;
+    }
     case 'fail_malformed': {
       const { sha256OfOnion, failureCode } = settlement;
       draft.send({ type: 'update_fail_malformed_htlc', channelId, id, sha256OfOnion, failureCode });
@@ -180,7 +193,8 @@ export function receiveRemoval(
   if (settlement.type !== 'fulfill') return;
   // A preimage counts from the moment that it is seen, whether its commitment follows or not.
   draft.store.push({ type: 'putHtlc', htlc: removed });
-  draft.events.push({ type: 'htlcFulfilled', htlc: removed, preimage: settlement.preimage });
+  const { preimage } = settlement;
+  draft.events.push({ type: 'htlcFulfilled', htlc: removed, preimage, ...attributionOf(settlement) });
 }
 
 function settlementOf(
@@ -195,9 +209,9 @@ function settlementOf(
           `the preimage for HTLC ${htlc.id} does not hash to ${bytesToHex(htlc.paymentHash)}`,
         );
       }
-      return { type: 'fulfill', preimage: message.paymentPreimage };
+      return { type: 'fulfill', preimage: message.paymentPreimage, ...attributionOf(message) };
     case 'update_fail_htlc':
-      return { type: 'fail', reason: message.reason };
+      return { type: 'fail', reason: message.reason, ...attributionOf(message) };
     case 'update_fail_malformed_htlc':
       // BOLT 2: BADONION must be set in failure_code
       if ((message.failureCode & badOnion) === 0) {

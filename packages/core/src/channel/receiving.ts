@@ -38,6 +38,7 @@ export function receiveAdd(draft: StepDraft, message: UpdateAddHtlc): void {
     cltvExpiry: message.cltvExpiry,
     onion: message.onionRoutingPacket,
     state: 'rcvd_add',
+    ...(message.pathKey === undefined ? {} : { pathKey: message.pathKey }),
   };
   const breach = htlcLimitBreach(channel, htlc);
   switch (breach?.limit) {

@@ -19,7 +19,7 @@ const commitmentNumberLimit = firstShachainIndex + 1n;
  * (BOLT 2: Message Retransmission, upon disconnection). Our own feerate goes too when no commitment has it:
  * sent again after a revocation that it went out before at first, it could be more than we can pay then.
  */
-export function withoutUncommitted(channel: Channel): Channel {
+export function withoutUncommitted({ announcing: _, ...channel }: Channel): Channel {
   let { receivedMsat, nextReceivedId } = channel;
   const htlcs = channel.htlcs.update((htlc) => {
     switch (htlc.state) {

@@ -1,6 +1,8 @@
 import type { ChannelSigner } from '../keys/index.js';
 import type { Transaction } from '../tx/index.js';
 import type {
+  AnnouncementSignatures,
+  ChannelAnnouncement,
   ChannelReady,
   ChannelReestablish,
   ClosingComplete,
@@ -25,6 +27,7 @@ import type { Htlc, NewHtlc, Settlement } from './htlc.js';
 export type ChannelMessage =
   | ChannelReady
   | ChannelReestablish
+  | AnnouncementSignatures
   | Shutdown
   | ClosingSigned
   | ClosingComplete
@@ -73,6 +76,19 @@ export interface StepContext {
    * opening. Without it our shutdown waits for a `close` command.
    */
   readonly closingScript?: Uint8Array;
+  /** Without it no channel is announced. */
+  readonly announcer?: Announcer;
+}
+
+/** The node that announces its channels (BOLT 7). */
+export interface Announcer {
+  readonly nodeId: Uint8Array;
+  /** The genesis hash of the chain, in internal byte order. */
+  readonly chainHash: Uint8Array;
+  /** Confirmations of the funding transaction before a channel is announced; BOLT 7 asks for 6 at least. */
+  readonly minimumDepth: number;
+  /** Signs a hash with the node's own key; 64 bytes compact. */
+  signWithNodeKey(hash: Uint8Array): Uint8Array;
 }
 
 export interface ChannelPolicy {
@@ -101,7 +117,13 @@ export type ChannelEvent =
   /** They offer it and it is irrevocably committed: settle it. Told again after each restart. */
   | { readonly type: 'htlcReceived'; readonly htlc: Htlc }
   /** An HTLC of ours was fulfilled: the preimage is known, whatever happens now. */
-  | { readonly type: 'htlcFulfilled'; readonly htlc: Htlc; readonly preimage: Uint8Array }
+  | {
+      readonly type: 'htlcFulfilled';
+      readonly htlc: Htlc;
+      readonly preimage: Uint8Array;
+      /** As the peer sent it, still obfuscated (BOLT 4). */
+      readonly attributionData?: Uint8Array;
+    }
   /** An HTLC of ours failed and its removal is irrevocable. */
   | { readonly type: 'htlcFailed'; readonly htlc: Htlc; readonly settlement: Settlement }
   /** A received HTLC that we settled is over on both sides. */
@@ -109,6 +131,8 @@ export type ChannelEvent =
   | { readonly type: 'phaseChanged' }
   /** Ready for payments (both channel_ready), or online again. */
   | { readonly type: 'online' }
+  /** Both sides signed the announcement. Told again after each restart. */
+  | { readonly type: 'announced'; readonly announcement: ChannelAnnouncement }
   | { readonly type: 'commandRefused'; readonly command: Command['type']; readonly reason: ChannelRefusal };
 
 /** What others see: only after the step's store actions are durable. */

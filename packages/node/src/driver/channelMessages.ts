@@ -4,6 +4,7 @@ import type { Message } from '@rivulet/core/wire';
 const channelMessageTypes: ReadonlySet<string> = new Set<ChannelMessage['type']>([
   'channel_ready',
   'channel_reestablish',
+  'announcement_signatures',
   'shutdown',
   'closing_signed',
   'closing_complete',

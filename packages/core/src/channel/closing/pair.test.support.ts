@@ -6,13 +6,15 @@ import type { Channel } from '../channel.js';
 import type { Settlement } from '../htlc.js';
 import { resume, step } from '../machine.js';
 import {
+  accepterAnnouncer,
   accepterSigner,
   type OpeningOptions,
   openChannels,
+  openerAnnouncer,
   openerSigner,
   p2wpkhOf,
 } from '../opening/opening.test.support.js';
-import type { ChannelEvent, ChannelMessage, Command, Effect, StepContext } from '../step.js';
+import type { Announcer, ChannelEvent, ChannelMessage, Command, Effect, StepContext } from '../step.js';
 
 export type SideName = 'opener' | 'accepter';
 const otherOf = { opener: 'accepter', accepter: 'opener' } as const;
@@ -35,7 +37,11 @@ export class Side {
 
   constructor(
     channel: Channel,
-    { signer, closingScript }: { signer: ChannelSigner; closingScript: Uint8Array },
+    {
+      signer,
+      closingScript,
+      announcer,
+    }: { signer: ChannelSigner; closingScript: Uint8Array; announcer: Announcer },
   ) {
     this.channel = channel;
     this.stored = channel;
@@ -43,6 +49,7 @@ export class Side {
       blockHeight: fundingHeight,
       signer,
       closingScript,
+      announcer,
       policy: {
         maxDustExposureMsat: 50_000_000n,
         minFeeratePerKw: 253,
@@ -61,8 +68,9 @@ export class Side {
   }
 
   restart(): void {
-    const { channel, effects } = resume(this.stored, this.context);
+    const { channel, events, effects } = resume(this.stored, this.context);
     this.channel = channel;
+    this.events.push(...events);
     this.#release(effects);
   }
 
@@ -108,8 +116,16 @@ export class Pair {
 
   constructor(options: OpeningOptions = {}) {
     const { opener, accepter } = openChannels(options);
-    this.opener = new Side(opener, { signer: openerSigner, closingScript: scripts.opener });
-    this.accepter = new Side(accepter, { signer: accepterSigner, closingScript: scripts.accepter });
+    this.opener = new Side(opener, {
+      signer: openerSigner,
+      closingScript: scripts.opener,
+      announcer: openerAnnouncer,
+    });
+    this.accepter = new Side(accepter, {
+      signer: accepterSigner,
+      closingScript: scripts.accepter,
+      announcer: accepterAnnouncer,
+    });
   }
 
   /** A pair whose channel is open. */

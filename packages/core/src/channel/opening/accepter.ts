@@ -46,6 +46,7 @@ function checkFormat(
   // BOLT 2: open_channel, receiving node: the channel_type is not suitable
   if (!isNegotiated(format, features)) reject('this channel_type has features that were not negotiated');
   if (format.scidAlias && isAnnounced(open)) reject('an announced channel cannot have option_scid_alias');
+  if (isAnnounced(open) && !policy.acceptPublic) reject('channels that are announced are not accepted here');
   // BOLT 2: open_channel, receiving node: option_zeroconf from a sender that is not trusted
   if (format.zeroConf && !policy.trustsZeroConf) {
     reject('channels that are used before they confirm are not accepted from this node');

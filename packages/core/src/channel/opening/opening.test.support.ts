@@ -1,9 +1,10 @@
 import { hexToBytes } from '../../bytes/index.js';
-import { sha256 } from '../../crypto/index.js';
+import { secp256k1, sha256 } from '../../crypto/index.js';
 import { deriveChannelSecrets, InMemoryChannelSigner } from '../../keys/index.js';
 import { type Transaction, txid, unsignedInput } from '../../tx/index.js';
 import type { AcceptChannel, FundingCreated, FundingSigned, OpenChannel } from '../../wire/index.js';
 import type { Channel } from '../channel.js';
+import type { Announcer } from '../step.js';
 import { type AcceptRequest, acceptOpening, receiveFundingCreated } from './accepter.js';
 import {
   fundingCreated,
@@ -27,6 +28,20 @@ export const openerSigner = new InMemoryChannelSigner(secretsOf(0xa1));
 export const accepterSigner = new InMemoryChannelSigner(secretsOf(0xb2));
 
 const chainHash = new Uint8Array(32).fill(0x0f);
+
+/** The two nodes: each has the HTLC key of its channel for its own one. */
+function announcerOf(seed: number): Announcer {
+  const { htlcBasepointSecret } = secretsOf(seed);
+  return {
+    nodeId: secp256k1.publicKey(htlcBasepointSecret),
+    chainHash,
+    minimumDepth: 6,
+    signWithNodeKey: (hash) => secp256k1.sign(hash, htlcBasepointSecret),
+  };
+}
+
+export const openerAnnouncer = announcerOf(0xa1);
+export const accepterAnnouncer = announcerOf(0xb2);
 export const p2wpkhOf = (fill: number) => Uint8Array.from([0x00, 0x14, ...new Uint8Array(20).fill(fill)]);
 export const p2trOf = (fill: number) => Uint8Array.from([0x51, 0x20, ...new Uint8Array(32).fill(fill)]);
 /** 33 bytes with the right prefix whose x is no coordinate of the curve. */

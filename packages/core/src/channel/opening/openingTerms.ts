@@ -84,6 +84,8 @@ export interface AcceptPolicy extends PeerTolerance {
   readonly minimumDepth: number;
   /** We trust this peer not to double-spend: it may open channels that are used before they confirm. */
   readonly trustsZeroConf: boolean;
+  /** Whether channels may be announced to all the network, where the opener wants that. */
+  readonly acceptPublic: boolean;
 }
 
 export const defaultAcceptPolicy: AcceptPolicy = {
@@ -94,6 +96,7 @@ export const defaultAcceptPolicy: AcceptPolicy = {
   maxFeeratePerKw: 100_000,
   minimumDepth: 3,
   trustsZeroConf: false,
+  acceptPublic: true,
 };
 
 /** What an opening takes on our side, whoever begins it. */
