@@ -1,3 +1,4 @@
+export * from './attributedFailure.js';
 export * from './createOnion.js';
 export * from './failureMessage.js';
 export * from './failureOnion.js';

@@ -9,5 +9,7 @@ describe('BOLT 4 vectors', () => {
     expect(count('onion-test:')).toBe(1 + 5);
     expect(count('onion-error-test:')).toBe(3);
     expect(count('returning errors:')).toBe(2 + 5 + 1);
+    expect(count('attribution of failures:')).toBe(5 + 1);
+    expect(count('attribution of fulfills:')).toBe(5 + 1);
   });
 });

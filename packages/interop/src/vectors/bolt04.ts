@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { bytesToHex, hexToBytes } from '@rivulet/core/bytes';
 import { secp256k1 } from '@rivulet/core/crypto';
 import {
+  createAttributedFailure,
   createFailureOnion,
+  createFulfillAttribution,
   createOnion,
   decodeFailureMessage,
   decodeHopPayload,
@@ -11,7 +13,11 @@ import {
   encodeHopPayload,
   type FailureMessage,
   peelOnion,
+  readFailure,
+  readFulfillAttribution,
+  wrapAttributedFailure,
   wrapFailureOnion,
+  wrapFulfillAttribution,
 } from '@rivulet/core/onion';
 import { readFixture, type VectorCase } from './vectorCase.js';
 
@@ -53,18 +59,25 @@ interface LongErrorVector {
     readonly node: number;
     readonly sharedSecret: string;
     readonly errorPacket: string;
+    readonly attributionData: string;
   }[];
+  /** In units of 100 ms. The erring node has the first: the text numbers them on the way back. */
+  readonly holdTimes: readonly number[];
+  /** By the number of the node. */
+  readonly fulfillAttributionData: Readonly<Record<string, string>>;
 }
 
-/**
- * BOLT 4: the onion test, the onion error test and the trace of "Returning Errors", but for that trace's
- * attribution data, which is in the fixture and has no code here yet.
- */
+/** BOLT 4: the onion test, the onion error test and the traces of "Returning Errors" and "Returning success". */
 export function bolt04Cases(): VectorCase[] {
   const onion = JSON.parse(readFixture('bolt04-onion-test.json')) as OnionVector;
   const simple = JSON.parse(readFixture('bolt04-onion-error-test.json')) as SimpleErrorVector;
   const long = JSON.parse(readFixture('bolt04-returning-errors.json')) as LongErrorVector;
-  return [...onionCases(onion), ...simpleErrorCases(simple), ...longErrorCases(long)];
+  return [
+    ...onionCases(onion),
+    ...simpleErrorCases(simple),
+    ...longErrorCases(long),
+    ...attributionCases(long),
+  ];
 }
 
 /** The fixture's payloads have their length prefix, which `createOnion` writes itself. */
@@ -148,18 +161,30 @@ function simpleErrorCases({ generate, errorpacket }: SimpleErrorVector): VectorC
   ];
 }
 
+function longFailure({ failure }: LongErrorVector): FailureMessage {
+  return {
+    type: 'incorrect_or_unknown_payment_details',
+    htlcMsat: BigInt(failure.htlcMsat),
+    height: failure.height,
+    tlvs: [{ type: BigInt(failure.tlvType), value: new Uint8Array(failure.tlvLength).fill(failure.tlvByte) }],
+  };
+}
+
+/** From the first hop to the erring node. */
+function longSecrets({ hops }: LongErrorVector): Uint8Array[] {
+  return hops.toReversed().map(({ sharedSecret }) => hexToBytes(sharedSecret));
+}
+
+/** The fixture's payload: the two lengths and 1024 bytes of failure and padding. */
+function longPaddedLength({ payload }: LongErrorVector): number {
+  return payload.length / 2 - 4;
+}
+
 function longErrorCases(vector: LongErrorVector): VectorCase[] {
   const name = 'BOLT 4 returning errors:';
-  const { tlvType, tlvByte, tlvLength, height, htlcMsat } = vector.failure;
-  const failure: FailureMessage = {
-    type: 'incorrect_or_unknown_payment_details',
-    htlcMsat: BigInt(htlcMsat),
-    height,
-    tlvs: [{ type: BigInt(tlvType), value: new Uint8Array(tlvLength).fill(tlvByte) }],
-  };
-  const secrets = vector.hops.toReversed().map(({ sharedSecret }) => hexToBytes(sharedSecret));
-  /** The fixture's payload: the two lengths and 1024 bytes of failure and padding. */
-  const paddedLength = vector.payload.length / 2 - 4;
+  const failure = longFailure(vector);
+  const secrets = longSecrets(vector);
+  const paddedLength = longPaddedLength(vector);
   const wrapped = vector.hops.map(({ node, sharedSecret, errorPacket }, i) => ({
     name: `${name} error packet of node ${node}`,
     run() {
@@ -200,6 +225,70 @@ function longErrorCases(vector: LongErrorVector): VectorCase[] {
           hopIndex: 4,
           failure,
         });
+      },
+    },
+  ];
+}
+
+function attributionCases(vector: LongErrorVector): VectorCase[] {
+  const failure = longFailure(vector);
+  const secrets = longSecrets(vector);
+  const holdTimesMs = vector.holdTimes.map((units) => units * 100);
+  const failures = vector.hops.map(({ node, sharedSecret, errorPacket, attributionData }, i) => ({
+    name: `BOLT 4 attribution of failures: node ${node}`,
+    run() {
+      const own = { sharedSecret: hexToBytes(sharedSecret), holdTimeMs: holdTimesMs[i] as number };
+      const previous = vector.hops[i - 1];
+      const sent =
+        previous === undefined
+          ? createAttributedFailure({ ...own, failure, paddedLength: longPaddedLength(vector) })
+          : wrapAttributedFailure({
+              ...own,
+              reason: hexToBytes(previous.errorPacket),
+              attributionData: hexToBytes(previous.attributionData),
+            });
+      assert.equal(bytesToHex(sent.reason), errorPacket);
+      assert.equal(bytesToHex(sent.attributionData), attributionData);
+    },
+  }));
+  const fulfills = vector.hops.map(({ node, sharedSecret }, i) => ({
+    name: `BOLT 4 attribution of fulfills: node ${node}`,
+    run() {
+      const own = { sharedSecret: hexToBytes(sharedSecret), holdTimeMs: holdTimesMs[i] as number };
+      const previous = vector.hops[i - 1];
+      const sent =
+        previous === undefined
+          ? createFulfillAttribution(own)
+          : wrapFulfillAttribution({
+              ...own,
+              attributionData: hexToBytes(vector.fulfillAttributionData[previous.node] as string),
+            });
+      assert.equal(bytesToHex(sent), vector.fulfillAttributionData[node]);
+    },
+  }));
+  return [
+    ...failures,
+    {
+      name: 'BOLT 4 attribution of failures: read',
+      run() {
+        const received = vector.hops.at(-1);
+        const reason = hexToBytes(received?.errorPacket as string);
+        const attributionData = hexToBytes(received?.attributionData as string);
+        assert.deepEqual(readFailure({ sharedSecrets: secrets, reason, attributionData }), {
+          type: 'attributed',
+          hopIndex: 4,
+          failure,
+          holdTimesMs: holdTimesMs.toReversed(),
+        });
+      },
+    },
+    ...fulfills,
+    {
+      name: 'BOLT 4 attribution of fulfills: read',
+      run() {
+        const attributionData = hexToBytes(vector.fulfillAttributionData['0'] as string);
+        const read = readFulfillAttribution({ sharedSecrets: secrets, attributionData });
+        assert.deepEqual(read, { holdTimesMs: holdTimesMs.toReversed() });
       },
     },
   ];
