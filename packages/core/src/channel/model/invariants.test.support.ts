@@ -10,7 +10,7 @@ function broken(text: string): never {
   throw new Error(`an invariant is broken: ${text}`);
 }
 
-/** Whether anybody may still ask for an HTLC's onion: to send it again, or to open it. */
+/** Whether anybody may still ask for an HTLC's onion and its path key: to send it again, or to open it. */
 function needsOnion({ direction, state, settlement }: Htlc): boolean {
   if (direction === 'received') return settlement === undefined;
   return state === 'sent_add' || state === 'sent_add_commit';
@@ -24,9 +24,9 @@ export function describeChannel(channel: Channel): string {
     {
       ...rest,
       revocations: revocations.encode(),
-      htlcs: [...htlcs].map(({ onion, ...htlc }) => ({
+      htlcs: [...htlcs].map(({ onion, pathKey, ...htlc }) => ({
         ...htlc,
-        onion: needsOnion({ ...htlc, onion }) ? onion : undefined,
+        ...(needsOnion({ ...htlc, onion }) ? { onion, pathKey } : {}),
       })),
     },
     (_key, value: unknown) => {

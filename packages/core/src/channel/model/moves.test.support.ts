@@ -111,6 +111,14 @@ const move: fc.Arbitrary<Move> = fc.oneof(
     ),
   },
   { weight: 1, arbitrary: fc.constant({ move: 'block' as const }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      move: fc.constant('reorganise' as const),
+      side,
+      depth: fc.integer({ min: 1, max: 7 }),
+    }),
+  },
 );
 
 const reserve = fc.constantFrom(546n, 1_000n, 10_000n);
@@ -130,6 +138,8 @@ const setup: fc.Arbitrary<ChannelSetup> = fc
     pushThousandths: fc.constantFrom(0n, 20n, 300n, 500n, 500n, 700n, 950n),
     feeratePerKw: fc.integer({ min: minFeeratePerKw, max: 2_500 }),
     maxDustExposureMsat: fc.constantFrom(2_000_000n, 50_000_000n),
+    announce: fc.boolean(),
+    confirmations: fc.integer({ min: 4, max: 7 }),
     alice: sideSetup,
     bob: sideSetup,
   })

@@ -1,6 +1,12 @@
-import { bytesToHex } from '../../bytes/index.js';
-import { sha256 } from '../../crypto/index.js';
+import { bytesToHex, equalBytes } from '../../bytes/index.js';
+import { secp256k1, sha256, sha256d } from '../../crypto/index.js';
 import type { InMemoryChannelSigner } from '../../keys/index.js';
+import {
+  type ChannelAnnouncement,
+  encodeMessage,
+  gossipSignedBytes,
+  printableData,
+} from '../../wire/index.js';
 import type { Channel } from '../channel.js';
 import { commitmentSpec } from '../commitmentSpec.js';
 import type { Htlc } from '../htlc.js';
@@ -22,7 +28,14 @@ import {
   type ReceivedRecord,
 } from './durableStore.test.support.js';
 import { checkChannel, checkOffer, describeChannel } from './invariants.test.support.js';
-import { type ChannelSetup, contextOf, onionOf, startHeight } from './setup.test.support.js';
+import {
+  attributionOf,
+  type ChannelSetup,
+  contextOf,
+  onionOf,
+  pathKeyOf,
+  startHeight,
+} from './setup.test.support.js';
 
 /** What the model says when an invariant is broken. */
 export class ModelFault extends Error {}
@@ -53,6 +66,8 @@ export class Party {
   blockHeight = startHeight;
   /** Every refusal by its code, for what a run has covered. */
   readonly refusals: string[] = [];
+  /** Every announcement of the channel that was told, in hex. */
+  readonly announcements: string[] = [];
   readonly #setup: ChannelSetup;
   readonly #surroundings: Surroundings;
   #requests = 0;
@@ -154,6 +169,7 @@ export class Party {
 
   #finish(draft: TurnDraft): void {
     this.channel = draft.channel;
+    this.announcements.push(...draft.announcements);
     this.store.commit(draft.actions, { channel: draft.channel, ledger: draft.ledger });
     for (const effect of draft.effects) this.#release(effect);
     checkChannel(this.channel, { before: this.#checked, signer: this.signer, localTxids: this.#localTxids });
@@ -176,6 +192,7 @@ export class Party {
   #release(effect: Effect): void {
     switch (effect.type) {
       case 'send':
+        if (isHarmlessWarning(effect.message)) return;
         if (effect.message.type === 'error' || effect.message.type === 'warning') {
           throw new ModelFault(`${this.name} sends ${effect.message.type}`);
         }
@@ -195,6 +212,26 @@ export class Party {
   }
 }
 
+/** One side saw a reorganisation first. */
+function isHarmlessWarning(message: ChannelMessage): boolean {
+  return message.type === 'warning' && /another short_channel_id/.test(printableData(message.data));
+}
+
+/** What a node that hears of the channel would check. */
+function isValid(announcement: ChannelAnnouncement): boolean {
+  const hash = sha256d(gossipSignedBytes(encodeMessage(announcement)));
+  return (
+    secp256k1.verify(announcement.nodeSignature1, hash, announcement.nodeId1) &&
+    secp256k1.verify(announcement.nodeSignature2, hash, announcement.nodeId2) &&
+    secp256k1.verify(announcement.bitcoinSignature1, hash, announcement.bitcoinKey1) &&
+    secp256k1.verify(announcement.bitcoinSignature2, hash, announcement.bitcoinKey2)
+  );
+}
+
+function isSame(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
+  return a === undefined || b === undefined ? a === b : equalBytes(a, b);
+}
+
 function difference(wanted: string, found: string): string {
   const [a, b] = [wanted.split('\n'), found.split('\n')];
   const lost = a.filter((line) => !b.includes(line)).map((line) => `-${line}`);
@@ -207,6 +244,7 @@ class TurnDraft {
   channel: Channel;
   readonly actions: StoreAction[] = [];
   readonly effects: Effect[] = [];
+  readonly announcements: string[] = [];
   readonly #offered: Map<bigint, OfferedRecord>;
   readonly #received: Map<bigint, ReceivedRecord>;
   readonly #party: Party;
@@ -264,7 +302,8 @@ class TurnDraft {
         this.#party.refusals.push(event.reason.code);
         return;
       case 'htlcReceived': {
-        const { id, paymentHash, mustFail } = event.htlc;
+        const { id, paymentHash, mustFail, onion, pathKey } = event.htlc;
+        if (!isSame(pathKey, pathKeyOf(onion))) this.#fault(`HTLC ${id} has lost its path key`);
         const known = this.#received.get(id);
         if (known !== undefined && !(this.#resuming && known.state === 'waiting')) {
           this.#fault(`HTLC ${id} is told as received again, though it is ${known.state}`);
@@ -282,6 +321,9 @@ class TurnDraft {
         if (record === undefined || record.outcome === 'failed') {
           this.#fault(`HTLC ${id} is fulfilled, though it is ${record?.outcome}`);
         }
+        if (!isSame(event.attributionData, attributionOf(event.htlc.paymentHash))) {
+          this.#fault(`HTLC ${id} has lost its attribution data`);
+        }
         if (bytesToHex(sha256(event.preimage)) !== record.paymentHash) this.#fault('a wrong preimage');
         if (record.heardOnConnection === this.#connection) {
           this.#fault(`HTLC ${id} is fulfilled twice on a connection`);
@@ -294,8 +336,12 @@ class TurnDraft {
         return;
       }
       case 'htlcFailed': {
-        const { id } = event.htlc;
+        const { id, paymentHash } = event.htlc;
         const record = this.#offered.get(id);
+        const { settlement } = event;
+        if (settlement.type === 'fail' && !isSame(settlement.attributionData, attributionOf(paymentHash))) {
+          this.#fault(`HTLC ${id} has failed without its attribution data`);
+        }
         if (record?.outcome !== 'pending') this.#fault(`HTLC ${id} fails, though it is ${record?.outcome}`);
         this.#offered.set(id, { ...record, outcome: 'failed' });
         return;
@@ -320,6 +366,15 @@ class TurnDraft {
         return;
       case 'online':
         return;
+      case 'announced': {
+        const { announcement } = event;
+        const text = bytesToHex(encodeMessage(announcement));
+        const last = this.announcements.at(-1) ?? this.#party.announcements.at(-1);
+        if (text === last && !this.#resuming) this.#fault('an announcement is told twice');
+        if (text !== last && !isValid(announcement)) this.#fault('an announcement is not valid');
+        this.announcements.push(text);
+        return;
+      }
     }
   }
 }

@@ -1,11 +1,11 @@
 import { ByteWriter, concatBytes } from '../../bytes/index.js';
-import { hash160, sha256 } from '../../crypto/index.js';
+import { hash160, secp256k1, sha256 } from '../../crypto/index.js';
 import { deriveChannelSecrets, InMemoryChannelSigner, ShachainStore } from '../../keys/index.js';
 import type { ChannelType } from '../../tx/index.js';
 import type { Channel, ChannelParams, PartyParams } from '../channel.js';
 import { acceptLocalCommitment, signNewestRemoteCommitment } from '../commitments.js';
 import { HtlcTable } from '../htlcTable.js';
-import type { ChannelPolicy, StepContext } from '../step.js';
+import type { Announcer, ChannelPolicy, StepContext } from '../step.js';
 
 /** What one side asks of the other. */
 export interface SideSetup {
@@ -23,6 +23,9 @@ export interface ChannelSetup {
   readonly pushMsat: bigint;
   readonly feeratePerKw: number;
   readonly maxDustExposureMsat: bigint;
+  readonly announce: boolean;
+  /** Of the funding transaction, when the run begins. */
+  readonly confirmations: number;
   readonly alice: SideSetup;
   readonly bob: SideSetup;
 }
@@ -41,6 +44,8 @@ export const ordinarySetup: ChannelSetup = {
   pushMsat: 400_000_000n,
   feeratePerKw: 1_000,
   maxDustExposureMsat: 50_000_000n,
+  announce: false,
+  confirmations: 7,
   alice: ordinarySide,
   bob: { ...ordinarySide, dustLimitSat: 354n, channelReserveSat: 12_000n },
 };
@@ -55,6 +60,22 @@ const secretsOf = (seed: number) =>
 /** The signers of all runs: keys that stay the same make failures repeatable. */
 export const aliceSigner = new InMemoryChannelSigner(secretsOf(0xa1));
 export const bobSigner = new InMemoryChannelSigner(secretsOf(0xb0));
+
+/** Each node has the HTLC key of its channel for its own one. */
+function announcerOf(seed: number): Announcer {
+  const { htlcBasepointSecret } = secretsOf(seed);
+  return {
+    nodeId: secp256k1.publicKey(htlcBasepointSecret),
+    chainHash: new Uint8Array(32).fill(0x0f),
+    minimumDepth: 6,
+    signWithNodeKey: (hash) => secp256k1.sign(hash, htlcBasepointSecret),
+  };
+}
+
+const announcers = new Map([
+  [aliceSigner, announcerOf(0xa1)],
+  [bobSigner, announcerOf(0xb0)],
+]);
 
 function policyOf(setup: ChannelSetup): ChannelPolicy {
   return {
@@ -77,19 +98,33 @@ export function createChannels(setup: ChannelSetup): { alice: Channel; bob: Chan
   const bob = partyParams(setup.bob, bobSigner, 96);
   const common = {
     channelId: fundingOutpoint.txid,
-    remoteNodeId: aliceSigner.basepoints.fundingPubkey,
     channelKeyId: new Uint8Array(32).fill(7),
     format: { commitment: setup.commitment, scidAlias: false, zeroConf: false },
-    announce: false,
+    announce: setup.announce,
     fundingOutpoint,
     fundingSat: setup.fundingSat,
     minimumDepth: 3,
     pushMsat: setup.pushMsat,
   };
   const drafts = {
-    alice: draft({ ...common, localIsOpener: true, local: alice, remote: bob }, { setup, remote: bobSigner }),
+    alice: draft(
+      {
+        ...common,
+        remoteNodeId: bobSigner.basepoints.htlcBasepoint,
+        localIsOpener: true,
+        local: alice,
+        remote: bob,
+      },
+      { setup, remote: bobSigner },
+    ),
     bob: draft(
-      { ...common, localIsOpener: false, local: bob, remote: alice },
+      {
+        ...common,
+        remoteNodeId: aliceSigner.basepoints.htlcBasepoint,
+        localIsOpener: false,
+        local: bob,
+        remote: alice,
+      },
       { setup, remote: aliceSigner },
     ),
   };
@@ -129,7 +164,7 @@ function draft(
     lastSent: 'none',
     unsignedChanges: false,
     readiness: {
-      fundingConfirmed: { height: startHeight - 6, index: 1 },
+      fundingConfirmed: { height: startHeight - setup.confirmations + 1, index: 1 },
       localSent: true,
       remoteReceived: true,
     },
@@ -155,7 +190,14 @@ export function contextOf(
   setup: ChannelSetup,
   { signer, blockHeight }: { signer: InMemoryChannelSigner; blockHeight: number },
 ): StepContext {
-  return { signer, blockHeight, policy: policyOf(setup), closingScript: closingScriptOf(signer) };
+  const announcer = announcers.get(signer);
+  return {
+    signer,
+    blockHeight,
+    policy: policyOf(setup),
+    closingScript: closingScriptOf(signer),
+    ...(announcer === undefined ? {} : { announcer }),
+  };
 }
 
 /** Where a side wants to be paid at a cooperative close. */
@@ -176,4 +218,15 @@ export function preimageOf(number: number): Uint8Array {
 /** An onion of the right length; what is in it does not concern the channel. */
 export function onionOf(number: number): Uint8Array {
   return new Uint8Array(1366).fill(number & 0xff);
+}
+
+/** Goes beside every second onion. */
+export function pathKeyOf(onion: Uint8Array): Uint8Array | undefined {
+  return ((onion[0] ?? 0) & 1) === 1 ? aliceSigner.basepoints.htlcBasepoint : undefined;
+}
+
+/** Goes beside every second settlement; which ones the hash tells, as a preimage and as a failure. */
+export function attributionOf(paymentHash: Uint8Array): Uint8Array | undefined {
+  const [first = 0] = paymentHash;
+  return (first & 1) === 1 ? new Uint8Array(920).fill(first) : undefined;
 }

@@ -1,8 +1,9 @@
-import { bytesToHex, equalBytes } from '../../bytes/index.js';
+import { bytesToHex, equalBytes, hexToBytes } from '../../bytes/index.js';
 import { sha256 } from '../../crypto/index.js';
 import { shachainIndex } from '../../keys/index.js';
 import { txid } from '../../tx/index.js';
 import { decodeMessage, encodeMessage } from '../../wire/index.js';
+import { isAnnounced } from '../announcement.js';
 import type { HtlcReference } from '../channelCodec.js';
 import { buildLocalCommitment, buildRemoteCommitment } from '../commitments.js';
 import type { Settlement } from '../htlc.js';
@@ -10,11 +11,13 @@ import type { ChannelMessage, Command } from '../step.js';
 import { ModelFault, Party, UnseenDust } from './party.test.support.js';
 import {
   aliceSigner,
+  attributionOf,
   bobSigner,
   type ChannelSetup,
   closingScriptOf,
   createChannels,
   onionOf,
+  pathKeyOf,
   preimageOf,
 } from './setup.test.support.js';
 
@@ -55,6 +58,8 @@ export type Move =
       readonly addition?: Addition;
     }
   | { readonly move: 'block' }
+  /** The funding transaction is in another block now: one side sees it at once, the other with its next block. */
+  | { readonly move: 'reorganise'; readonly side: SideName; readonly depth: number }
   | { readonly move: 'close'; readonly side: SideName };
 
 export interface RunOptions {
@@ -80,6 +85,8 @@ export class World {
   #connection: number | undefined;
   #connections = 0;
   #closeAsked = false;
+  /** Of the funding transaction, once it has moved. */
+  #place: { readonly height: number; readonly index: number } | undefined;
 
   constructor(options: RunOptions) {
     this.#options = options;
@@ -155,15 +162,33 @@ export class World {
         this.#loseTurn(move);
         return;
       case 'block':
-        for (const side of ['alice', 'bob'] as const) {
-          this[side].blockHeight++;
-          this.#turn(side, [{ type: 'block' }]);
-        }
+        this.#block();
+        return;
+      case 'reorganise':
+        this.#place = {
+          height: this[move.side].blockHeight - move.depth + 1,
+          index: (this.#place?.index ?? 1) + 1,
+        };
+        this.#turn(move.side, this.#toPlace(move.side));
         return;
       case 'close':
         this.#closeAsked = true;
         this.#turn(move.side, [{ type: 'close', script: closingScriptOf(this[move.side].signer) }]);
     }
+  }
+
+  #block(): void {
+    for (const side of ['alice', 'bob'] as const) {
+      this[side].blockHeight++;
+      this.#turn(side, [...this.#toPlace(side), { type: 'block' }]);
+    }
+  }
+
+  /** What tells a side where the funding transaction is, if it does not know. */
+  #toPlace(side: SideName): Command[] {
+    const seen = this[side].channel.readiness.fundingConfirmed;
+    if (this.#place === undefined || seen?.index === this.#place.index) return [];
+    return [{ type: 'fundingUnconfirmed' }, { type: 'fundingConfirmed', ...this.#place }];
   }
 
   #turn(side: SideName, commands: readonly Command[]): void {
@@ -176,11 +201,14 @@ export class World {
       const preimage = preimageOf(number);
       const paymentHash = sha256(preimage);
       this.#preimages.set(bytesToHex(paymentHash), preimage);
+      const onion = onionOf(number);
+      const pathKey = pathKeyOf(onion);
       const htlc = {
         amountMsat: this.#amountMsat(side, amount),
         paymentHash,
         cltvExpiry: party.blockHeight + expiryDelta,
-        onion: onionOf(number),
+        onion,
+        ...(pathKey === undefined ? {} : { pathKey }),
       };
       return { type: 'addHtlc', requestId: party.nextRequestId(), htlc };
     });
@@ -212,11 +240,15 @@ export class World {
   }
 
   #settlement(type: SettlementKind, paymentHash: string): Settlement {
+    const attributionData = attributionOf(hexToBytes(paymentHash));
+    const attribution = attributionData === undefined ? {} : { attributionData };
     switch (type) {
-      case 'fulfill':
-        return { type, preimage: this.#preimages.get(paymentHash) ?? fault('an unknown hash') };
+      case 'fulfill': {
+        const preimage = this.#preimages.get(paymentHash) ?? fault('an unknown hash');
+        return { type, preimage, ...attribution };
+      }
       case 'fail':
-        return { type, reason: new Uint8Array(292).fill(1) };
+        return { type, reason: new Uint8Array(292).fill(1), ...attribution };
       case 'fail_malformed':
         return { type, sha256OfOnion: new Uint8Array(32).fill(2), failureCode: 0xc005 };
     }
@@ -305,6 +337,10 @@ export class World {
       }
       if (!moved && this.#queues.alice.length + this.#queues.bob.length === 0) break;
     }
+    for (let block = 0; block < 8; block++) {
+      this.#block();
+      this.deliverAll();
+    }
     this.#checkEnd();
   }
 
@@ -327,6 +363,20 @@ export class World {
     }
     if (alice.channel.fee.feeratePerKw !== bob.channel.fee.feeratePerKw) fault('the feerates differ');
     if (this.#closeAsked) this.#checkClosed();
+    else this.#checkAnnounced();
+  }
+
+  #checkAnnounced(): void {
+    const { announce } = this.#options.setup;
+    const { alice, bob } = this;
+    const announcements = [alice, bob].map(({ announcements }) => announcements.at(-1));
+    if (!announce) {
+      if (alice.announcements.length + bob.announcements.length > 0) fault('a private channel is announced');
+      return;
+    }
+    if (announcements[0] === undefined) fault('the channel is not announced');
+    if (announcements[0] !== announcements[1]) fault('the two announcements differ');
+    if (!isAnnounced(alice.channel) || !isAnnounced(bob.channel)) fault('an announcement is not kept');
   }
 
   #checkCommitments(party: Party, peer: Party): void {
