@@ -7,7 +7,7 @@ export type InvoiceState = 'open' | 'held' | 'settled' | 'cancelled';
 /** An invoice that this node made (BOLT 11). */
 export interface StoredInvoice {
   readonly paymentHash: Uint8Array;
-  /** Absent for a hold invoice whose preimage this node does not know yet. */
+  /** Absent where this node does not know it yet: a hold invoice that was made with the hash alone. */
   readonly preimage?: Uint8Array | undefined;
   readonly paymentSecret: Uint8Array;
   /** Absent where the payer chooses. */
@@ -17,6 +17,8 @@ export interface StoredInvoice {
   readonly createdAtMs: number;
   readonly expiresAtMs: number;
   readonly minFinalCltvDelta: number;
+  /** What is paid is held until the owner settles or cancels it. */
+  readonly hold: boolean;
   readonly state: InvoiceState;
   /** What was paid, from `held` on. */
   readonly receivedMsat?: bigint | undefined;

@@ -530,11 +530,12 @@ export function storageSuite(name: string, makeBackend: () => SuiteBackend): voi
         createdAtMs: 1_700_000_000_000,
         expiresAtMs: 1_700_003_600_000,
         minFinalCltvDelta: 18,
+        hold: false,
         state: 'open' as const,
       });
 
       test('come back whole, before and after they are settled', () => {
-        const hold = { ...invoice(2), preimage: undefined, amountMsat: undefined };
+        const hold = { ...invoice(2), hold: true, preimage: undefined, amountMsat: undefined };
         storage.transaction((tx) => {
           tx.putInvoice(invoice(1));
           tx.putInvoice(hold);

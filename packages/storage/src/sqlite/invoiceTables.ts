@@ -13,7 +13,7 @@ import { asBigint, asBytes, asNumber, asText, bytesOf, count, integer, optional 
 
 const STATES = ['open', 'held', 'settled', 'cancelled'] as const;
 const COLUMNS = `sequence, payment_hash, preimage, payment_secret, amount_msat, bolt11, description, created_at_ms,
-  expires_at_ms, min_final_cltv_delta, state, received_msat, settled_at_ms`;
+  expires_at_ms, min_final_cltv_delta, hold, state, received_msat, settled_at_ms`;
 
 function toInvoice(row: Row): ListedInvoice {
   return {
@@ -27,9 +27,10 @@ function toInvoice(row: Row): ListedInvoice {
     createdAtMs: asNumber(row[7]),
     expiresAtMs: asNumber(row[8]),
     minFinalCltvDelta: asNumber(row[9]),
-    state: STATES[asNumber(row[10])] as InvoiceState,
-    receivedMsat: optional(row[11], asBigint),
-    settledAtMs: optional(row[12], asNumber),
+    hold: asNumber(row[10]) === 1,
+    state: STATES[asNumber(row[11])] as InvoiceState,
+    receivedMsat: optional(row[12], asBigint),
+    settledAtMs: optional(row[13], asNumber),
   };
 }
 
@@ -38,8 +39,8 @@ export function invoiceTables(database: Database) {
   const statements = {
     insert: database.prepare(
       `INSERT INTO invoices (payment_hash, preimage, payment_secret, amount_msat, bolt11, description,
-         created_at_ms, expires_at_ms, min_final_cltv_delta, state, received_msat, settled_at_ms)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+         created_at_ms, expires_at_ms, min_final_cltv_delta, hold, state, received_msat, settled_at_ms)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
     byHash: database.prepare(`SELECT ${COLUMNS} FROM invoices WHERE payment_hash = ?`),
     update: database.prepare(
@@ -90,6 +91,7 @@ export function invoiceTables(database: Database) {
           count('createdAtMs', invoice.createdAtMs),
           count('expiresAtMs', invoice.expiresAtMs),
           count('minFinalCltvDelta', invoice.minFinalCltvDelta),
+          invoice.hold ? 1 : 0,
           STATES.indexOf(invoice.state),
           invoice.receivedMsat === undefined ? null : integer('receivedMsat', invoice.receivedMsat),
           invoice.settledAtMs === undefined ? null : count('settledAtMs', invoice.settledAtMs),

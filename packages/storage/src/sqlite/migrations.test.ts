@@ -130,6 +130,7 @@ describe('migrations', () => {
         createdAtMs: 1_700_000_000_000,
         expiresAtMs: 1_700_003_600_000,
         minFinalCltvDelta: 18,
+        hold: true,
         state: 'settled',
         receivedMsat: 5_001n,
         settledAtMs: 1_700_000_000_900,

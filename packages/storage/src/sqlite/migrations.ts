@@ -131,6 +131,7 @@ const MIGRATIONS: readonly string[] = [
     created_at_ms INTEGER NOT NULL,
     expires_at_ms INTEGER NOT NULL,
     min_final_cltv_delta INTEGER NOT NULL,
+    hold INTEGER NOT NULL,
     state INTEGER NOT NULL,
     received_msat INTEGER,
     settled_at_ms INTEGER
