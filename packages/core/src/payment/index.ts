@@ -1,2 +1,3 @@
 export * from './incoming.js';
 export * from './keysend.js';
+export * from './sending/index.js';

@@ -1,0 +1,3 @@
+export * from './judgeFinal.js';
+export * from './partSets.js';
+export * from './readIncoming.js';
