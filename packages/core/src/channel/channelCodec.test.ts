@@ -3,11 +3,13 @@ import { describe, expect, test } from 'vitest';
 import { bytesToHex, hexToBytes } from '../bytes/index.js';
 import { sha256 } from '../crypto/index.js';
 import { txid, verifyLocalCommitment } from '../tx/index.js';
+import { isAnnounced } from './announcement.js';
 import type { Channel } from './channel.js';
 import { ChannelCodecError, decodeChannel, encodeChannel, type HtlcLookup } from './channelCodec.js';
 import { ChannelError } from './channelError.js';
 import { buildLocalCommitment, completeLocalCommitment } from './commitments.js';
 import { channelsV1 } from './fixtures/channelsV1.test.support.js';
+import { channelsV2 } from './fixtures/channelsV2.test.support.js';
 import type { Htlc, HtlcDirection, Settlement } from './htlc.js';
 import { decodeArchivedHtlc, decodeHtlc, encodeArchivedHtlc, encodeHtlc } from './htlcCodec.js';
 import { resume } from './machine.js';
@@ -130,11 +132,16 @@ describe('the stored form of a channel', () => {
   });
 });
 
-describe('channels that were stored by version 1', () => {
+const stored = [
+  ...channelsV1.map((sample) => ({ ...sample, version: 1 })),
+  ...channelsV2.map((sample) => ({ ...sample, version: 2 })),
+];
+
+describe('channels that were stored by every version', () => {
   const signers = { alice: aliceSigner, bob: bobSigner };
 
-  test.each(channelsV1)(
-    '$name: load, and can be published',
+  test.each(stored)(
+    'version $version, $name: load, and can be published',
     ({ channel: hex, htlcs, wanted, signer: name }) => {
       const signer = signers[name as keyof typeof signers];
       const rows = new Map(htlcs.map(({ direction, id, row }) => [`${direction} ${id}`, hexToBytes(row)]));
@@ -159,7 +166,15 @@ describe('channels that were stored by version 1', () => {
           amountMsat: Number(amountMsat),
           settlement: settlement?.type ?? 'none',
         })),
-      ).toEqual(htlcs.map(({ row: _, ...rest }) => rest));
+      ).toEqual(
+        htlcs.map(({ direction, id, state, amountMsat, settlement }) => ({
+          direction,
+          id,
+          state,
+          amountMsat,
+          settlement,
+        })),
+      );
       const { number } = channel.localCommit;
       const context = contextOf(ordinarySetup, { signer, blockHeight: startHeight });
       const resumed = resume(channel, context);
@@ -177,8 +192,34 @@ describe('channels that were stored by version 1', () => {
   );
 });
 
+describe('channels that were stored by version 2', () => {
+  test.each(channelsV2)('$name: have what version 1 did not know', ({ channel: hex, htlcs, announced }) => {
+    const rows = new Map(htlcs.map(({ direction, id, row }) => [`${direction} ${id}`, hexToBytes(row)]));
+    const channel = decodeChannel(hexToBytes(hex), (reference) => {
+      const row = rows.get(`${reference.direction} ${reference.id}`);
+      return row === undefined ? undefined : decodeHtlc(row, reference);
+    });
+    expect(isAnnounced(channel)).toBe(announced);
+    expect(channel.announcement).toBeDefined();
+    expect(
+      [...channel.htlcs].map(({ pathKey, settlement }) => ({
+        pathKey: pathKey !== undefined,
+        attributed:
+          settlement !== undefined &&
+          'attributionData' in settlement &&
+          settlement.attributionData?.length === 920,
+      })),
+    ).toEqual(htlcs.map(({ pathKey, attributed }) => ({ pathKey, attributed })));
+    // Rows and channels that are written today are the same bytes.
+    expect(bytesToHex(encodeChannel(channel))).toBe(hex);
+    for (const htlc of channel.htlcs) {
+      expect(encodeHtlc(htlc)).toEqual(rows.get(`${htlc.direction} ${htlc.id}`));
+    }
+  });
+});
+
 describe('damaged bytes', () => {
-  const samples = channelsV1.map(({ channel, htlcs }) => {
+  const samples = stored.map(({ channel, htlcs }) => {
     const rows = new Map(htlcs.map(({ direction, id, row }) => [`${direction} ${id}`, hexToBytes(row)]));
     const lookup: HtlcLookup = (reference) => {
       const row = rows.get(`${reference.direction} ${reference.id}`);
@@ -187,14 +228,16 @@ describe('damaged bytes', () => {
     return { bytes: hexToBytes(channel), lookup };
   });
 
-  test.each(samples.map((sample, index) => ({ ...sample, name: channelsV1[index]?.name })))(
-    '$name: no cut is read as a channel',
-    ({ bytes, lookup }) => {
-      for (let length = 0; length < bytes.length; length++) {
-        expect(orRefused(() => decodeChannel(bytes.subarray(0, length), lookup))).toBeUndefined();
-      }
-    },
-  );
+  test.each(
+    samples.map((sample, index) => ({
+      ...sample,
+      name: `version ${stored[index]?.version}, ${stored[index]?.name}`,
+    })),
+  )('$name: no cut is read as a channel', ({ bytes, lookup }) => {
+    for (let length = 0; length < bytes.length; length++) {
+      expect(orRefused(() => decodeChannel(bytes.subarray(0, length), lookup))).toBeUndefined();
+    }
+  });
 
   test('are refused with a ChannelCodecError or read as a channel that can be written again', () => {
     fc.assert(

@@ -93,6 +93,17 @@ describe('a channel that both agree on', () => {
     expect(paysFunding(accepter.params, fundingTx)).toBe(true);
   });
 
+  test('is announced where the opener wants that', () => {
+    for (const announce of [true, false]) {
+      const { opener, accepter, open } = openChannels({ opener: { announce } });
+      expect([open.channelFlags, opener.params.announce, accepter.params.announce]).toEqual([
+        announce ? 1 : 0,
+        announce,
+        announce,
+      ]);
+    }
+  });
+
   test('has reserves of one percent that cover both dust limits', () => {
     const { opener } = openChannels();
     expect(opener.params.local.channelReserveSat).toBe(10_000n);
@@ -208,6 +219,12 @@ describe('an open_channel that breaks a rule is rejected', () => {
     ['a static key without option_static_remotekey', {}, /negotiated/, without('staticRemoteKey')],
     ['an alias without option_scid_alias', { channelType: alias }, /negotiated/, without('scidAlias')],
     ['an announced channel with an alias', { channelType: alias, channelFlags: 1 }, /announced/],
+    [
+      'an announced channel where none is wanted',
+      { channelFlags: 1 },
+      /announced/,
+      { policy: { ...defaultAcceptPolicy, acceptPublic: false } },
+    ],
     ['zeroconf from a stranger', { channelType: zeroConf }, /before they confirm/],
     [
       'zeroconf without option_zeroconf',
