@@ -46,6 +46,8 @@ export interface OpenOptions {
   readonly capacitySat: bigint;
   readonly pushMsat: bigint;
   readonly commitment: ChannelFormat['commitment'];
+  /** Whether all the network hears of the channel; unless it is true, nobody does. */
+  readonly announce?: boolean;
   /** Of the funding transaction and of the first commitment. */
   readonly fundingFeeratePerKw: number;
   readonly commitmentFeeratePerKw: number;
@@ -118,7 +120,7 @@ export class Openings implements OpeningReceiver, BlockObserver {
       ...context,
       temporaryChannelId,
       format: this.#format(request),
-      announce: false,
+      announce: request.announce === true,
       fundingSat: request.capacitySat,
       pushMsat: request.pushMsat,
       feeratePerKw: request.commitmentFeeratePerKw,
@@ -148,11 +150,12 @@ export class Openings implements OpeningReceiver, BlockObserver {
     );
   }
 
-  #format({ peer, commitment }: OpenOptions): ChannelFormat {
+  #format({ peer, commitment, announce }: OpenOptions): ChannelFormat {
     return {
       commitment,
       // A private channel is known by its alias alone, where both can.
-      scidAlias: hasFeature(peer.features, 'scidAlias'),
+      // BOLT 2: open_channel, sending node: no option_scid_alias with announce_channel
+      scidAlias: announce !== true && hasFeature(peer.features, 'scidAlias'),
       zeroConf: false,
     };
   }
