@@ -1,0 +1,17 @@
+export { displayAlias, encodeAlias } from './alias.js';
+export * from './channelAnnouncements.js';
+export { answerChannelRange, CHANNELS_PER_REPLY } from './channelRangeAnswer.js';
+export * from './channelUpdates.js';
+export { crc32c } from './crc32c.js';
+export * from './gossipError.js';
+export { type GossipMessage, gossipHash } from './gossipHash.js';
+export * from './gossipRateLimit.js';
+export * from './gossipSync.js';
+export * from './gossipTime.js';
+export * from './nodeAnnouncements.js';
+export * from './prematureGossip.js';
+export * from './queryFlags.js';
+export * from './queryResponder.js';
+export * from './timestampFilter.js';
+export * from './updateChecksum.js';
+export type { GossipFault, InvalidVerdict, Punishment, Verdict } from './verdict.js';
