@@ -1,3 +1,10 @@
+export type * from './gossip/gossipStore.js';
+export { GOSSIP_BLOCKS_KEPT } from './gossip/gossipStore.js';
+export {
+  type OpenGossipStoreOptions,
+  openGossipStore,
+  openMemoryGossipStore,
+} from './gossip/openGossipStore.js';
 export type * from './invoices.js';
 export type * from './payments.js';
 export type * from './routing.js';
