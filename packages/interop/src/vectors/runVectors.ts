@@ -1,13 +1,21 @@
 import { bolt01Cases } from './bolt01.js';
 import { bolt03Cases } from './bolt03.js';
 import { bolt04Cases } from './bolt04.js';
+import { bolt07Cases } from './bolt07.js';
 import { bolt08Cases } from './bolt08.js';
 import { bolt11Cases } from './bolt11.js';
 import type { VectorCase } from './vectorCase.js';
 
 /** Every official vector that is run. */
 export function allVectorCases(): VectorCase[] {
-  return [...bolt01Cases(), ...bolt03Cases(), ...bolt04Cases(), ...bolt08Cases(), ...bolt11Cases()];
+  return [
+    ...bolt01Cases(),
+    ...bolt03Cases(),
+    ...bolt04Cases(),
+    ...bolt07Cases(),
+    ...bolt08Cases(),
+    ...bolt11Cases(),
+  ];
 }
 
 /** The official vectors that are not run, each with the reason: what is left out is said. */
@@ -17,7 +25,6 @@ export const vectorsNotRun: readonly string[] = [
   'BOLT 3 appendix G, the negotiation: only its funding transaction is checked; dual funding is not implemented',
   'BOLT 4 route-blinding-test.json and blinded-payment-onion-test.json: route blinding is not implemented',
   'BOLT 4 blinded-onion-message-onion-test.json: onion messages are not implemented',
-  'BOLT 7 extended-queries.json: gossip queries are not implemented',
   'BOLT 12 (offers): not implemented',
 ];
 
