@@ -1,3 +1,4 @@
 export * from './incoming.js';
 export * from './keysend.js';
+export * from './receiving/index.js';
 export * from './sending/index.js';

@@ -100,7 +100,11 @@ export function unknownDetails(htlcMsat: bigint, height: number): FailureMessage
   return { type: 'incorrect_or_unknown_payment_details', htlcMsat, height };
 }
 
-/** Judges an HTLC of which we are the final node, by itself (BOLT 4, final node; bLIP 3, receiver). */
+/**
+ * Judges an HTLC of which we are the final node, by itself (BOLT 4, final node; bLIP 3, receiver). Only PartSets
+ * knows whether its payment is complete. A payment that was settled has to be known to `invoice` and `isSeen`
+ * before the next HTLC is judged.
+ */
 export function judgeFinal(input: FinalInput): FinalJudgement {
   const { htlc, payload } = input;
   // BOLT 4: final node: the HTLC must be worth what the sender told us, and last as long
@@ -199,8 +203,8 @@ function judgeKeysend(input: FinalInput): Judged {
   if (paymentData !== undefined && totalMsat > amountToForwardMsat && policy.acceptKeysendParts !== true) {
     return 'partial_payment';
   }
-  const promisedMsat = totalMsat > htlc.amountMsat ? totalMsat : htlc.amountMsat;
-  if (promisedMsat < policy.minAmountMsat) return 'amount_below_minimum';
+  if (htlc.amountMsat < policy.minAmountMsat && totalMsat < policy.minAmountMsat)
+    return 'amount_below_minimum';
   // BOLT 4: cltv_expiry too near for the final node is incorrect_or_unknown_payment_details as well
   if (isTooSoon(input, minClaimBlocks)) return 'expiry_too_soon';
   if (input.isSeen(htlc.paymentHash)) return 'hash_seen_before';

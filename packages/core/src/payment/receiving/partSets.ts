@@ -1,5 +1,4 @@
 import { bytesToHex, equalBytes } from '../../bytes/index.js';
-import { sha256 } from '../../crypto/index.js';
 import type { FailureMessage } from '../../onion/index.js';
 import { minClaimBlocks, type ReceivedPart, unknownDetails } from './judgeFinal.js';
 
@@ -98,6 +97,8 @@ const timeoutMs = 60_000;
 interface HtlcSet {
   readonly first: ReceivedPart;
   readonly firstAtMs: number;
+  /** Counts the sets in the order in which they began. */
+  readonly sequence: number;
   /** The node id through which the first part came, as text. */
   readonly peer: string;
   readonly held: boolean;
@@ -110,6 +111,9 @@ interface HtlcSet {
  * Nothing of it is stored: after a restart it is filled again with the HTLCs that are still pending.
  *
  * A turn whose transaction may fail calls `snapshot` before it begins; `restore` undoes all since then.
+ *
+ * What strangers can begin is bounded by number, in all and per peer. By value it is bounded already: each part
+ * is an HTLC that a channel took within its limits.
  */
 export class PartSets {
   readonly #limits: PartSetLimits;
@@ -119,6 +123,7 @@ export class PartSets {
   readonly #hashes = new Map<string, string>();
   /** What was there before the first change since the snapshot. */
   #before: Map<string, HtlcSet | undefined> | undefined;
+  #nextSequence = 0;
 
   constructor(limits: Partial<PartSetLimits> = {}) {
     this.#limits = { ...defaultLimits, ...limits };
@@ -172,6 +177,7 @@ export class PartSets {
     const set: HtlcSet = {
       first: earlier?.first ?? part,
       firstAtMs: earlier?.firstAtMs ?? nowMs,
+      sequence: earlier?.sequence ?? this.#nextSequence++,
       peer: earlier?.peer ?? peer,
       held: false,
       intendedMsat: (earlier?.intendedMsat ?? 0n) + intendedMsat,
@@ -210,10 +216,10 @@ export class PartSets {
       const [, set] = entry;
       if (set.held) continue;
       all++;
-      if (oldest === undefined || set.firstAtMs < oldest[1].firstAtMs) oldest = entry;
+      if (oldest === undefined || set.sequence < oldest[1].sequence) oldest = entry;
       if (set.peer !== peer) continue;
       ofPeer++;
-      if (oldestOfPeer === undefined || set.firstAtMs < oldestOfPeer[1].firstAtMs) oldestOfPeer = entry;
+      if (oldestOfPeer === undefined || set.sequence < oldestOfPeer[1].sequence) oldestOfPeer = entry;
     }
     const leaving = ofPeer >= maxSetsPerPeer ? oldestOfPeer : all >= maxSets ? oldest : undefined;
     return leaving === undefined ? [] : [this.#end(leaving[0], { reason: 'crowded_out', height })];
@@ -271,6 +277,7 @@ export class PartSets {
 
   #endAll(reason: EndReason, height: number, isOver: (set: HtlcSet) => boolean): EndedSet[] {
     const over = [...this.#sets].filter(([, set]) => isOver(set));
+    over.sort(([, a], [, b]) => a.sequence - b.sequence);
     return over.map(([hash]) => this.#end(hash, { reason, height }));
   }
 

@@ -1,7 +1,6 @@
 import type { Htlc, Settlement } from '../../channel/index.js';
 import { sha256 } from '../../crypto/index.js';
 import {
-  createFailureOnion,
   decodeHopPayload,
   type FailureMessage,
   type FinalPayload,
@@ -95,9 +94,4 @@ function beginsBlindedRoute(payload: Uint8Array): boolean {
     if (error instanceof HopPayloadError) return false;
     throw error;
   }
-}
-
-/** How an HTLC is failed whose onion could be read. */
-export function failureSettlement(sharedSecret: Uint8Array, failure: FailureMessage): Settlement {
-  return { type: 'fail', reason: createFailureOnion({ sharedSecret, failure }) };
 }
