@@ -158,7 +158,8 @@ export class GossipSync {
 
   /**
    * The peer has not answered for too long. What it told of the range so far is used; a query for channels that is
-   * not answered ends the synchronisation.
+   * not answered ends the synchronisation. Answers that come later are unexpected: do not ask this peer again before
+   * it is connected anew.
    */
   timeout(): SyncStep {
     if (this.#asked !== undefined) return this.#fail('peer_silent', 'ignore');

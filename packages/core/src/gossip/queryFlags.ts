@@ -1,4 +1,4 @@
-import { isStale, REFRESH_AFTER_SECONDS } from './gossipTime.js';
+import { FUTURE_TOLERANCE_SECONDS, isStale, REFRESH_AFTER_SECONDS } from './gossipTime.js';
 
 /** Two values of a channel: of `node_id_1`'s direction and of `node_id_2`'s; 0 where there is no update. */
 export type PerDirection = readonly [number, number];
@@ -29,7 +29,7 @@ export const QUERY_ALL = 31;
 
 /**
  * What to ask a peer about a channel of its `reply_channel_range`: bits of `query_flags`, 0 for nothing.
- * A channel that we lack is asked for in full, unless all its updates are stale; of one that we have, the
+ * A channel that we lack is asked for in full, unless no update of it would be taken; of one that we have, the
  * updates that say something new, or that keep it from growing stale.
  * @param local the same of our own latest updates; absent when we do not know the channel.
  */
@@ -42,7 +42,9 @@ export function wantedFlags(
   if (timestamps === undefined) return local === undefined ? QUERY_ALL : 0;
   const wanted = ([0, 1] as const).filter((direction) => {
     const timestamp = timestamps[direction];
+    // An update that checkChannelUpdate would drop is not worth asking for, again and again.
     if (timestamp === 0 || isStale(timestamp, nowSeconds)) return false;
+    if (timestamp > nowSeconds + FUTURE_TOLERANCE_SECONDS) return false;
     if (local === undefined) return true;
     const known = local.timestamps[direction];
     if (timestamp <= known) return false;
