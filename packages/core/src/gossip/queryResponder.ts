@@ -7,6 +7,7 @@ import type {
 } from '../wire/index.js';
 import { ChannelRangeAnswer } from './channelRangeAnswer.js';
 import {
+  type PerDirection,
   QUERY_ALL,
   QUERY_ANNOUNCEMENT,
   QUERY_NODE_1,
@@ -24,6 +25,8 @@ export interface ChannelGossip<Stored> {
   readonly announcement: Stored;
   /** The latest of each direction. */
   readonly updates: readonly [Stored | undefined, Stored | undefined];
+  /** Of the same updates, in seconds; 0 where there is none. */
+  readonly timestamps: PerDirection;
   /** Of `node_id_1` and `node_id_2`, in hex. */
   readonly nodeIds: readonly [string, string];
 }
@@ -95,10 +98,8 @@ export class QueryResponder<Stored = Message> {
   #range: Answer<Stored> | undefined;
   #channels: Answer<Stored> | undefined;
   #backlog: Answer<Stored> | undefined;
-  /** The first channel that the backlog has not reached; `undefined` when it is past them all. */
-  #backlogChannel: bigint | undefined;
-  /** The last node that the backlog has passed; `undefined` when it is past them all. */
-  #backlogNode: string | undefined;
+  #backlogChannels: Progress<bigint> | undefined;
+  #backlogNodes: Progress<string> | undefined;
   #filter: TimestampFilter | undefined;
   #looked = 0;
 
@@ -118,12 +119,12 @@ export class QueryResponder<Stored = Message> {
 
   /** Whether the backlog will still come by this channel: then new gossip of it needs no sending now. */
   isChannelAhead(shortChannelId: bigint): boolean {
-    return this.#backlogChannel !== undefined && shortChannelId >= this.#backlogChannel;
+    return isAhead(this.#backlogChannels, shortChannelId);
   }
 
   /** The same for the `node_announcement` of a node. @param nodeId in hex. */
   isNodeAhead(nodeId: string): boolean {
-    return this.#backlogNode !== undefined && nodeId > this.#backlogNode;
+    return isAhead(this.#backlogNodes, nodeId);
   }
 
   /** Takes a query or a filter; says what is wrong with it, if anything. Nothing is looked up yet. */
@@ -193,8 +194,8 @@ export class QueryResponder<Stored = Message> {
     if (!this.#isOurs(message)) return;
     // BOLT 7: gossip_timestamp_filter: it replaces any previous one, and with it the backlog of that one
     this.#filter = new TimestampFilter(message);
-    this.#backlogChannel = 0n;
-    this.#backlogNode = '';
+    this.#backlogChannels = { last: -1n, pending: new Set() };
+    this.#backlogNodes = { last: '', pending: new Set() };
     this.#backlog = this.#sendBacklog(this.#filter);
   }
 
@@ -265,45 +266,64 @@ export class QueryResponder<Stored = Message> {
 
   *#sendChannels(filter: TimestampFilter): Answer<Stored> {
     const { source } = this.#options;
-    for (;;) {
-      const page = source.channelsFrom(this.#backlogChannel ?? 0n, RECORDS_PER_STEP);
+    for (let last = -1n; ; ) {
+      const page = source.channelsFrom(last + 1n, RECORDS_PER_STEP);
       this.#looked += page.length;
-      for (const { shortChannelId, timestamps } of page) {
-        this.#backlogChannel = shortChannelId + 1n;
-        if (!filter.passesChannel(timestamps)) continue;
+      const passing = page.filter(({ timestamps }) => filter.passesChannel(timestamps));
+      const pending = new Set(passing.map(({ shortChannelId }) => shortChannelId));
+      last = page.at(-1)?.shortChannelId ?? last;
+      this.#backlogChannels = { last, pending };
+      for (const shortChannelId of pending) {
+        pending.delete(shortChannelId);
         this.#looked++;
         const gossip = source.channel(shortChannelId);
         if (gossip === undefined) continue;
         yield gossip.announcement;
         for (const direction of [0, 1] as const) {
           const update = gossip.updates[direction];
-          if (update !== undefined && filter.passesTimestamp(timestamps[direction])) yield update;
+          if (update !== undefined && filter.passesTimestamp(gossip.timestamps[direction])) yield update;
         }
       }
       if (page.length < RECORDS_PER_STEP) break;
       yield undefined;
     }
-    this.#backlogChannel = undefined;
+    this.#backlogChannels = undefined;
     return undefined;
   }
 
   *#sendNodes(filter: TimestampFilter): Answer<Stored> {
     const { source } = this.#options;
-    for (;;) {
-      const page = source.nodesFrom(this.#backlogNode ?? '', RECORDS_PER_STEP);
+    for (let last = ''; ; ) {
+      const page = source.nodesFrom(last, RECORDS_PER_STEP);
       this.#looked += page.length;
-      for (const { nodeId, timestamp } of page) {
-        this.#backlogNode = nodeId;
-        if (!filter.passesTimestamp(timestamp)) continue;
+      const passing = page.filter(({ timestamp }) => filter.passesTimestamp(timestamp));
+      const pending = new Set(passing.map(({ nodeId }) => nodeId));
+      last = page.at(-1)?.nodeId ?? last;
+      this.#backlogNodes = { last, pending };
+      for (const nodeId of pending) {
+        pending.delete(nodeId);
+        this.#looked++;
         const node = source.node(nodeId);
         if (node !== undefined) yield node;
       }
       if (page.length < RECORDS_PER_STEP) break;
       yield undefined;
     }
-    this.#backlogNode = undefined;
+    this.#backlogNodes = undefined;
     return undefined;
   }
+}
+
+/** How far a backlog came, among channels or among nodes. Absent: it is past them all. */
+interface Progress<Key> {
+  /** The last one that was looked at. */
+  readonly last: Key;
+  /** Those up to it that pass the filter and are not sent yet. */
+  readonly pending: ReadonlySet<Key>;
+}
+
+function isAhead<Key extends bigint | string>(progress: Progress<Key> | undefined, key: Key): boolean {
+  return progress !== undefined && (key > progress.last || progress.pending.has(key));
 }
 
 /** The least id of a channel funded in a block; `undefined` where a block is too high for an id. */

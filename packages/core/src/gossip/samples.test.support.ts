@@ -213,6 +213,7 @@ export class MemoryGossip implements GossipSource<Message> {
     return {
       announcement,
       updates: [this.updates.get(`${shortChannelId}/0`), this.updates.get(`${shortChannelId}/1`)],
+      timestamps: (this.entry(shortChannelId) as RangeEntry).timestamps,
       nodeIds: [bytesToHex(announcement.nodeId1), bytesToHex(announcement.nodeId2)],
     };
   }
