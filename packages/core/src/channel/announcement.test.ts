@@ -167,6 +167,15 @@ describe('announcement_signatures', () => {
     expect(announcedBy(pair.opener)).toHaveLength(1);
   });
 
+  test('for another place in the chain are warned of and not answered', () => {
+    const pair = announcedPair();
+    const [message] = pair.accepter.sentOf('announcement_signatures');
+    pair.reconnect({ simpleClose: true });
+    pair.do('opener', { type: 'message', message: { ...message!, shortChannelId: 77n } });
+    expect([warnings(pair.opener), pair.opener.sentOf('announcement_signatures').length]).toEqual([1, 1]);
+    expect(isAnnounced(pair.opener.channel)).toBe(true);
+  });
+
   test.each(['nodeSignature', 'bitcoinSignature'] as const)(
     'with a wrong %s end the connection with a warning, and nothing else of the channel',
     (field) => {

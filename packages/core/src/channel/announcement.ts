@@ -101,8 +101,7 @@ export function receiveAnnouncementSignatures(draft: StepDraft, message: Announc
   if (shortChannelId !== undefined && message.shortChannelId !== shortChannelId) {
     warn(draft, 'announcement_signatures has another short_channel_id than the funding transaction');
   }
-  // BOLT 7: announcement_signatures, upon reconnection: must respond with its own
-  draft.patch({ announcing: { ...draft.channel.announcing, asked: true, deferred: message } });
+  draft.patch({ announcing: { ...channel.announcing, deferred: message } });
 }
 
 function warn(draft: StepDraft, text: string): void {
@@ -141,7 +140,8 @@ function takeDeferred(
   const { channel } = draft;
   const { deferred, ...announcing } = channel.announcing ?? {};
   if (deferred === undefined || deferred.shortChannelId !== shortChannelId) return;
-  draft.patch({ announcing });
+  // BOLT 7: announcement_signatures, upon reconnection: must respond with its own
+  draft.patch({ announcing: { ...announcing, asked: true } });
   const state = currentState(channel, shortChannelId);
   // One pair of signatures is enough: others for the same announcement tell nothing new.
   if (state.remote !== undefined) return;
