@@ -47,6 +47,8 @@ export interface PeerConnectionOptions {
   readonly onReady: (peer: ReadyPeer) => void;
   /** All the messages of one chunk, in order; never empty, never `init`, `ping` or `pong`. */
   readonly onMessages: (messages: readonly Message[]) => void;
+  /** The peer has read all that waited for it, after so much waited that it was held back. */
+  readonly onDrained: () => void;
   /** Once, when the connection is over for us. No messages come afterwards. */
   readonly onClosed: (reason: PeerError) => void;
   /** Once, when the socket is gone: at the same time or, if we closed in order, a little later. */
@@ -95,6 +97,9 @@ export class PeerConnection {
     });
     socket.setNoDelay(true);
     socket.on('data', (chunk: Uint8Array) => this.#receive(chunk));
+    socket.on('drain', () => {
+      if (this.#phase === 'ready') options.onDrained();
+    });
     socket.on('error', (error: NodeJS.ErrnoException) => {
       this.#reason ??= new PeerError('socket_error', `the connection broke: ${error.code ?? error.message}`, {
         cause: error,

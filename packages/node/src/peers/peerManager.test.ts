@@ -433,6 +433,25 @@ describe('hostile peers', () => {
   });
 });
 
+test('threat 19: who held back from a slow reader is told when it has read', async () => {
+  const bob = await listening('bob');
+  const { peer, nodeId } = await readyRawPeer(bob);
+  const padding = new Uint8Array(60_000);
+  peer.socket.pause();
+  const drained: string[] = [];
+  bob.manager.on('drained', (event) => drained.push(event.nodeId));
+  const waiting = () => bob.manager.outboundBytes(nodeId);
+  while (waiting() < 1_000_000) {
+    bob.manager.send(nodeId, [{ type: 'unknown', typeNumber: 40_001, payload: padding }]);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  expect(drained).toEqual([]);
+  const told = new Promise((resolve) => bob.manager.once('drained', resolve));
+  peer.socket.resume();
+  expect(await told).toEqual({ nodeId });
+  expect(waiting()).toBe(0);
+});
+
 describe('ping and pong', () => {
   test('a pong has the length that was asked for, and 65532 asks for none', async () => {
     const bob = await listening('bob');

@@ -39,6 +39,11 @@ export interface PeerEvents {
   connected: [peer: PeerInfo];
   /** All the messages of one read, in order; never empty. Control messages are dealt with before. */
   messages: [from: { readonly nodeId: string; readonly messages: readonly Message[] }];
+  /**
+   * A peer has read all that waited for it, after more than some ten kilobytes did. Who stops sending to a peer
+   * for which more than 64 KiB wait (see outboundBytes) is told here when to go on.
+   */
+  drained: [peer: { readonly nodeId: string }];
   disconnected: [peer: { readonly nodeId: string; readonly reason: PeerError }];
 }
 
@@ -322,6 +327,11 @@ export class PeerManager extends EventEmitter<PeerEvents> {
         if (nodeId === undefined || this.#active.get(nodeId)?.connection !== connection) return;
         const from = { nodeId, messages };
         this.#tell(connection, () => this.emit('messages', from));
+      },
+      onDrained: () => {
+        if (nodeId === undefined || this.#active.get(nodeId)?.connection !== connection) return;
+        const peer = { nodeId };
+        this.#tell(connection, () => this.emit('drained', peer));
       },
       onClosed: (reason) => {
         this.#logger.debug({ host: attempt.address.host, inbound, code: reason.code }, reason.message);

@@ -193,6 +193,20 @@ describe('iterating', () => {
   });
 });
 
+describe('nodes', () => {
+  test('are listed by id in pages, those not flushed as well', () => {
+    const store = open();
+    for (const n of [5, 1, 3]) store.putNode(fakeNode(nodeIdOf(n), 100 + n));
+    store.removeNode(nodeIdOf(5));
+    store.putNode(fakeNode(nodeIdOf(4), 104));
+    expect(store.nodesAfter('', 2)).toEqual([
+      { nodeId: nodeIdOf(1), timestamp: 101 },
+      { nodeId: nodeIdOf(3), timestamp: 103 },
+    ]);
+    expect(store.nodesAfter(nodeIdOf(3), 2)).toEqual([{ nodeId: nodeIdOf(4), timestamp: 104 }]);
+  });
+});
+
 describe('a crash', () => {
   test('loses at most what was not flushed', () => {
     const store = open();

@@ -87,8 +87,8 @@ export interface GossipStore {
    * ahead.
    */
   summaries(first: bigint): IterableIterator<ChannelSummary>;
-  /** The nodes that have announced themselves, with their timestamps. Pull-based as well. */
-  nodeTimestamps(): IterableIterator<[nodeId: string, timestamp: number]>;
+  /** At most `limit` nodes that have announced themselves, with ids greater than this, ascending. */
+  nodesAfter(nodeId: string, limit: number): { readonly nodeId: string; readonly timestamp: number }[];
   getChannel(shortChannelId: bigint): GossipChannel | undefined;
   /** The `node_announcement`. */
   getNode(nodeId: string): Uint8Array | undefined;

@@ -66,6 +66,7 @@ export function gossipTables(database: Database) {
   const nodeChunk = database.prepare(
     `SELECT node_id, announcement FROM nodes WHERE node_id > ? ORDER BY node_id LIMIT ${CHUNK}`,
   );
+  const nodeIds = database.prepare('SELECT node_id FROM nodes WHERE node_id > ? ORDER BY node_id LIMIT ?');
   const oneNode = database.prepare('SELECT announcement FROM nodes WHERE node_id = ?');
   const putNode = database.prepare('REPLACE INTO nodes (node_id, announcement) VALUES (?, ?)');
   const removeNode = database.prepare('DELETE FROM nodes WHERE node_id = ?');
@@ -98,6 +99,9 @@ export function gossipTables(database: Database) {
     getNode(nodeId: Uint8Array): Uint8Array | undefined {
       const row = oneNode.get(nodeId);
       return row === undefined ? undefined : asBytes(row[0]);
+    },
+    nodeIdsAfter(nodeId: Uint8Array, limit: number): Uint8Array[] {
+      return nodeIds.all(nodeId, limit).map((row) => asBytes(row[0]));
     },
     putChannel(channel: NewGossipChannel): void {
       put.run(

@@ -108,8 +108,13 @@ export class SqliteGossipStore implements GossipStore {
     return this.#index.from(first);
   }
 
-  nodeTimestamps(): IterableIterator<[string, number]> {
-    return this.#nodes.entries();
+  nodesAfter(nodeId: string, limit: number): { nodeId: string; timestamp: number }[] {
+    if (!this.#full) this.flush();
+    const ids = this.#guarded((tables) => tables.nodeIdsAfter(hexToBytes(nodeId), limit)) ?? [];
+    return ids.map((id) => {
+      const hex = bytesToHex(id);
+      return { nodeId: hex, timestamp: this.nodeTimestamp(hex) };
+    });
   }
 
   getChannel(shortChannelId: bigint): GossipChannel | undefined {
