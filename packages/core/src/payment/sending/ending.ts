@@ -54,7 +54,7 @@ function describeCause(sending: Sending, cause: EndingCause): Description {
     case 'too_many_attempts':
       return {
         code: 'too_many_attempts',
-        text: `the payment was tried ${sending.attempts.length} times, and no more are allowed`,
+        text: `the payment was tried ${timesOf(sending.attempts.length)}, and no more attempts are allowed`,
       };
     case 'timed_out_on_chain':
       return {
@@ -71,6 +71,10 @@ function describeCause(sending: Sending, cause: EndingCause): Description {
     case 'no_route':
       return describeNoRoute(sending, cause);
   }
+}
+
+function timesOf(count: number): string {
+  return count === 1 ? 'once' : `${count} times`;
 }
 
 function describeNoRoute(

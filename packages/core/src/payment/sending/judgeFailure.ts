@@ -1,10 +1,10 @@
 import { bytesToHex } from '../../bytes/index.js';
 import type { LiquidityObservation, RouteHop } from '../../graph/index.js';
-import type { FailureMessage } from '../../onion/index.js';
+import { type FailureMessage, failureFlags } from '../../onion/index.js';
 import type { AttemptReading } from './attemptReading.js';
 import { readPolicy } from './channelUpdates.js';
 import type { EndingCause } from './ending.js';
-import { failureRules } from './failureRules.js';
+import { failureRules, type HopRule } from './failureRules.js';
 import {
   amountsInFlight,
   policyFeeMsat,
@@ -123,7 +123,7 @@ function judgeHop(
   // What our other parts hold there takes part in the refusal.
   const amountMsat = next.amountMsat + (amountsInFlight(sending).get(directedChannel(next)) ?? 0n);
   if (rule.refused) observations.push({ ...observation(next, 'refused'), amountMsat });
-  switch (rule.fromHop) {
+  switch (ruleFromHop(failure)) {
     case 'bogus':
     case 'avoid_node':
       return learned(withoutNode(knowledge, nodeKey(hop)));
@@ -134,6 +134,12 @@ function judgeHop(
     case 'correct_policy':
       return learned(correctPolicy(knowledge, { hop, next, failure }));
   }
+}
+
+/** BOLT 4: if the NODE bit is set: SHOULD remove all channels connected with the erring node */
+function ruleFromHop(failure: FailureMessage): HopRule {
+  if (failure.type === 'unknown' && failureFlags(failure).node) return 'avoid_node';
+  return failureRules[failure.type].fromHop;
 }
 
 /** Takes over new terms that explain the failure; what does not explain it is held against the node. */
@@ -218,6 +224,13 @@ function judgeDestination(given: FailedAttempt, failure: FailureMessage | undefi
   }
 }
 
+/** Codes that BOLT 4 once had, and 15 as it was before it had data. */
+const formerSentences: ReadonlyMap<number, string> = new Map([
+  [0x400f, failureRules.incorrect_or_unknown_payment_details.sentence],
+  [0x4010, 'the destination does not take this amount'],
+  [17, failureRules.expiry_too_soon.sentence],
+]);
+
 /** How far a destination's chain may be ahead of ours before people are told. */
 const noticeableBlocks = 3;
 
@@ -240,7 +253,7 @@ function sentenceOf({ sending, attempt }: FailedAttempt, failure: FailureMessage
     case 'invalid_onion_payload':
       return failure.tlvType === 0n ? sentence : `${sentence} (type ${failure.tlvType})`;
     case 'unknown':
-      return `${sentence} (${failure.failureCode})`;
+      return `${formerSentences.get(failure.failureCode) ?? sentence} (code ${failure.failureCode})`;
     default:
       return sentence;
   }

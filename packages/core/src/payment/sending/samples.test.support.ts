@@ -1,7 +1,20 @@
+import type { Settlement } from '../../channel/index.js';
 import { hmacSha256, secp256k1, sha256 } from '../../crypto/index.js';
-import type { DirectedChannel, FirstHop, Route, RouteRequest, RouteResult } from '../../graph/index.js';
+import type {
+  DirectedChannel,
+  FirstHop,
+  Route,
+  RouteHop,
+  RouteRequest,
+  RouteResult,
+} from '../../graph/index.js';
+import { createAttributedFailure, type FailureMessage, wrapAttributedFailure } from '../../onion/index.js';
+import { type ChannelUpdate, encodeMessage } from '../../wire/index.js';
+import { sharedSecretsOf } from './attemptOnion.js';
+import { type AttemptReport, attemptFailed } from './attemptOutcome.js';
 import type { PaymentRequest } from './paymentRequest.js';
 import type { SendingContext } from './planSending.js';
+import type { Attempt, Sending } from './sending.js';
 
 /** A private key of the node of this number; we are node 0. */
 export function privateKeyOf(node: number): Uint8Array {
@@ -11,8 +24,10 @@ export function privateKeyOf(node: number): Uint8Array {
 const publicKeys = new Map<number, Uint8Array>();
 
 export function nodeId(node: number): Uint8Array {
-  let key = publicKeys.get(node);
-  if (key === undefined) publicKeys.set(node, (key = secp256k1.publicKey(privateKeyOf(node))));
+  const known = publicKeys.get(node);
+  if (known !== undefined) return known;
+  const key = secp256k1.publicKey(privateKeyOf(node));
+  publicKeys.set(node, key);
   return key;
 }
 
@@ -85,3 +100,83 @@ export function contextWith(
     asked,
   };
 }
+
+/** The terms of one direction of a channel, as a failure brings them. */
+export function updateFor(
+  hop: Pick<RouteHop, 'shortChannelId' | 'direction'>,
+  change: Partial<Omit<ChannelUpdate, 'type'>> = {},
+): Uint8Array {
+  return encodeMessage({
+    type: 'channel_update',
+    signature: new Uint8Array(64),
+    chainHash: new Uint8Array(32),
+    shortChannelId: hop.shortChannelId,
+    timestamp: 1,
+    messageFlags: 1,
+    channelFlags: hop.direction,
+    cltvExpiryDelta: 40,
+    htlcMinimumMsat: 1n,
+    feeBaseMsat: 1000,
+    feeProportionalMillionths: 0,
+    htlcMaximumMsat: 10_000_000_000n,
+    ...change,
+  });
+}
+
+/** What comes back to us from the hop of this index of an attempt. */
+export function failureFrom(
+  attempt: Pick<Attempt, 'id' | 'route'>,
+  hopIndex: number,
+  failure: FailureMessage,
+): Extract<Settlement, { type: 'fail' }> {
+  const secrets = sharedSecretsOf(attempt, sessionKeyOf(attempt.id));
+  const sharedSecret = secrets[hopIndex] as Uint8Array;
+  let made = createAttributedFailure({ sharedSecret, failure, holdTimeMs: 0 });
+  for (let i = hopIndex - 1; i >= 0; i--) {
+    made = wrapAttributedFailure({ sharedSecret: secrets[i] as Uint8Array, ...made, holdTimeMs: 0 });
+  }
+  return { type: 'fail', ...made };
+}
+
+/** Tells a payment how its attempt failed. */
+export function fail(
+  sending: Sending,
+  id: number,
+  settlement: Parameters<typeof attemptFailed>[1]['settlement'],
+): AttemptReport {
+  const sharedSecrets = sharedSecretsOf(sending.attempts[id] as Attempt, sessionKeyOf(id));
+  return attemptFailed(sending, { id, settlement, sharedSecrets, nowMs: 2000 + id });
+}
+
+/** A failure of each kind, with data that a node may send. */
+export const failureSamples: {
+  readonly [T in FailureMessage['type']]: Extract<FailureMessage, { type: T }>;
+} = {
+  temporary_node_failure: { type: 'temporary_node_failure' },
+  permanent_node_failure: { type: 'permanent_node_failure' },
+  required_node_feature_missing: { type: 'required_node_feature_missing' },
+  invalid_onion_version: { type: 'invalid_onion_version', sha256OfOnion: new Uint8Array(32) },
+  invalid_onion_hmac: { type: 'invalid_onion_hmac', sha256OfOnion: new Uint8Array(32) },
+  invalid_onion_key: { type: 'invalid_onion_key', sha256OfOnion: new Uint8Array(32) },
+  temporary_channel_failure: { type: 'temporary_channel_failure', channelUpdate: new Uint8Array(0) },
+  permanent_channel_failure: { type: 'permanent_channel_failure' },
+  required_channel_feature_missing: { type: 'required_channel_feature_missing' },
+  unknown_next_peer: { type: 'unknown_next_peer' },
+  amount_below_minimum: { type: 'amount_below_minimum', htlcMsat: 1n, channelUpdate: new Uint8Array(0) },
+  fee_insufficient: { type: 'fee_insufficient', htlcMsat: 1n, channelUpdate: new Uint8Array(0) },
+  incorrect_cltv_expiry: { type: 'incorrect_cltv_expiry', cltvExpiry: 1, channelUpdate: new Uint8Array(0) },
+  expiry_too_soon: { type: 'expiry_too_soon', channelUpdate: new Uint8Array(0) },
+  incorrect_or_unknown_payment_details: {
+    type: 'incorrect_or_unknown_payment_details',
+    htlcMsat: 1_000_000n,
+    height: blockHeight,
+  },
+  final_incorrect_cltv_expiry: { type: 'final_incorrect_cltv_expiry', cltvExpiry: 1 },
+  final_incorrect_htlc_amount: { type: 'final_incorrect_htlc_amount', incomingHtlcMsat: 1n },
+  channel_disabled: { type: 'channel_disabled', disabledFlags: 0, channelUpdate: new Uint8Array(0) },
+  expiry_too_far: { type: 'expiry_too_far' },
+  invalid_onion_payload: { type: 'invalid_onion_payload', tlvType: 8n, offset: 3 },
+  mpp_timeout: { type: 'mpp_timeout' },
+  invalid_onion_blinding: { type: 'invalid_onion_blinding', sha256OfOnion: new Uint8Array(32) },
+  unknown: { type: 'unknown', failureCode: 99, data: new Uint8Array(0) },
+};
