@@ -26,6 +26,9 @@ interface Entry {
 /** What an entry takes besides the bytes of its message, roughly. */
 const ENTRY_BYTES = 300;
 
+/** The longest message that is kept: several times what any of the network has. */
+const MAX_MESSAGE_BYTES = 4096;
+
 /**
  * Holds messages that cannot be judged yet: a `channel_update` or `node_announcement` whose channel is not known or
  * is being verified. Nobody has checked their signatures, so all of it may be made up: what one peer sends can only
@@ -56,12 +59,13 @@ export class PrematureGossip {
     return this.#bytes;
   }
 
-  /** Keeps a message; false where it is so long that nothing else of its peer would have room. */
+  /** Keeps a message; false where it is too long to be kept (BOLT 7: MAY choose NOT to queue such). */
   add(peer: string, message: Waiting): boolean {
     const key =
       message.type === 'channel_update' ? channelKey(message.shortChannelId) : nodeKey(message.nodeId);
-    const bytes = encodeMessage(message).length + ENTRY_BYTES;
-    if (bytes > this.#maxPeerBytes / 4) return false;
+    const { length } = encodeMessage(message);
+    if (length > MAX_MESSAGE_BYTES) return false;
+    const bytes = length + ENTRY_BYTES;
     const entry: Entry = { peer, key, message, bytes };
     const ofPeer = this.#byPeer.get(peer) ?? { entries: new Set(), bytes: 0 };
     this.#byPeer.set(peer, ofPeer);

@@ -42,7 +42,7 @@ export const [node1, node2] = [sampleNode(1), sampleNode(2)].sort((a, b) =>
 
 export const sampleId = toShortChannelId({ blockHeight: 539_268, txIndex: 845, outputIndex: 1 });
 
-export function sampleChannel(features = new Uint8Array(0)): ChannelAnnouncement {
+export function sampleChannel(features: Uint8Array = new Uint8Array(0)): ChannelAnnouncement {
   return createChannelAnnouncement({
     chainHash,
     shortChannelId: sampleId,
