@@ -1,0 +1,183 @@
+import { equalBytes } from '../bytes/index.js';
+import type { LiquidityEstimates } from './liquidityEstimates.js';
+import type { NetworkGraph } from './networkGraph.js';
+import { findDirect, PartFinder, type PartOutcome, type PartTask } from './partFinder.js';
+import type { NoRoute, Route, RouteRequest, RouteResult } from './route.js';
+import {
+  cheapestWeights,
+  defaultRouteWeights,
+  type RouteWeights,
+  shortestWeights,
+  soonestWeights,
+} from './routeWeights.js';
+import { isExcluded } from './searchSpace.js';
+import { splitRoutes } from './splitRoutes.js';
+
+export interface RouteQuestion {
+  readonly liquidity: LiquidityEstimates;
+  readonly request: RouteRequest;
+  readonly weights?: RouteWeights;
+}
+
+export interface RouteFinder {
+  /** Routes that carry the whole amount within all limits of the request, or why there are none. */
+  findRoutes(question: RouteQuestion): RouteResult;
+}
+
+/** One path that is at least so likely to carry the amount is not compared with several. */
+const likelyEnough = 0.5;
+/** Several paths are taken instead of one if they are so many times as likely to carry the amount. */
+const muchLikelier = 1.5;
+
+/** A finder that keeps its working memory from request to request; it follows the graph's changes. */
+export function createRouteFinder(graph: NetworkGraph): RouteFinder {
+  const finder = new PartFinder(graph);
+  return { findRoutes: (question) => find(graph, finder, question) };
+}
+
+const finders = new WeakMap<NetworkGraph, RouteFinder>();
+
+/**
+ * The same with a finder that belongs to the graph. Circles (the destination is the source) end with a channel
+ * of `hints`, which is never the one that they begin with: both must have the same `shortChannelId` where they
+ * are the same channel.
+ */
+export function findRoutes({
+  graph,
+  ...question
+}: RouteQuestion & { readonly graph: NetworkGraph }): RouteResult {
+  const finder = finders.get(graph) ?? createRouteFinder(graph);
+  finders.set(graph, finder);
+  return finder.findRoutes(question);
+}
+
+function find(graph: NetworkGraph, finder: PartFinder, question: RouteQuestion): RouteResult {
+  const { request, liquidity, weights = defaultRouteWeights } = question;
+  const direct = findDirect(request);
+  if (direct !== undefined) return { type: 'found', routes: [direct] };
+  const hopeless = refuseEarly(graph, request);
+  if (hopeless !== undefined) return { type: 'none', ...hopeless };
+  const task: PartTask = { request, liquidity, weights };
+  const one = findOne(finder, task);
+  if (one.route !== undefined && (request.maxParts <= 1 || one.route.probability >= likelyEnough)) {
+    return { type: 'found', routes: [one.route] };
+  }
+  if (request.maxParts <= 1) return { type: 'none', ...explainOne(finder, { task, first: one }) };
+  const several =
+    splitRoutes(finder, { task, strategy: 'balanced' }) ??
+    (one.route === undefined ? splitRoutes(finder, { task, strategy: 'greedy' }) : undefined);
+  if (one.route !== undefined) {
+    const better = several !== undefined && likelihood(several) > muchLikelier * one.route.probability;
+    return { type: 'found', routes: better ? several : [one.route] };
+  }
+  if (several !== undefined) return { type: 'found', routes: several };
+  return explainSeveral(finder, task);
+}
+
+function likelihood(routes: readonly Route[]): number {
+  return routes.reduce((product, { probability }) => product * probability, 1);
+}
+
+/** Reasons that need no search. */
+function refuseEarly(graph: NetworkGraph, request: RouteRequest): NoRoute | undefined {
+  const { source, destination, firstHops, hints, amountMsat, maxParts } = request;
+  if (firstHops.length === 0) return { reason: 'no_channels' };
+  const isPeer = firstHops.some(({ nodeId }) => equalBytes(nodeId, destination));
+  const known = equalBytes(source, destination) || isPeer || graph.hasNode(destination);
+  if (!known && !hints.some((hint) => hint.length > 0)) return { reason: 'destination_unknown' };
+  let sum = 0n;
+  let best = 0n;
+  for (const hop of firstHops) {
+    if (isExcluded(request, { ...hop, from: source, to: hop.nodeId })) continue;
+    sum += hop.spendableMsat;
+    if (hop.spendableMsat > best) best = hop.spendableMsat;
+  }
+  // Nothing that we may use at all: it is not for the balance.
+  if (firstHops.every((hop) => isExcluded(request, { ...hop, from: source, to: hop.nodeId }))) {
+    return { reason: 'no_path' };
+  }
+  const spendableMsat = maxParts <= 1 ? best : sum;
+  if (spendableMsat < amountMsat) return { reason: 'insufficient_balance', spendableMsat };
+  return undefined;
+}
+
+/** The best path within the limits; if limits led the search astray, any path within them. */
+function findOne(finder: PartFinder, task: PartTask): PartOutcome {
+  const found = finder.find(task);
+  const { cut } = found;
+  if (found.route !== undefined || !(cut.fee || cut.cltv || cut.hops)) return found;
+  const cheapest = finder.find({ ...task, weights: cheapestWeights });
+  if (cheapest.route !== undefined || !(cheapest.cut.cltv || cheapest.cut.hops)) return { ...cheapest, cut };
+  const { route, gaveUp } = finder.find({ ...task, weights: cheapestWeights, exhaustive: 'fee' });
+  return { route, cut, gaveUp };
+}
+
+/** Why one path does not do: the first of the limits without which there is one. */
+function explainOne(finder: PartFinder, { task, first }: { task: PartTask; first: PartOutcome }): NoRoute {
+  const { request } = task;
+  if (first.cut.fee || request.maxFeeMsat < 0n) {
+    const dearer = leastOf(finder, { ...task, weights: cheapestWeights, ignore: ['fee'] }, 'fee');
+    if (dearer !== undefined && dearer.feeMsat > request.maxFeeMsat) {
+      return { reason: 'fee_limit', feeMsat: dearer.feeMsat };
+    }
+  }
+  const longer = leastOf(finder, { ...task, weights: soonestWeights, ignore: ['fee', 'cltv'] }, 'cltv');
+  if (longer !== undefined) return { reason: 'cltv_limit', cltvDelta: longer.hops[0]?.cltvDelta as number };
+  const ignore = ['fee', 'cltv', 'hops'] as const;
+  const farther = finder.find({ ...task, weights: shortestWeights, ignore });
+  if (farther.route !== undefined) return { reason: 'too_many_hops', hops: farther.route.hops.length };
+  if (farther.cut.spendable) {
+    const richer = finder.find({ ...task, weights: shortestWeights, ignore: [...ignore, 'spendable'] });
+    if (richer.route !== undefined) return insufficient(request);
+  }
+  return { reason: 'no_path' };
+}
+
+/** The route of the least fee or the earliest expiry within the limits that the task does not ignore. */
+function leastOf(finder: PartFinder, task: PartTask, objective: 'fee' | 'cltv'): Route | undefined {
+  const quick = finder.find(task);
+  const astray = quick.cut.hops || (quick.cut.cltv && !task.ignore?.includes('cltv'));
+  if (!astray) return quick.route;
+  return finder.find({ ...task, exhaustive: objective }).route ?? quick.route;
+}
+
+function insufficient({ firstHops, maxParts }: RouteRequest): NoRoute {
+  let sum = 0n;
+  let best = 0n;
+  for (const { spendableMsat } of firstHops) {
+    sum += spendableMsat;
+    if (spendableMsat > best) best = spendableMsat;
+  }
+  return { reason: 'insufficient_balance', spendableMsat: maxParts > 1 ? sum : best };
+}
+
+/** Why parts do not do: the first of the limits without which they do. */
+function explainSeveral(finder: PartFinder, task: PartTask): RouteResult {
+  const { request } = task;
+  const without = (ignore: NonNullable<PartTask['ignore']>, weights: RouteWeights): Route[] | undefined =>
+    splitRoutes(finder, { task: { ...task, ignore, weights }, strategy: 'balanced' }) ??
+    splitRoutes(finder, { task: { ...task, ignore, weights }, strategy: 'greedy' });
+  const dearer = without(['fee'], cheapestWeights);
+  if (dearer !== undefined) {
+    const feeMsat = dearer.reduce((sum, route) => sum + route.feeMsat, 0n);
+    // The parts' shares of the limit were in the way, not the limit.
+    if (feeMsat <= request.maxFeeMsat) return { type: 'found', routes: dearer };
+    return { type: 'none', reason: 'fee_limit', feeMsat };
+  }
+  const longer = without(['fee', 'cltv'], soonestWeights);
+  if (longer !== undefined) {
+    const cltvDelta = Math.max(...longer.map(({ hops }) => hops[0]?.cltvDelta as number));
+    return { type: 'none', reason: 'cltv_limit', cltvDelta };
+  }
+  const farther = without(['fee', 'cltv', 'hops'], shortestWeights);
+  if (farther !== undefined) {
+    return {
+      type: 'none',
+      reason: 'too_many_hops',
+      hops: Math.max(...farther.map(({ hops }) => hops.length)),
+    };
+  }
+  const richer = without(['fee', 'cltv', 'hops', 'spendable'], shortestWeights);
+  if (richer !== undefined) return { type: 'none', ...insufficient(request) };
+  return { type: 'none', reason: 'no_path' };
+}

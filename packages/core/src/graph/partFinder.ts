@@ -1,0 +1,182 @@
+import { equalBytes } from '../bytes/index.js';
+import { ExactPath } from './exactRoute.js';
+import type { LiquidityEstimates } from './liquidityEstimates.js';
+import type { NetworkGraph } from './networkGraph.js';
+import { paretoSearch } from './paretoSearch.js';
+import type { Route, RouteRequest } from './route.js';
+import { type Path, RouteSearch, type SearchLimits, type SearchOutcome } from './routeSearch.js';
+import type { RouteWeights } from './routeWeights.js';
+import { directionOf, isExcluded, SearchSpace } from './searchSpace.js';
+
+/** What one part may be: the request's own limits, or laxer ones to find out which of them is in the way. */
+export interface PartTask {
+  /** Its amount is the part's. */
+  readonly request: RouteRequest;
+  readonly weights: RouteWeights;
+  readonly liquidity: LiquidityEstimates;
+  readonly ignore?: readonly ('fee' | 'cltv' | 'hops' | 'spendable')[];
+  /** Searches with all ways that limits could favour, see `paretoSearch`. */
+  readonly exhaustive?: 'fee' | 'cltv';
+  /** Another amount over the same path. @returns `undefined` to keep the request's. */
+  readonly resize?: (path: ExactPath, route: Route) => Route | undefined;
+}
+
+export interface PartOutcome {
+  readonly route: Route | undefined;
+  /** Which limits kept the search from going on somewhere. */
+  readonly cut: SearchOutcome['cut'];
+  readonly gaveUp: boolean;
+}
+
+/** How often a path that does not hold in exact arithmetic is searched anew. */
+const mostCorrections = 4;
+
+/** Finds one route for one amount; keeps its working memory. */
+export class PartFinder {
+  readonly #space: SearchSpace;
+  readonly #search: RouteSearch;
+
+  constructor(graph: NetworkGraph) {
+    this.#space = new SearchSpace(graph);
+    this.#search = new RouteSearch(this.#space);
+  }
+
+  find(task: PartTask): PartOutcome {
+    const { request, weights } = task;
+    if (!equalBytes(request.source, request.destination)) return this.#findIn(task);
+    let best: Route | undefined;
+    const cut = { fee: false, cltv: false, hops: false, spendable: false };
+    let gaveUp = false;
+    for (const apart of circleRequests(request)) {
+      const outcome = this.#findIn({ ...task, request: apart });
+      cut.fee ||= outcome.cut.fee;
+      cut.cltv ||= outcome.cut.cltv;
+      cut.hops ||= outcome.cut.hops;
+      cut.spendable ||= outcome.cut.spendable;
+      gaveUp ||= outcome.gaveUp;
+      const { route } = outcome;
+      if (route === undefined) continue;
+      if (best === undefined || routeCost(route, weights) < routeCost(best, weights)) best = route;
+    }
+    return { route: best, cut, gaveUp };
+  }
+
+  #findIn(task: PartTask): PartOutcome {
+    const { request, weights, liquidity, resize } = task;
+    const ignore = new Set(task.ignore);
+    const limits: SearchLimits = {
+      maxFee: ignore.has('fee') ? Number.POSITIVE_INFINITY : Number(request.maxFeeMsat),
+      maxCltv: ignore.has('cltv') ? Number.POSITIVE_INFINITY : request.maxCltvDelta - request.finalCltvDelta,
+      maxHops: ignore.has('hops') ? mostHops : Math.min(mostHops, request.maxHops),
+      ignoreSpendable: ignore.has('spendable'),
+    };
+    const cut = { fee: false, cltv: false, hops: false, spendable: false };
+    if (limits.maxFee < 0) return { route: undefined, cut: { ...cut, fee: true }, gaveUp: false };
+    if (limits.maxCltv < 0) return { route: undefined, cut: { ...cut, cltv: true }, gaveUp: false };
+    const unlimited = limits.ignoreSpendable ? withUnlimitedFirstHops(request) : request;
+    const space = this.#space;
+    space.enter(unlimited);
+    try {
+      for (let corrections = 0; corrections < mostCorrections; corrections++) {
+        const searchTask = {
+          request: unlimited,
+          amount: Number(request.amountMsat),
+          limits,
+          weights,
+          liquidity,
+        };
+        let path: Path | undefined;
+        let gaveUp = false;
+        if (task.exhaustive === undefined) {
+          const outcome = this.#search.find(searchTask);
+          path = outcome.path;
+          cut.fee ||= outcome.cut.fee;
+          cut.cltv ||= outcome.cut.cltv;
+          cut.hops ||= outcome.cut.hops;
+          cut.spendable ||= outcome.cut.spendable;
+        } else {
+          this.#search.learn(searchTask);
+          ({ path, gaveUp } = paretoSearch(space, { task: searchTask, objective: task.exhaustive }));
+        }
+        if (path === undefined) return { route: undefined, cut, gaveUp };
+        const exact = new ExactPath(path, { space, search: this.#search, request: unlimited });
+        const route = exact.carry(request.amountMsat);
+        if (typeof route !== 'number') {
+          if (!ignore.has('fee') && route.feeMsat > request.maxFeeMsat) break;
+          return { route: resize?.(exact, route) ?? route, cut, gaveUp };
+        }
+        if (route < 0) break;
+        // Beyond 2^53 the search rounds: without the channel that it took to be great enough.
+        space.exclude(route);
+      }
+      return { route: undefined, cut, gaveUp: false };
+    } finally {
+      space.leave();
+    }
+  }
+}
+
+/** No onion has room for more. */
+const mostHops = 27;
+
+/**
+ * A channel between us and the destination, without looking at the graph: the one of those that suffice with
+ * the least to spend, so that the others stay for greater amounts.
+ */
+export function findDirect(request: RouteRequest): Route | undefined {
+  const { source, destination, amountMsat, finalCltvDelta, maxCltvDelta, firstHops } = request;
+  if (finalCltvDelta > maxCltvDelta || request.maxHops < 1 || request.maxFeeMsat < 0n) return undefined;
+  let best: RouteRequest['firstHops'][number] | undefined;
+  for (const hop of firstHops) {
+    if (hop.spendableMsat < amountMsat || hop.minimumMsat > amountMsat) continue;
+    if (best !== undefined && best.spendableMsat <= hop.spendableMsat) continue;
+    if (!equalBytes(hop.nodeId, destination) || equalBytes(source, destination)) continue;
+    if (isExcluded(request, { ...hop, from: source, to: hop.nodeId })) continue;
+    best = hop;
+  }
+  if (best === undefined) return undefined;
+  const { nodeId, shortChannelId } = best;
+  const direction = directionOf(source, nodeId);
+  const hops = [{ nodeId, shortChannelId, direction, amountMsat, cltvDelta: finalCltvDelta }];
+  return { hops, amountMsat, feeMsat: 0n, probability: 1 };
+}
+
+/** What a route costs by the weights, in msat. */
+export function routeCost({ hops, amountMsat, feeMsat, probability }: Route, weights: RouteWeights): number {
+  const amount = Number(amountMsat);
+  const blocks = (hops[0]?.cltvDelta ?? 0) - (hops.at(-1)?.cltvDelta ?? 0);
+  return (
+    Number(feeMsat) * weights.feeFactor +
+    blocks * (weights.timeLockPerMsatBlock * amount + weights.timeLockPerBlock) +
+    hops.length * weights.hop -
+    Math.log(probability) * (weights.failureBase + amount * weights.failurePerMsat)
+  );
+}
+
+/**
+ * A circle may come back through the peer that it left by, but not through the channel. So each channel that is
+ * on both sides is tried as the last one with itself taken from the first ones; all others together.
+ */
+function circleRequests(request: RouteRequest): RouteRequest[] {
+  const { firstHops, hints } = request;
+  const ours = new Set(firstHops.map(({ shortChannelId }) => shortChannelId));
+  const lastOf = (hint: (typeof hints)[number]) => hint.at(-1)?.shortChannelId ?? -1n;
+  const free = hints.filter((hint) => !ours.has(lastOf(hint)));
+  const both = [...new Set(hints.map(lastOf).filter((id) => ours.has(id)))];
+  const apart = both.map((id) => ({
+    ...request,
+    firstHops: firstHops.filter(({ shortChannelId }) => shortChannelId !== id),
+    hints: hints.filter((hint) => lastOf(hint) === id),
+  }));
+  return free.length > 0 ? [{ ...request, hints: free }, ...apart] : apart;
+}
+
+function withUnlimitedFirstHops(request: RouteRequest): RouteRequest {
+  const firstHops = request.firstHops.map((hop) => ({
+    ...hop,
+    spendableMsat: request.amountMsat + unlimitedMsat,
+  }));
+  return { ...request, firstHops };
+}
+
+const unlimitedMsat = 1n << 62n;
