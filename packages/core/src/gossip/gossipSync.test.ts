@@ -2,13 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type Message, type ReplyChannelRange, toShortChannelId } from '../wire/index.js';
 import { GossipError } from './gossipError.js';
-import {
-  CHANNELS_PER_QUERY,
-  GossipSync,
-  MAX_RANGE_CHANNELS,
-  MAX_RANGE_REPLIES,
-  MAX_WAITING_CHANNELS,
-} from './gossipSync.js';
+import { CHANNELS_PER_QUERY, GossipSync, MAX_RANGE_CHANNELS, MAX_RANGE_REPLIES } from './gossipSync.js';
 import { STALE_AFTER_SECONDS } from './gossipTime.js';
 import { QUERY_ALL, wantedFlags } from './queryFlags.js';
 import { QueryResponder } from './queryResponder.js';
@@ -352,8 +346,8 @@ describe('a peer that answers wrongly', () => {
 
   test('cannot make us collect single channels without bound', () => {
     const sync = greedy();
-    for (let i = 0; i < MAX_WAITING_CHANNELS + 10; i++) sync.request(BigInt(i), 1);
-    expect(sync.waiting).toBe(MAX_WAITING_CHANNELS);
+    for (let i = 0; i < MAX_RANGE_CHANNELS + 10; i++) sync.request(BigInt(i), 1);
+    expect(sync.waiting).toBe(MAX_RANGE_CHANNELS);
   });
 
   test('never makes us loop, send two queries at once or keep anything when it is over', () => {

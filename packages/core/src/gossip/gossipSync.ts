@@ -43,7 +43,7 @@ export interface GossipSyncOptions {
   readonly wanted: (channel: RemoteChannel) => number;
 }
 
-/** The most channels that the replies to one range may tell of: five times the network of 2026. */
+/** The most channels that the replies to one range may tell of, or that may wait: five times the network of 2026. */
 export const MAX_RANGE_CHANNELS = 250_000;
 
 /** The most replies to one range: five times what the largest network needs at 250 channels each. */
@@ -51,9 +51,6 @@ export const MAX_RANGE_REPLIES = 1_000;
 
 /** How many channels are asked for in one query: about half a megabyte of gossip comes for it. */
 export const CHANNELS_PER_QUERY = 500;
-
-/** The most channels that may wait to be asked for. */
-export const MAX_WAITING_CHANNELS = MAX_RANGE_CHANNELS;
 
 const WANT_TIMESTAMPS_AND_CHECKSUMS = 3n;
 
@@ -231,7 +228,7 @@ export class GossipSync {
   #want(shortChannelId: bigint, flags: number): void {
     if (flags === 0) return;
     const known = this.#waiting.get(shortChannelId);
-    if (known === undefined && this.#waiting.size >= MAX_WAITING_CHANNELS) return;
+    if (known === undefined && this.#waiting.size >= MAX_RANGE_CHANNELS) return;
     this.#waiting.set(shortChannelId, (known ?? 0) | flags);
   }
 
