@@ -14,7 +14,7 @@ export type HopRule =
   | 'bogus';
 
 /** What a failure from the destination says. */
-export type DestinationRule =
+type DestinationRule =
   /** It does not take the payment. */
   | 'refuses'
   /** The hop before it changed what we sent: the payment goes around the last channel. */

@@ -325,6 +325,20 @@ describe('terms that a failure brings', () => {
     expect(sending.knowledge.strikes.get(node(2))).toBe(1);
   });
 
+  test('an expiry beyond the limit is not risked, and told', () => {
+    const failure: FailureMessage = {
+      type: 'incorrect_cltv_expiry',
+      cltvExpiry: 1,
+      channelUpdate: update({ cltvExpiryDelta: 2000 }),
+    };
+    const { sending } = failed(sent(), 1, failure);
+    const context = contextWith([[route], { type: 'none', reason: 'no_path' }]);
+    expect(planSending(sending, context).sending.failure).toMatchObject({
+      code: 'cltv_limit',
+      details: { cltvDelta: 2160 },
+    });
+  });
+
   test('a fee above the limit is not paid, and told', () => {
     const { sending } = failed(sent(), 1, feeInsufficient(update({ feeBaseMsat: 9001 })));
     const context = contextWith([[route], { type: 'none', reason: 'no_path' }]);

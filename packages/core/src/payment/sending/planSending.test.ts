@@ -192,6 +192,48 @@ describe('what is sent', () => {
   });
 });
 
+describe('parts that share a channel', () => {
+  const request = requestTo(4, { kind: invoice, maxParts: 4, maxFeeMsat: 100_000n });
+  const part = (amountMsat: bigint, channels = [1n, 2n, 3n]) =>
+    routeOver([1, 2, 4], { amountMsat, channels });
+
+  test('do not ask it together for what it refused', () => {
+    let { sending } = plan(request, [part(1_000_000n)]);
+    const failure = failureFrom(sending.attempts[0] as Attempt, 1, failureSamples.temporary_channel_failure);
+    ({ sending } = fail(sending, 0, failure));
+    const context = contextWith([
+      [part(500_000n), part(500_000n)],
+      [part(500_000n, [1n, 8n, 9n]), part(500_000n, [1n, 8n, 9n])],
+    ]);
+    const { attempts } = planSending(sending, context);
+    expect(attempts.map(({ route }) => route.hops[1]?.shortChannelId)).toEqual([8n, 8n]);
+    expect(context.asked[1]?.excludedChannels).toEqual(new Set(['3/0']));
+  });
+
+  test('count together where one of them is refused', () => {
+    const { sending } = plan(request, [part(600_000n), part(400_000n)]);
+    const failure = failureFrom(sending.attempts[1] as Attempt, 1, failureSamples.temporary_channel_failure);
+    const { sending: told, observations } = fail(sending, 1, failure);
+    expect(told.knowledge.channels.get('3/0')?.refusedMsat).toBe(1_000_000n);
+    expect(observations.at(-1)).toEqual({
+      shortChannelId: 3n,
+      direction: 0,
+      amountMsat: 1_000_000n,
+      outcome: 'refused',
+    });
+  });
+
+  test('do not take more of our own than is there', () => {
+    const firstHops = [firstHop({ spendableMsat: 1_003_999n }), firstHop({ shortChannelId: 7n })];
+    const context = contextWith([[part(600_000n), part(400_000n)], [part(1_000_000n, [7n, 2n, 3n])]], {
+      firstHops,
+    });
+    const { attempts } = planSending(beginSending(request, 0), context);
+    expect(attempts.map(({ shortChannelId }) => shortChannelId)).toEqual([7n]);
+    expect(context.asked[1]?.firstHops).toEqual([firstHops[1]]);
+  });
+});
+
 describe('channels of our own that refuse', () => {
   const refusal = { code: 'peer_offline', message: 'the peer is not connected' };
   const route = routeOver([1, 2, 4]);
