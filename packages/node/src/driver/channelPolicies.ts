@@ -5,7 +5,7 @@ import type { NodeStorage } from '@rivulet/storage';
 import type { ChannelKey, Turn } from './turns.js';
 
 /** `htlcMaximumMsat` of a policy that follows the size of the channel. */
-export const capacityShare = 'capacity share';
+const capacityShare = 'capacity share';
 
 /** What we ask of payments of others that go out over a channel. */
 export interface ChannelPolicySettings extends Omit<ForwardingPolicy, 'htlcMaximumMsat'> {

@@ -5,7 +5,7 @@ import type { ChannelKey } from './turns.js';
 /** How long a channel must have been unusable before the network hears of it. */
 export const disableAfterMs = 600_000;
 /** How long it must have been usable again. */
-export const enableAfterMs = 120_000;
+const enableAfterMs = 120_000;
 /** Changes of one channel that are told: so many at once, and one every two hours in the long run. */
 export const flapBudget = { capacity: 6, perSecond: 1 / 7_200 } as const;
 
