@@ -1,13 +1,16 @@
 import { bytesToHex } from '../../bytes/index.js';
 import type { Settlement } from '../../channel/index.js';
-import type {
-  DirectedChannel,
-  FirstHop,
-  LiquidityObservation,
-  Route,
-  RouteHop,
-  RouteRequest,
-  RouteResult,
+import {
+  createRouteFinder,
+  type DirectedChannel,
+  type FirstHop,
+  LiquidityEstimates,
+  type LiquidityObservation,
+  NetworkGraph,
+  type Route,
+  type RouteHop,
+  type RouteRequest,
+  type RouteResult,
 } from '../../graph/index.js';
 import {
   createAttributedFailure,
@@ -136,6 +139,12 @@ export class FakeNetwork {
   readonly #options: NetworkOptions;
   readonly channels: FakeChannel[] = [];
   readonly #travelling = new Map<number, Travelling>();
+  #real:
+    | {
+        search(request: RouteRequest): RouteResult;
+        observe(observation: LiquidityObservation, inFlightMsat: bigint): void;
+      }
+    | undefined;
   /** What the search learned: a channel does not carry so much. */
   readonly #bounds = new Map<DirectedChannel, bigint>();
   /** Delivered and paid, and the fees of it. */
@@ -185,11 +194,44 @@ export class FakeNetwork {
   observe(observations: readonly LiquidityObservation[]): void {
     for (const observation of observations) {
       const key = directedChannel(observation);
+      const heldMsat = this.inFlightMsat().get(key) ?? 0n;
+      this.#real?.observe(observation, heldMsat);
       const known = this.#bounds.get(key);
       if (observation.outcome !== 'refused') continue;
       if (known === undefined || observation.amountMsat < known)
         this.#bounds.set(key, observation.amountMsat);
     }
+  }
+
+  /** From now on, routes are looked for by the search that Rivulet uses, in a graph of what is announced. */
+  useRealSearch(): void {
+    const graph = new NetworkGraph();
+    const capacitySat = (this.#options.amountMsat * 4n) / 1000n + 1n;
+    for (const { id, nodes, announced } of this.channels) {
+      const [nodeId1, nodeId2] = [nodeId(nodes[0]), nodeId(nodes[1])];
+      graph.addChannel({ shortChannelId: id, nodeId1, nodeId2, capacitySat });
+      for (const direction of [0, 1] as const) {
+        const policy = announced[direction];
+        graph.updateChannel({
+          shortChannelId: id,
+          direction,
+          timestamp: 1,
+          disabled: false,
+          cltvExpiryDelta: policy.delta,
+          htlcMinimumMsat: policy.minimum,
+          htlcMaximumMsat: capacitySat * 1000n,
+          feeBaseMsat: policy.base,
+          feeProportionalMillionths: policy.proportional,
+        });
+      }
+    }
+    const liquidity = new LiquidityEstimates();
+    const finder = createRouteFinder(graph);
+    this.#real = {
+      search: (request) => finder.findRoutes({ request, liquidity }),
+      observe: (observation, inFlightMsat) =>
+        liquidity.observe(observation, { nowMs: 1, capacityMsat: capacitySat * 1000n, inFlightMsat }),
+    };
   }
 
   /** What is on the way or was paid. */
@@ -424,6 +466,7 @@ export class FakeNetwork {
 
   /** The cheapest ways by what is announced; `terms` says what is known otherwise. */
   findRoutes(request: RouteRequest, known: 'announced' | 'truth' = 'announced'): RouteResult {
+    if (this.#real !== undefined && known === 'announced') return this.#real.search(request);
     if (request.firstHops.length === 0) return { type: 'none', reason: 'no_channels' };
     const taken = new Map<bigint, bigint>();
     const held = new Map(request.inFlightMsat);

@@ -120,9 +120,8 @@ function judgeHop(
   const learned = (changed: Knowledge): Judgement => ({ verdict: retry, knowledge: changed, observations });
   if (failure === undefined) return learned(withoutNode(knowledge, nodeKey(hop)));
   const rule = failureRules[failure.type];
-  // What our other parts hold there takes part in the refusal.
-  const amountMsat = next.amountMsat + (amountsInFlight(sending).get(directedChannel(next)) ?? 0n);
-  if (rule.refused) observations.push({ ...observation(next, 'refused'), amountMsat });
+  // What others of our HTLCs hold there is for the observer to add: it knows those of all payments.
+  if (rule.refused) observations.push(observation(next, 'refused'));
   switch (ruleFromHop(failure)) {
     case 'bogus':
     case 'avoid_node':
@@ -130,10 +129,15 @@ function judgeHop(
     case 'avoid_channel':
       return learned(withoutChannel(knowledge, directedChannel(next)));
     case 'less_through_channel':
-      return learned(withRefusal(knowledge, directedChannel(next), amountMsat));
+      return learned(withRefusal(knowledge, directedChannel(next), takenMsat(sending, next)));
     case 'correct_policy':
       return learned(correctPolicy(knowledge, { hop, next, failure }));
   }
+}
+
+/** What a channel did not carry: the HTLC, with the other parts of the payment that are in it. */
+function takenMsat(sending: Sending, hop: RouteHop): bigint {
+  return hop.amountMsat + (amountsInFlight(sending).get(directedChannel(hop)) ?? 0n);
 }
 
 /** BOLT 4: if the NODE bit is set: SHOULD remove all channels connected with the erring node */

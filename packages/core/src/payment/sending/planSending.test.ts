@@ -218,7 +218,7 @@ describe('parts that share a channel', () => {
     expect(observations.at(-1)).toEqual({
       shortChannelId: 3n,
       direction: 0,
-      amountMsat: 1_000_000n,
+      amountMsat: 400_000n,
       outcome: 'refused',
     });
   });

@@ -164,6 +164,7 @@ describe('a payment over a network', () => {
           amountMsat: dice.chance(0.8) ? amountMsat : 7n,
         });
         const network = new FakeNetwork(dice, options);
+        if (dice.chance(0.5)) network.useRealSearch();
         const request = requestTo(5, {
           ...kindOf(dice),
           amountMsat: options.amountMsat,
@@ -176,6 +177,7 @@ describe('a payment over a network', () => {
         const { sending } = pay(request, { network, dice });
         expect(isOver(sending)).toBe(true);
         expect(sending.status === 'succeeded').toBe(network.paid.htlcs > 0);
+        expect(sending.failure?.code).not.toBe('internal');
         expect(sending.failure !== undefined).toBe(sending.status === 'failed');
         expect(sending.preimage).toEqual(sending.status === 'succeeded' ? preimage : undefined);
       }),
@@ -196,6 +198,7 @@ describe('a payment over a network', () => {
           deadlineMs: 10_000_000,
         });
         const way = network.findRoutes(searchFor(request, network), 'truth');
+        if (dice.chance(0.5)) network.useRealSearch();
         // Our own channels refuse by chance, which may take the only way.
         network.refusals = 0;
         const { sending } = pay(request, { network, dice });
@@ -222,6 +225,7 @@ describe('a payment over a network', () => {
           maxAttempts: 100,
           deadlineMs: 10_000_000,
         });
+        if (dice.chance(0.5)) network.useRealSearch();
         // Half of the payments may cost hardly more than what is announced.
         const first = network.findRoutes(searchFor(generous, network));
         const feeMsat =
