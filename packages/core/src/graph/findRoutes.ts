@@ -1,8 +1,10 @@
 import { equalBytes } from '../bytes/index.js';
 import type { LiquidityEstimates } from './liquidityEstimates.js';
 import type { NetworkGraph } from './networkGraph.js';
+import type { Objective } from './paretoSearch.js';
 import { findDirect, PartFinder, type PartOutcome, type PartTask } from './partFinder.js';
-import type { NoRoute, Route, RouteRequest, RouteResult } from './route.js';
+import type { FirstHop, NoRoute, Route, RouteRequest, RouteResult } from './route.js';
+import type { SearchCut } from './routeSearch.js';
 import {
   cheapestWeights,
   defaultRouteWeights,
@@ -29,9 +31,13 @@ const likelyEnough = 0.5;
 /** Several paths are taken instead of one if they are so many times as likely to carry the amount. */
 const muchLikelier = 1.5;
 
-/** A finder that keeps its working memory from request to request; it follows the graph's changes. */
-export function createRouteFinder(graph: NetworkGraph): RouteFinder {
-  const finder = new PartFinder(graph);
+/**
+ * A finder that keeps its working memory from request to request; it follows the graph's changes.
+ * @param nodesAround how many nodes are looked at around us before the search begins at the destination: it
+ * changes how long a search takes, not what it finds.
+ */
+export function createRouteFinder(graph: NetworkGraph, nodesAround?: number): RouteFinder {
+  const finder = new PartFinder(graph, nodesAround);
   return { findRoutes: (question) => find(graph, finder, question) };
 }
 
@@ -80,75 +86,80 @@ function likelihood(routes: readonly Route[]): number {
 
 /** Reasons that need no search. */
 function refuseEarly(graph: NetworkGraph, request: RouteRequest): NoRoute | undefined {
-  const { source, destination, firstHops, hints, amountMsat, maxParts } = request;
+  const { source, destination, firstHops, hints, amountMsat } = request;
   if (firstHops.length === 0) return { reason: 'no_channels' };
   const isPeer = firstHops.some(({ nodeId }) => equalBytes(nodeId, destination));
   const known = equalBytes(source, destination) || isPeer || graph.hasNode(destination);
   if (!known && !hints.some((hint) => hint.length > 0)) return { reason: 'destination_unknown' };
-  let sum = 0n;
-  let best = 0n;
-  for (const hop of firstHops) {
-    if (isExcluded(request, { ...hop, from: source, to: hop.nodeId })) continue;
-    sum += hop.spendableMsat;
-    if (hop.spendableMsat > best) best = hop.spendableMsat;
-  }
+  const usable = usableFirstHops(request);
   // Nothing that we may use at all: it is not for the balance.
-  if (firstHops.every((hop) => isExcluded(request, { ...hop, from: source, to: hop.nodeId }))) {
-    return { reason: 'no_path' };
-  }
-  const spendableMsat = maxParts <= 1 ? best : sum;
+  if (usable.length === 0) return { reason: 'no_path' };
+  const spendableMsat = spendableOf(request);
   if (spendableMsat < amountMsat) return { reason: 'insufficient_balance', spendableMsat };
   return undefined;
+}
+
+function usableFirstHops(request: RouteRequest): FirstHop[] {
+  const { source, firstHops } = request;
+  return firstHops.filter((hop) => !isExcluded(request, { ...hop, from: source, to: hop.nodeId }));
+}
+
+/** What our channels carry: all together, or the best one where the payment is in one part. */
+function spendableOf(request: RouteRequest): bigint {
+  let sum = 0n;
+  let best = 0n;
+  for (const { spendableMsat } of usableFirstHops(request)) {
+    sum += spendableMsat;
+    if (spendableMsat > best) best = spendableMsat;
+  }
+  return request.maxParts > 1 ? sum : best;
 }
 
 /** The best path within the limits; if limits led the search astray, any path within them. */
 function findOne(finder: PartFinder, task: PartTask): PartOutcome {
   const found = finder.find(task);
   const { cut } = found;
-  if (found.route !== undefined || !(cut.fee || cut.cltv || cut.hops)) return found;
+  if (found.route !== undefined || !isCut(cut)) return found;
   const cheapest = finder.find({ ...task, weights: cheapestWeights });
   if (cheapest.route !== undefined || !(cheapest.cut.cltv || cheapest.cut.hops)) return { ...cheapest, cut };
   const { route, gaveUp } = finder.find({ ...task, weights: cheapestWeights, exhaustive: 'fee' });
   return { route, cut, gaveUp };
 }
 
+function isCut(cut: SearchCut): boolean {
+  return cut.fee || cut.cltv || cut.hops || cut.amount || cut.spendable;
+}
+
 /** Why one path does not do: the first of the limits without which there is one. */
 function explainOne(finder: PartFinder, { task, first }: { task: PartTask; first: PartOutcome }): NoRoute {
   const { request } = task;
-  if (first.cut.fee || request.maxFeeMsat < 0n) {
-    const dearer = leastOf(finder, { ...task, weights: cheapestWeights, ignore: ['fee'] }, 'fee');
-    if (dearer !== undefined && dearer.feeMsat > request.maxFeeMsat) {
-      return { reason: 'fee_limit', feeMsat: dearer.feeMsat };
-    }
+  if (!isCut(first.cut)) return { reason: 'no_path' };
+  const dearer = leastOf(finder, { ...task, weights: cheapestWeights, ignore: ['fee'] }, 'fee');
+  if (dearer !== undefined) return { reason: 'fee_limit', feeMsat: dearer.feeMsat };
+  // The least amounts in all channels: if these do not fit, nothing does.
+  const ignore = ['fee', 'cltv', 'hops'] as const;
+  const any = finder.find({ ...task, weights: cheapestWeights, ignore });
+  if (any.route === undefined) {
+    const richer = finder.find({ ...task, weights: cheapestWeights, ignore: [...ignore, 'spendable'] });
+    return richer.route === undefined ? { reason: 'no_path' } : insufficient(request);
   }
   const longer = leastOf(finder, { ...task, weights: soonestWeights, ignore: ['fee', 'cltv'] }, 'cltv');
   if (longer !== undefined) return { reason: 'cltv_limit', cltvDelta: longer.hops[0]?.cltvDelta as number };
-  const ignore = ['fee', 'cltv', 'hops'] as const;
-  const farther = finder.find({ ...task, weights: shortestWeights, ignore });
-  if (farther.route !== undefined) return { reason: 'too_many_hops', hops: farther.route.hops.length };
-  if (farther.cut.spendable) {
-    const richer = finder.find({ ...task, weights: shortestWeights, ignore: [...ignore, 'spendable'] });
-    if (richer.route !== undefined) return insufficient(request);
-  }
-  return { reason: 'no_path' };
+  const farther = leastOf(finder, { ...task, weights: shortestWeights, ignore }, 'hops') ?? any.route;
+  return { reason: 'too_many_hops', hops: farther.hops.length };
 }
 
-/** The route of the least fee or the earliest expiry within the limits that the task does not ignore. */
-function leastOf(finder: PartFinder, task: PartTask, objective: 'fee' | 'cltv'): Route | undefined {
+/** The route of the least fee, the earliest expiry or the fewest hops within the limits that the task does not ignore. */
+function leastOf(finder: PartFinder, task: PartTask, objective: Objective): Route | undefined {
   const quick = finder.find(task);
-  const astray = quick.cut.hops || (quick.cut.cltv && !task.ignore?.includes('cltv'));
+  const { cut } = quick;
+  const astray = cut.hops || (objective === 'fee' ? cut.cltv : cut.amount || cut.spendable);
   if (!astray) return quick.route;
   return finder.find({ ...task, exhaustive: objective }).route ?? quick.route;
 }
 
-function insufficient({ firstHops, maxParts }: RouteRequest): NoRoute {
-  let sum = 0n;
-  let best = 0n;
-  for (const { spendableMsat } of firstHops) {
-    sum += spendableMsat;
-    if (spendableMsat > best) best = spendableMsat;
-  }
-  return { reason: 'insufficient_balance', spendableMsat: maxParts > 1 ? sum : best };
+function insufficient(request: RouteRequest): NoRoute {
+  return { reason: 'insufficient_balance', spendableMsat: spendableOf(request) };
 }
 
 /** Why parts do not do: the first of the limits without which they do. */

@@ -21,6 +21,10 @@ interface Label {
   dominated: boolean;
 }
 
+export type Objective = 'fee' | 'cltv' | 'hops';
+
+const keys = { fee: 'amount', cltv: 'cltv', hops: 'hops' } as const satisfies Record<Objective, keyof Label>;
+
 export interface ParetoOutcome {
   readonly path: Path | undefined;
   /** Given up: there may be a path all the same. */
@@ -28,13 +32,13 @@ export interface ParetoOutcome {
 }
 
 /**
- * The path of the least fee (or the earliest expiry) within limits of time and hops, where the search that
+ * The path of the least fee (or the earliest expiry, or the fewest hops) within limits of time and hops, where the search that
  * keeps one label a node is led astray: its best way to a node can be the one that breaks a limit later. This
  * one keeps all ways that are not worse in every respect. Slow, so only for requests that had no answer.
  */
 export function paretoSearch(
   space: SearchSpace,
-  { task, objective }: { task: SearchTask; objective: 'fee' | 'cltv' },
+  { task, objective }: { task: SearchTask; objective: Objective },
 ): ParetoOutcome {
   const { limits, amount: arriving, request } = task;
   const blocked = new Set(space.blocked);
@@ -49,7 +53,7 @@ export function paretoSearch(
     for (const other of others) if (isBetter(label, other)) other.dominated = true;
     ofNode.set(label.node, [...others.filter((other) => !other.dominated), label]);
     labels.push(label);
-    heap.push(objective === 'fee' ? label.amount : label.cltv, labels.length - 1);
+    heap.push(label[keys[objective]], labels.length - 1);
   };
   add({ node: destination, amount: arriving, cltv: 0, hops: 0, edge: -1, next: undefined, dominated: false });
   while (heap.size > 0) {

@@ -2,9 +2,9 @@ import { equalBytes } from '../bytes/index.js';
 import { ExactPath } from './exactRoute.js';
 import type { LiquidityEstimates } from './liquidityEstimates.js';
 import type { NetworkGraph } from './networkGraph.js';
-import { paretoSearch } from './paretoSearch.js';
+import { type Objective, paretoSearch } from './paretoSearch.js';
 import type { Route, RouteRequest } from './route.js';
-import { type Path, RouteSearch, type SearchLimits, type SearchOutcome } from './routeSearch.js';
+import { type Path, RouteSearch, type SearchCut, type SearchLimits, uncut } from './routeSearch.js';
 import type { RouteWeights } from './routeWeights.js';
 import { directionOf, isExcluded, SearchSpace } from './searchSpace.js';
 
@@ -16,7 +16,7 @@ export interface PartTask {
   readonly liquidity: LiquidityEstimates;
   readonly ignore?: readonly ('fee' | 'cltv' | 'hops' | 'spendable')[];
   /** Searches with all ways that limits could favour, see `paretoSearch`. */
-  readonly exhaustive?: 'fee' | 'cltv';
+  readonly exhaustive?: Objective;
   /** Another amount over the same path. @returns `undefined` to keep the request's. */
   readonly resize?: (path: ExactPath, route: Route) => Route | undefined;
 }
@@ -24,7 +24,7 @@ export interface PartTask {
 export interface PartOutcome {
   readonly route: Route | undefined;
   /** Which limits kept the search from going on somewhere. */
-  readonly cut: SearchOutcome['cut'];
+  readonly cut: SearchCut;
   readonly gaveUp: boolean;
 }
 
@@ -36,23 +36,20 @@ export class PartFinder {
   readonly #space: SearchSpace;
   readonly #search: RouteSearch;
 
-  constructor(graph: NetworkGraph) {
+  constructor(graph: NetworkGraph, nodesAround?: number) {
     this.#space = new SearchSpace(graph);
-    this.#search = new RouteSearch(this.#space);
+    this.#search = new RouteSearch(this.#space, nodesAround);
   }
 
   find(task: PartTask): PartOutcome {
     const { request, weights } = task;
     if (!equalBytes(request.source, request.destination)) return this.#findIn(task);
     let best: Route | undefined;
-    const cut = { fee: false, cltv: false, hops: false, spendable: false };
+    const cut = { ...uncut };
     let gaveUp = false;
     for (const apart of circleRequests(request)) {
       const outcome = this.#findIn({ ...task, request: apart });
-      cut.fee ||= outcome.cut.fee;
-      cut.cltv ||= outcome.cut.cltv;
-      cut.hops ||= outcome.cut.hops;
-      cut.spendable ||= outcome.cut.spendable;
+      addCut(cut, outcome.cut);
       gaveUp ||= outcome.gaveUp;
       const { route } = outcome;
       if (route === undefined) continue;
@@ -70,7 +67,7 @@ export class PartFinder {
       maxHops: ignore.has('hops') ? mostHops : Math.min(mostHops, request.maxHops),
       ignoreSpendable: ignore.has('spendable'),
     };
-    const cut = { fee: false, cltv: false, hops: false, spendable: false };
+    const cut = { ...uncut };
     if (limits.maxFee < 0) return { route: undefined, cut: { ...cut, fee: true }, gaveUp: false };
     if (limits.maxCltv < 0) return { route: undefined, cut: { ...cut, cltv: true }, gaveUp: false };
     const unlimited = limits.ignoreSpendable ? withUnlimitedFirstHops(request) : request;
@@ -90,10 +87,7 @@ export class PartFinder {
         if (task.exhaustive === undefined) {
           const outcome = this.#search.find(searchTask);
           path = outcome.path;
-          cut.fee ||= outcome.cut.fee;
-          cut.cltv ||= outcome.cut.cltv;
-          cut.hops ||= outcome.cut.hops;
-          cut.spendable ||= outcome.cut.spendable;
+          addCut(cut, outcome.cut);
         } else {
           this.#search.learn(searchTask);
           ({ path, gaveUp } = paretoSearch(space, { task: searchTask, objective: task.exhaustive }));
@@ -102,7 +96,8 @@ export class PartFinder {
         const exact = new ExactPath(path, { space, search: this.#search, request: unlimited });
         const route = exact.carry(request.amountMsat);
         if (typeof route !== 'number') {
-          if (!ignore.has('fee') && route.feeMsat > request.maxFeeMsat) break;
+          if (!ignore.has('fee') && route.feeMsat > request.maxFeeMsat)
+            return { route: undefined, cut: { ...cut, fee: true }, gaveUp };
           return { route: resize?.(exact, route) ?? route, cut, gaveUp };
         }
         if (route < 0) break;
@@ -114,6 +109,14 @@ export class PartFinder {
       space.leave();
     }
   }
+}
+
+function addCut(all: SearchCut, one: SearchCut): void {
+  all.fee ||= one.fee;
+  all.cltv ||= one.cltv;
+  all.hops ||= one.hops;
+  all.amount ||= one.amount;
+  all.spendable ||= one.spendable;
 }
 
 /** No onion has room for more. */

@@ -52,14 +52,26 @@ export interface Path {
   readonly edges: readonly number[];
 }
 
+export interface SearchCut {
+  fee: boolean;
+  cltv: boolean;
+  hops: boolean;
+  /** A channel would take what arrives, but not the fees on top of it: a cheaper way may fit. */
+  amount: boolean;
+  /** One of our channels has too little to spend. */
+  spendable: boolean;
+}
+
+export const uncut: SearchCut = { fee: false, cltv: false, hops: false, amount: false, spendable: false };
+
 export interface SearchOutcome {
   readonly path: Path | undefined;
   /** Which limits kept the search from going on somewhere: what was found may not be the best. */
-  readonly cut: { fee: boolean; cltv: boolean; hops: boolean; spendable: boolean };
+  readonly cut: SearchCut;
 }
 
 /** How many nodes around us are looked at before the search begins at the destination. */
-const ballNodes = 600;
+const defaultNodesAround = 100;
 const none = -1;
 
 /**
@@ -70,6 +82,7 @@ const none = -1;
  */
 export class RouteSearch {
   readonly #space: SearchSpace;
+  readonly #nodesAround: number;
   readonly #heap = new Heap();
   #run = 0;
   // Labels of the search from the destination.
@@ -84,7 +97,7 @@ export class RouteSearch {
   #nearStamps = new Int32Array(0);
   #nearCosts = new Float64Array(0);
   #radius = 0;
-  #cut = { fee: false, cltv: false, hops: false, spendable: false };
+  #cut: SearchCut = { ...uncut };
   // Of the task at hand.
   #height = 0;
   #nowMs = 0;
@@ -92,15 +105,16 @@ export class RouteSearch {
   #failurePerMsat = 0;
   #liquidity: LiquidityEstimates | undefined;
 
-  constructor(space: SearchSpace) {
+  constructor(space: SearchSpace, nodesAround = defaultNodesAround) {
     this.#space = space;
+    this.#nodesAround = nodesAround;
   }
 
   /** The space must be that of the task's request. */
   find(task: SearchTask): SearchOutcome {
     this.#reserve();
     this.#run += 2;
-    this.#cut = { fee: false, cltv: false, hops: false, spendable: false };
+    this.#cut = { ...uncut };
     this.learn(task);
     const reached = this.#lookAround(task) && this.#searchBack(task);
     return { path: reached ? this.#trace() : undefined, cut: this.#cut };
@@ -136,7 +150,7 @@ export class RouteSearch {
     const { request, amount, limits, weights } = task;
     const space = this.#space;
     const heap = this.#heap;
-    const { nodeFlags, adjacency } = space.graph;
+    const { nodeFlags, adjacency, usableInward } = space.graph;
     const { records } = space.graph.channelTable;
     const { pool, starts, lengths } = adjacency;
     const { nodeMarks, edgeMarks, destination } = space;
@@ -153,6 +167,8 @@ export class RouteSearch {
     heap.clear();
     for (const node of space.blocked) stamps[node] = settled;
     if (stamps[destination] === settled) return false;
+    if (nodeMarks[destination] === 0 && (destination >= high || usableInward[destination] === 0))
+      return false;
     for (const [node, hops] of space.firstHopsAt) {
       if (stamps[node] === settled) continue;
       let usable = false;
@@ -167,7 +183,7 @@ export class RouteSearch {
       costs[node] = 0;
       heap.push(0, node);
     }
-    let left = ballNodes;
+    let left = this.#nodesAround;
     while (heap.size > 0) {
       this.#radius = heap.keys[0] as number;
       if (left === 0) return true;
@@ -303,7 +319,10 @@ export class RouteSearch {
         const mark = edgeMarks[directed] as number;
         if ((mark & edgeExcluded) !== 0) continue;
         const held = mark === 0 ? 0 : space.heldIn(directed);
-        if (amount + held > (records[at + atCapacity] as number)) continue;
+        if (amount + held > (records[at + atCapacity] as number)) {
+          cut.amount = true;
+          continue;
+        }
         const fee =
           (records[at + atFeeBase] as number) +
           Math.floor((amount * (records[at + atFeeProportional] as number)) / 1e6);
@@ -369,6 +388,7 @@ export class RouteSearch {
     const space = this.#space;
     const amount = this.#amounts[node] as number;
     for (const index of space.hintsInto.get(node) ?? []) {
+      if (amount > (space.hintRecords[recordLength * index + atMaximum] as number)) this.#cut.amount = true;
       const { from } = space.hintEdges[index] as { from: number };
       if (this.#stamps[from] === this.#run + 1) continue;
       const cost = (this.#costs[node] as number) + this.#hintCost(index, { amount, most: amount, weights });
