@@ -1,11 +1,19 @@
 import { join } from 'node:path';
+import { hexToBytes } from '@rivulet/core/bytes';
 import { type AcceptPolicy, defaultAcceptPolicy } from '@rivulet/core/channel';
 import { initCrypto } from '@rivulet/core/crypto';
-import { type NodeStorage, openStorage } from '@rivulet/storage';
+import { defaultForwardLimits } from '@rivulet/core/forwarding';
+import { type NodeStorage, openGossipStore, openStorage } from '@rivulet/storage';
 import { type ApiServer, startApiServer } from './api/index.js';
 import { type ChainSource, openChainSource } from './chainSource.js';
 import { type Config, redactedConfig } from './config/index.js';
-import { createService, type NodePolicy, RivuletNode } from './driver/index.js';
+import {
+  createService,
+  defaultChannelPolicy,
+  type NodePolicy,
+  RivuletNode,
+  toNodeAddress,
+} from './driver/index.js';
 import { createLogger, type Logger } from './logging/index.js';
 import { claimStorage } from './ownership.js';
 import { version } from './version.js';
@@ -31,6 +39,7 @@ export interface Daemon {
 }
 
 const databaseFileName = 'rivulet.db';
+const gossipFileName = 'gossip.sqlite';
 const logFileName = 'rivulet.log';
 
 /**
@@ -115,6 +124,15 @@ async function startNode(parts: {
     network: config.network,
     seed,
     storage,
+    gossipStore: openGossipStore({
+      path: join(config.dataDir, gossipFileName),
+      warn: (message) => logger.warn({}, message),
+    }),
+    profile: {
+      alias: config.alias,
+      rgbColor: hexToBytes(config.color.replace(/^#/, '').toLowerCase()),
+      addresses: config.addresses.map(toNodeAddress),
+    },
     backend: source.backend,
     policy: policyOf(config),
     reconnect: config.reconnect,
@@ -178,7 +196,7 @@ function startApi({
   return startApiServer({ service, dataDir: config.dataDir, ...config.api, logger });
 }
 
-function policyOf({ keysend, channels }: Config): NodePolicy {
+function policyOf({ keysend, channels, payments, forwarding, rebalance }: Config): NodePolicy {
   const { minFundingSat, maxFundingSat, minimumDepth, acceptZeroConf, maxHtlcValueInFlightMsat } = channels;
   const accept: AcceptPolicy = {
     ...defaultAcceptPolicy,
@@ -186,9 +204,14 @@ function policyOf({ keysend, channels }: Config): NodePolicy {
     maxFundingSat,
     minimumDepth,
     trustsZeroConf: acceptZeroConf,
+    acceptPublic: channels.acceptAnnounced,
   };
   return {
-    receive: { acceptKeysend: keysend.accept, minAmountMsat: keysend.minAmountMsat },
+    receive: {
+      acceptKeysend: keysend.accept,
+      acceptKeysendParts: keysend.accept,
+      minAmountMsat: keysend.minAmountMsat,
+    },
     limits: {
       dustLimitSat: channels.dustLimitSat,
       htlcMinimumMsat: channels.htlcMinimumMsat,
@@ -200,5 +223,25 @@ function policyOf({ keysend, channels }: Config): NodePolicy {
     maxDustExposureMsat: channels.maxDustExposureMsat,
     anchors: true,
     defaultCommitment: channels.type,
+    sending: {
+      maxFeePercent: payments.maxFeePercent,
+      maxCltvDelta: payments.maxDelayBlocks,
+      timeoutMs: payments.timeoutSeconds * 1000,
+    },
+    rebalance: { ...rebalance, intervalMs: rebalance.intervalMinutes * 60_000 },
+    forwarding: {
+      enabled: forwarding.enabled,
+      limits: {
+        ...defaultForwardLimits,
+        maxHeldHtlcs: forwarding.maxPendingPerPeer,
+        maxHeldMsat: forwarding.maxPendingMsatPerPeer,
+      },
+      policy: {
+        ...defaultChannelPolicy,
+        feeBaseMsat: forwarding.feeBaseMsat,
+        feeProportionalMillionths: forwarding.feePpm,
+        cltvExpiryDelta: forwarding.cltvExpiryDelta,
+      },
+    },
   };
 }

@@ -79,20 +79,24 @@ function withHtlc(channel: Channel, htlc: Htlc): Channel {
 }
 
 /** A bound that holds for every commitment at once: everything pending untrimmed and nothing gained. */
-function surelyAffordable(channel: Channel, htlc: Htlc): boolean {
-  const offering: Party = htlc.direction === 'offered' ? 'local' : 'remote';
+function surelyLeft(channel: Channel): { local: bigint; remote: bigint } {
   const opener: Party = channel.params.localIsOpener ? 'local' : 'remote';
   const leastMsat = {
     local: channel.localMsat - channel.offeredMsat,
     remote: channel.remoteMsat - channel.receivedMsat,
   };
-  leastMsat[offering] -= htlc.amountMsat;
   leastMsat[opener] -= openerCostMsat(channel, {
     feeratePerKw: highestFeerate(channel.fee) * 2,
     untrimmedHtlcs: channel.htlcs.size + 2,
   });
+  return leastMsat;
+}
+
+function surelyAffordable(channel: Channel, htlc: Htlc): boolean {
+  const leastMsat = surelyLeft(channel);
+  leastMsat[htlc.direction === 'offered' ? 'local' : 'remote'] -= htlc.amountMsat;
   return (
-    leastMsat[offering] >= reserveMsat(channel, offering) && leastMsat[opener] >= reserveMsat(channel, opener)
+    leastMsat.local >= reserveMsat(channel, 'local') && leastMsat.remote >= reserveMsat(channel, 'remote')
   );
 }
 
@@ -228,12 +232,41 @@ export function spendableNowMsat(channel: Channel): bigint {
   const { maxHtlcValueInFlightMsat, maxAcceptedHtlcs } = channel.params.remote;
   const amountMsat = channel.localMsat - channel.offeredMsat;
   if (amountMsat <= 0n || channel.htlcs.offeredCount >= maxAcceptedHtlcs) return 0n;
+  const affordableMsat = affordableOf(channel, amountMsat);
+  // What is trimmed costs no fee: of that there may be enough where there is not for an output.
+  const trimmedMsat = minimum(amountMsat, surelyTrimmedMsat(channel));
+  const mostMsat =
+    affordableMsat >= trimmedMsat
+      ? affordableMsat
+      : maximum(affordableMsat, affordableOf(channel, trimmedMsat));
+  return atLeastZero(minimum(mostMsat, maxHtlcValueInFlightMsat - channel.offeredMsat));
+}
+
+/** What of an amount could be offered in one HTLC, balances and fees alone considered. */
+function affordableOf(channel: Channel, amountMsat: bigint): bigint {
   const htlc = probe(channel, { direction: 'offered', amountMsat });
   const changed = withHtlc(channel, htlc);
   const breach = offeredBreach(changed, commitmentSpec(changed, { side: 'remote', stage: 'next' }), htlc);
   if (breach?.limit === 'remote_cannot_afford_fee') return 0n;
-  const affordableMsat = breach?.limit === 'amount_unaffordable' ? breach.availableMsat : amountMsat;
-  return atLeastZero(minimum(affordableMsat, maxHtlcValueInFlightMsat - channel.offeredMsat));
+  return breach?.limit === 'amount_unaffordable' ? breach.availableMsat : amountMsat;
+}
+
+/** An amount that is trimmed in either commitment, whatever the feerate. */
+function surelyTrimmedMsat({ params }: Channel): bigint {
+  return minimum(params.local.dustLimitSat, params.remote.dustLimitSat) * 1000n - 1n;
+}
+
+/**
+ * At most what `spendableNowMsat` says, found without looking at each pending HTLC: for who only wants to know
+ * whether an amount fits by far.
+ */
+export function surelySpendableMsat(channel: Channel): bigint {
+  const { maxHtlcValueInFlightMsat, maxAcceptedHtlcs } = channel.params.remote;
+  if (channel.htlcs.offeredCount >= maxAcceptedHtlcs) return 0n;
+  const least = surelyLeft(channel);
+  if (least.remote < reserveMsat(channel, 'remote') && !channel.params.localIsOpener) return 0n;
+  const leftMsat = least.local - reserveMsat(channel, 'local');
+  return atLeastZero(minimum(leftMsat, maxHtlcValueInFlightMsat - channel.offeredMsat));
 }
 
 /** What a channel can take of an HTLC that we would offer on it now. */
@@ -284,6 +317,10 @@ function probe(channel: Channel, { direction, amountMsat }: Pick<Htlc, 'directio
 
 function atLeastZero(value: bigint): bigint {
   return value > 0n ? value : 0n;
+}
+
+function maximum(a: bigint, b: bigint): bigint {
+  return a > b ? a : b;
 }
 
 function minimum(a: bigint, b: bigint): bigint {

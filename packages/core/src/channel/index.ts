@@ -7,7 +7,13 @@ export * from './commitmentSpec.js';
 export * from './commitments.js';
 export * from './htlc.js';
 export * from './htlcCodec.js';
-export { type OutgoingLimits, outgoingLimits, receivableNowMsat, spendableNowMsat } from './htlcLimits.js';
+export {
+  type OutgoingLimits,
+  outgoingLimits,
+  receivableNowMsat,
+  spendableNowMsat,
+  surelySpendableMsat,
+} from './htlcLimits.js';
 export * from './htlcState.js';
 export * from './htlcTable.js';
 export * from './machine.js';

@@ -36,7 +36,7 @@ export function runKeysendLoad(node: RivuletNode, request: RivuletSendMany): Pro
       const startedAt = performance.now();
       started++;
       queued++;
-      node.payments.keysend({ destination, amountMsat, customRecords }).outcome.then(() => {
+      node.payments.outgoing.keysend({ destination, amountMsat, customRecords }).outcome.then(() => {
         const now = performance.now();
         latenciesMs[settled] = now - startedAt;
         settledAtMs[settled] = now - begin;

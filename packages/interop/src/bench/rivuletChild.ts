@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { bitcoindBackend } from '@rivulet/chain';
 import { defaultAcceptPolicy, defaultOpeningLimits } from '@rivulet/core/channel';
 import { initCrypto } from '@rivulet/core/crypto';
-import { createLogger, RivuletNode } from '@rivulet/node';
+import { createLogger, defaultPaymentPolicy, RivuletNode } from '@rivulet/node';
 import { openStorage } from '@rivulet/storage';
 import { LdkError } from '../ldk/ldkError.js';
 import { LdkIpc } from '../ldk/ldkIpc.js';
@@ -34,6 +34,7 @@ function main(): void {
           accept: { ...defaultAcceptPolicy, maxFundingSat },
           maxDustExposureMsat: 50_000_000n,
           anchors: true,
+          ...defaultPaymentPolicy,
         },
         logger: createLogger({ level: 'info', to: { file: join(dataDir, 'log') } }),
       });

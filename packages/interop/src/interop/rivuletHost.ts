@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { ChainBackend } from '@rivulet/chain';
 import { defaultAcceptPolicy, defaultOpeningLimits } from '@rivulet/core/channel';
-import { createLogger, createService, RivuletNode } from '@rivulet/node';
+import { createLogger, createService, defaultPaymentPolicy, RivuletNode } from '@rivulet/node';
 import type { NodeEvent, NodeService } from '@rivulet/sdk';
 import { openMemoryStorage, openStorage } from '@rivulet/storage';
 import type { RivuletOptions } from './rivuletPeer.js';
@@ -41,6 +41,7 @@ export async function startRivuletHost(host: RivuletHostOptions): Promise<Rivule
       accept: { ...defaultAcceptPolicy, minimumDepth: 1 },
       maxDustExposureMsat: 100_000_000n,
       anchors: true,
+      ...defaultPaymentPolicy,
     },
     logger: createLogger({ level: 'debug', to: { write: onLog } }),
   });

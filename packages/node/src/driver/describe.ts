@@ -9,8 +9,8 @@ import {
 import { messageRecordType } from '@rivulet/core/payment';
 import { txid, txidToHex } from '@rivulet/core/tx';
 import { decodeTlvStream, formatShortChannelId, toShortChannelId } from '@rivulet/core/wire';
-import type { ChannelInfo, Payment } from '@rivulet/sdk';
-import type { IncomingPayment, ListedPayment, OutgoingPayment } from '@rivulet/storage';
+import type { ChannelInfo, Invoice, Payment } from '@rivulet/sdk';
+import type { IncomingPayment, ListedInvoice, ListedPayment, OutgoingPayment } from '@rivulet/storage';
 
 /** The sender's alias, as the satoshis.stream registry of custom records has it. */
 const senderNameRecordType = 34349340n;
@@ -170,4 +170,24 @@ function describeOutgoing(payment: OutgoingPayment) {
       ? {}
       : { failure: { code: failureCode, message: failureText ?? failureCode } }),
   } as const;
+}
+
+/** An invoice of ours as the API shows it. */
+export function describeInvoice(invoice: ListedInvoice, nowMs: number): Invoice {
+  const { sequence, state, amountMsat, receivedMsat, settledAtMs, preimage } = invoice;
+  const expired = state === 'open' && nowMs > invoice.expiresAtMs;
+  return {
+    sequence,
+    state: expired ? 'expired' : state,
+    paymentHash: bytesToHex(invoice.paymentHash),
+    // Who has it before it is paid could pass for somebody who paid.
+    ...(state === 'settled' && preimage !== undefined ? { preimage: bytesToHex(preimage) } : {}),
+    invoice: invoice.bolt11,
+    description: invoice.description,
+    ...(amountMsat === undefined ? {} : { amountMsat }),
+    ...(receivedMsat === undefined ? {} : { receivedMsat }),
+    createdAtMs: invoice.createdAtMs,
+    expiresAtMs: invoice.expiresAtMs,
+    ...(settledAtMs === undefined ? {} : { settledAtMs }),
+  };
 }

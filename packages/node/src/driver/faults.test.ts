@@ -43,8 +43,8 @@ test('two calls with one idempotency key and other amounts in one turn: one pays
     customRecords: new Map(),
     idempotencyKey: 'once',
   });
-  const first = alice.node.payments.keysend(request(1_000n));
-  const second = alice.node.payments.keysend(request(2_000n));
+  const first = alice.node.payments.outgoing.keysend(request(1_000n));
+  const second = alice.node.payments.outgoing.keysend(request(2_000n));
   const outcomes = await Promise.allSettled([first.outcome, second.outcome]);
   expect(outcomes[0]).toMatchObject({ status: 'fulfilled', value: { amountMsat: 1_000n } });
   expect(outcomes[1]).toMatchObject({ status: 'rejected', reason: { code: 'idempotency_conflict' } });

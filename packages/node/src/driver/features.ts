@@ -6,6 +6,10 @@ export function nodeFeatures({ anchors }: { anchors: boolean }): FeatureBits {
     compulsory: ['dataLossProtect', 'varOnionOptin', 'staticRemotekey', 'paymentSecret', 'channelType'],
     optional: [
       'upfrontShutdownScript',
+      'gossipQueries',
+      'gossipQueriesEx',
+      'basicMpp',
+      'attributionData',
       'supportLargeChannel',
       'shutdownAnysegwit',
       'scidAlias',

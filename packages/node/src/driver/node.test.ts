@@ -6,6 +6,7 @@ import { openMemoryStorage } from '@rivulet/storage';
 import { expect, test } from 'vitest';
 import { createLogger, silentLogger } from '../logging/logger.js';
 import { RivuletNode } from './node.js';
+import { defaultPaymentPolicy } from './paymentPolicy.js';
 
 const logger = process.env.DEBUG_NODE ? createLogger({ level: 'debug', to: 'stderr' }) : silentLogger;
 
@@ -22,6 +23,7 @@ async function makeNode(chain: RegtestChain, name: string) {
       accept: defaultAcceptPolicy,
       maxDustExposureMsat: 50_000_000n,
       anchors: true,
+      ...defaultPaymentPolicy,
     },
     logger: logger.child({ node: name }),
   });
@@ -58,14 +60,14 @@ test('two nodes open a channel and push payments both ways', async () => {
   await new Promise((resolve) => setTimeout(resolve, 50));
   chain.mine({ blocks: 6 });
   await both;
-  const paid = await spring.payments.keysend({
+  const paid = await spring.payments.outgoing.keysend({
     destination: hexToBytes(lake.nodeId),
     amountMsat: 1_000_000n,
     customRecords: new Map([[34349334n, utf8ToBytes('hello')]]),
   }).outcome;
   expect(paid.status).toBe('succeeded');
   expect(sha256(paid.preimage!)).toEqual(paid.paymentHash);
-  const back = await lake.payments.keysend({
+  const back = await lake.payments.outgoing.keysend({
     destination: hexToBytes(spring.nodeId),
     amountMsat: 5_000n,
     customRecords: new Map(),

@@ -4,6 +4,7 @@ import { type ChainBackend, type ChainTip, type Network, networks } from '@rivul
 import { bytesToHex, hexToBytes, utf8ToBytes } from '@rivulet/core/bytes';
 import {
   type AcceptPolicy,
+  type Announcer,
   type Channel,
   type ChannelEvent,
   type ChannelFormat,
@@ -12,11 +13,19 @@ import {
   resume,
   type StepContext,
 } from '@rivulet/core/channel';
-import { hmacSha256 } from '@rivulet/core/crypto';
+import { hmacSha256, secp256k1 } from '@rivulet/core/crypto';
+import type { ForwardLimits } from '@rivulet/core/forwarding';
 import type { ReceivePolicy } from '@rivulet/core/payment';
 import { type Transaction, txid } from '@rivulet/core/tx';
 import { hasFeature } from '@rivulet/core/wire';
-import type { IncomingPayment, NodeStorage, OutgoingPayment } from '@rivulet/storage';
+import {
+  type GossipStore,
+  type IncomingPayment,
+  type ListedInvoice,
+  type NodeStorage,
+  type OutgoingPayment,
+  openMemoryGossipStore,
+} from '@rivulet/storage';
 import type { Logger } from '../logging/logger.js';
 import { ChainFollower } from '../onchain/index.js';
 import {
@@ -28,16 +37,24 @@ import {
   systemScheduler,
 } from '../peers/index.js';
 import { deriveNodeSecrets, openWallet, type Wallet } from '../wallet/index.js';
+import { Announcing, type NodeProfile } from './announcing.js';
 import { Broadcaster } from './broadcaster.js';
 import { ChainSync } from './chainSync.js';
+import { ChannelPolicies, type ChannelPolicySettings } from './channelPolicies.js';
 import { ChannelRouter } from './channelRouter.js';
 import { loadChannels } from './channelStore.js';
 import { nodeFeatures } from './features.js';
 import { FundingStore } from './fundingStore.js';
+import { KnownNetwork } from './knownNetwork.js';
 import { useOpensslCrypto } from './nodeCrypto.js';
 import { Openings } from './openings.js';
-import { Payments } from './payments.js';
+import { currencyOf } from './payments/currency.js';
+import type { SendDefaults, SentPayment } from './payments/outgoing.js';
+import { Payments } from './payments/payments.js';
+import { circleOf, type RebalanceRequest } from './payments/rebalance.js';
+import { type RebalancePolicy, Rebalancer } from './rebalancer.js';
 import { releaseEffects } from './release.js';
+import { RemotePolicies } from './remotePolicies.js';
 import { Settlement } from './settlement.js';
 import { Signers } from './signers.js';
 import { channelKey, type Turn, Turns } from './turns.js';
@@ -51,6 +68,14 @@ export interface NodePolicy {
   readonly anchors: boolean;
   /** What new channels are, where the peer has it. */
   readonly defaultCommitment?: ChannelFormat['commitment'];
+  readonly sending: SendDefaults;
+  readonly forwarding: {
+    readonly enabled: boolean;
+    readonly limits: ForwardLimits;
+    /** What holds for channels for which nothing else is set. */
+    readonly policy: ChannelPolicySettings;
+  };
+  readonly rebalance: RebalancePolicy;
 }
 
 export interface NodeOptions {
@@ -61,6 +86,10 @@ export interface NodeOptions {
   readonly backend: ChainBackend;
   readonly policy: NodePolicy;
   readonly logger: Logger;
+  /** What others see of this node once it has an announced channel. */
+  readonly profile?: Pick<NodeProfile, 'alias' | 'rgbColor' | 'addresses'>;
+  /** Where gossip is kept; in memory where it is absent. */
+  readonly gossipStore?: GossipStore;
   /** Whether peers with channels are dialed when they are gone; unless it is false. */
   readonly reconnect?: boolean;
   readonly scheduler?: Scheduler;
@@ -70,6 +99,7 @@ export interface NodeOptions {
 }
 
 export interface NodeEvents {
+  invoiceHeld: [invoice: ListedInvoice];
   payment: [payment: OutgoingPayment | IncomingPayment];
   channel: [channel: Channel];
   peerConnected: [nodeId: string];
@@ -90,6 +120,9 @@ function withResolver(): { promise: Promise<void>; resolve: () => void } {
   return { promise, resolve };
 }
 
+/** BOLT 7: announcement_signatures: not before the funding transaction has six confirmations. */
+const announcementDepth = 6;
+const anonymous = { alias: 'rivulet', rgbColor: Uint8Array.of(0x33, 0x99, 0xff), addresses: [] };
 /** Used until the backend has an estimate. */
 const fallbackFeeratePerKw = 1_000;
 /** Nodes do not relay below it. */
@@ -103,8 +136,14 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
   readonly wallet: Wallet;
   readonly peers: PeerManager;
   readonly payments: Payments;
+  readonly policies: ChannelPolicies;
+  readonly remotePolicies: RemotePolicies;
+  readonly known: KnownNetwork;
+  readonly announcing: Announcing;
   readonly policy: NodePolicy;
   readonly turns: Turns;
+  readonly #identity: Announcer;
+  readonly #rebalancer: Rebalancer;
   readonly #reconnect: boolean;
   readonly #logger: Logger;
   readonly #signers: Signers;
@@ -155,23 +194,75 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
       logger,
       contextFor: (channel) => this.#contextFor(channel),
       onEvent: (turn, channel, event) => this.#onEvent(turn, channel, event),
+      onBegin: () => this.payments.begin(),
       release: (effects) => releaseEffects(effects, { world: this.#world, logger }),
       onRolledBack: () => this.#rollBack(),
       onLost: (nodeIds) => {
         for (const nodeId of nodeIds) this.peers.drop(nodeId, 'this node could not store what was sent');
       },
     });
+    const now = options.now ?? Date.now;
+    this.#identity = {
+      nodeId: hexToBytes(this.peers.nodeId),
+      chainHash: networks[network].chainHash,
+      minimumDepth: announcementDepth,
+      signWithNodeKey: (hash) => secp256k1.sign(hash, secrets.nodePrivateKey),
+    };
+    this.known = new KnownNetwork({
+      storage,
+      gossipStore: options.gossipStore ?? openMemoryGossipStore(),
+      turns: this.turns,
+      scheduler,
+      now,
+      logger,
+    });
+    this.policies = new ChannelPolicies({ storage, defaults: policy.forwarding.policy, now });
+    this.remotePolicies = new RemotePolicies(storage);
     this.payments = new Payments({
       turns: this.turns,
       storage,
+      nodeId: hexToBytes(this.peers.nodeId),
       nodePrivateKey: secrets.nodePrivateKey,
       sessionSecret: hmacSha256(secrets.channelSeed, utf8ToBytes('rivulet onion session keys')),
+      currency: currencyOf(network),
       policy: policy.receive,
+      sendDefaults: policy.sending,
+      forwarding: policy.forwarding,
+      termsOf: (channel) => ({ ...this.policies.termsOf(channel), disabled: false }),
+      remotePolicies: this.remotePolicies,
+      findRoutes: (request) => this.known.findRoutes(request),
+      observe: (observations) => this.known.observe(observations),
       blockHeight: () => this.#chain.height,
-      now: options.now ?? Date.now,
+      now,
+      scheduler,
       randomBytes,
       logger,
       onPayment: (payment) => this.emit('payment', payment),
+      onHeld: (invoice) => this.emit('invoiceHeld', invoice),
+    });
+    this.announcing = new Announcing({
+      turns: this.turns,
+      storage,
+      policies: this.policies,
+      scheduler,
+      now,
+      identity: this.#identity,
+      profile: {
+        ...(options.profile ?? anonymous),
+        features: nodeFeatures(policy),
+        acceptsKeysend: policy.receive.acceptKeysend,
+      },
+      publish: () => {},
+      logger,
+    });
+    this.#rebalancer = new Rebalancer({
+      policy: policy.rebalance,
+      turns: this.turns,
+      storage,
+      rebalance: async (request) => (await this.rebalance(request).outcome).feeMsat,
+      scheduler,
+      now,
+      logger,
     });
     const send: PeerSend = (nodeId, messages) => void this.peers.send(nodeId, messages);
     const publish = (tx: Transaction, purpose: string) => this.#broadcaster.publish(tx, purpose);
@@ -209,6 +300,10 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
         },
         this.#settlement,
         this.#openings,
+        {
+          processBlock: (turn, block) => this.payments.processBlock(turn, block.height),
+          undoBlock: () => {},
+        },
       ],
       logger,
     });
@@ -259,6 +354,9 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
     await this.#follower.waitUntilSynced();
     if (listen !== undefined) this.#listening = [await this.peers.listen(listen)];
     this.#keepPeers();
+    this.announcing.start();
+    this.known.start();
+    this.#rebalancer.start();
   }
 
   /** Follows the chain from the last block that is stored. */
@@ -292,6 +390,9 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
       this.#openings.rollBack();
       this.#chain.rollBack();
       this.#settlement.rollBack(this.#chain.height);
+      this.payments.rollBack();
+      this.policies.reload();
+      this.remotePolicies.reload();
       this.wallet.reload();
     } catch (error) {
       // The database cannot even be read: no later turn will succeed either, and nothing is let out.
@@ -306,9 +407,14 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
       const key = channelKey(channel.params.channelId);
       this.turns.enqueue({
         channel: key,
-        run: (turn) => turn.apply(key, resume(channel, this.#contextFor(channel))),
+        run: (turn) => {
+          // As it is now: what an earlier channel told may have changed it already.
+          const current = turn.channels.get(key) ?? channel;
+          turn.apply(key, resume(current, this.#contextFor(current)));
+        },
       });
     }
+    this.turns.enqueue({ run: (turn) => this.payments.resume(turn) });
     // What was set aside for channels that were never signed: nobody can broadcast those any more.
     this.turns.enqueue({
       run: (turn) => {
@@ -373,11 +479,13 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
         closingFeeratePerKw: this.#feeratePerKw,
       },
       ...(closingScript === undefined ? {} : { closingScript }),
+      announcer: this.#identity,
     };
   }
 
   #onEvent(turn: Turn, channel: Channel, event: ChannelEvent): void {
     this.payments.onEvent(turn, channel, event);
+    this.announcing.onEvent(turn, channel, event);
     if (event.type === 'phaseChanged' || event.type === 'online') {
       const key = channelKey(channel.params.channelId);
       turn.afterCommit(() => this.#announce(key));
@@ -464,6 +572,7 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
     readonly peer: PeerInfo;
     readonly capacitySat: bigint;
     readonly pushMsat: bigint;
+    readonly announce?: boolean;
     readonly commitment?: ChannelFormat['commitment'];
     readonly fundingFeeratePerKw?: number;
   }): Promise<Channel> {
@@ -512,10 +621,44 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
     });
   }
 
+  /**
+   * Pays ourselves in a circle, to move balance from one channel to another.
+   * @throws PaymentError for a circle that cannot be.
+   */
+  rebalance(request: RebalanceRequest): SentPayment {
+    const { channels, remotePolicies } = this;
+    const { amountMsat, maxFeeMsat } = request;
+    const circle = circleOf(request, { channels, remotePolicies });
+    return this.payments.outgoing.payOurselves({ amountMsat, maxFeeMsat, ...circle });
+  }
+
+  /**
+   * Changes what is asked of forwards on channels, and has the network hear of it.
+   * @throws ChannelPolicyError
+   */
+  async setPolicies(keys: readonly string[], change: Partial<ChannelPolicySettings>): Promise<void> {
+    for (const key of keys) this.policies.changed(key, change);
+    await new Promise<void>((resolve, reject) => {
+      this.turns.enqueue({
+        run: (turn) => {
+          for (const key of keys) {
+            this.policies.set(turn, { key, change });
+            this.announcing.policyChanged(turn, key);
+          }
+          turn.afterCommit(resolve);
+        },
+        failed: reject,
+      });
+    });
+  }
+
   /** Stops in order: no new work, all that was begun stored and sent, then everything is let go. */
   async stop(): Promise<void> {
+    this.#rebalancer.stop();
+    this.announcing.stop();
     await this.#follower?.stop();
     await this.peers.close();
+    this.known.stop();
     this.turns.close();
     await this.#broadcaster.settled();
     await this.backend.close();

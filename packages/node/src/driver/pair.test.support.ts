@@ -4,6 +4,7 @@ import { type Channel, defaultAcceptPolicy, defaultOpeningLimits } from '@rivule
 import { type NodeStorage, openMemoryStorage, StorageError, type StorageTransaction } from '@rivulet/storage';
 import { createLogger, silentLogger } from '../logging/logger.js';
 import { RivuletNode } from './node.js';
+import { defaultPaymentPolicy } from './paymentPolicy.js';
 
 const logger = process.env.DEBUG_NODE ? createLogger({ level: 'debug', to: 'stderr' }) : silentLogger;
 
@@ -67,6 +68,7 @@ export async function startNode(
       accept: defaultAcceptPolicy,
       maxDustExposureMsat: 50_000_000n,
       anchors,
+      ...defaultPaymentPolicy,
     },
     logger: logger.child({ node: seed }),
   });
@@ -143,7 +145,7 @@ export class Pair {
   }
 
   pay(from: TestNode, to: TestNode, amountMsat = 1_000_000n) {
-    return from.node.payments.keysend({
+    return from.node.payments.outgoing.keysend({
       destination: hexToBytes(to.node.nodeId),
       amountMsat,
       customRecords: new Map(),

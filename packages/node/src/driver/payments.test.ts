@@ -54,10 +54,10 @@ test.each(['signed', 'not signed'] as const)(
       pair.pay(alice, bob, 1_000_000n).outcome.catch(() => {});
       alice.node.turns.runNow();
     }
-    alice.node.payments.keysend(idempotent(bob)).outcome.catch(() => {});
+    alice.node.payments.outgoing.keysend(idempotent(bob)).outcome.catch(() => {});
     alice.node.turns.runNow();
     await pair.restart('alice');
-    const again = pair.alice.node.payments.keysend(idempotent(bob));
+    const again = pair.alice.node.payments.outgoing.keysend(idempotent(bob));
     expect(pair.alice.node.storage.getOutgoingPayment(again.paymentHash)?.status).toBe('pending');
     await until(() => bob.node.peers.peers.length === 0, 'the old connection is gone');
     await pair.connect();
@@ -101,6 +101,6 @@ test('a payment whose HTLC never left is failed once the channel is closed on ch
   await until(() => pair!.closing, 'the commitment is published');
   await pair.mine(8);
   for (const outcome of await outcomes) {
-    expect(outcome).toMatchObject({ status: 'rejected', reason: { code: 'failed_by_receiver' } });
+    expect(outcome).toMatchObject({ status: 'rejected', reason: { code: 'timed_out_on_chain' } });
   }
 });

@@ -1,8 +1,7 @@
 import { addressToScript } from '@rivulet/chain';
-import { bytesToHex, hexToBytes, utf8ToBytes } from '@rivulet/core/bytes';
-import { type Channel, ChannelRefusal, spendableNowMsat } from '@rivulet/core/channel';
-import { activeBackendName, secp256k1 } from '@rivulet/core/crypto';
-import { messageRecordType } from '@rivulet/core/payment';
+import { bytesToHex, hexToBytes } from '@rivulet/core/bytes';
+import type { Channel } from '@rivulet/core/channel';
+import { activeBackendName } from '@rivulet/core/crypto';
 import { txidToHex } from '@rivulet/core/tx';
 import {
   type NodeEvent,
@@ -11,11 +10,13 @@ import {
   type ResponseOf,
   ServiceError,
 } from '@rivulet/sdk';
-import type { IncomingPayment, Listed, OutgoingPayment } from '@rivulet/storage';
+import type { IncomingPayment, Listed, ListedInvoice, OutgoingPayment } from '@rivulet/storage';
 import type { PeerInfo } from '../peers/index.js';
-import { describeChannel, describePayment, isUsable, pendingMsat } from './describe.js';
+import { describeChannel, describeInvoice, describePayment, isUsable, pendingMsat } from './describe.js';
 import type { RivuletNode } from './node.js';
-import { PaymentError } from './paymentError.js';
+import { checkOtherNode } from './serviceChecks.js';
+import { paymentService } from './servicePayments.js';
+import { routingService } from './serviceRouting.js';
 
 /** Mines blocks; only where the chain is a regtest one that lets us. */
 export type Miner = (request: {
@@ -61,14 +62,8 @@ export function createService({ node, alias, version, mine, onStop }: ServiceOpt
     newAddress: async () => ({ address: node.wallet.newAddress().address }),
     descriptors: async () => ({ descriptors: node.wallet.descriptors() }),
     balance: async () => balance(node),
-    keysend: async (request) => keysend(node, request),
-    payments: async (filter) => {
-      const page = node.storage.listPayments(filter);
-      return {
-        payments: page.payments.map(describePayment),
-        ...(page.next === undefined ? {} : { next: page.next }),
-      };
-    },
+    ...paymentService(node),
+    ...routingService(node),
     mine: async ({ blocks, address }) => {
       if (mine === undefined) {
         throw new ServiceError('regtest_only', 'blocks can be mined on a regtest chain with its RPC only');
@@ -126,15 +121,13 @@ async function openChannel(
   node: RivuletNode,
   { request, peer }: { request: RequestOf<'openChannel'>; peer: PeerInfo },
 ): Promise<ResponseOf<'openChannel'>> {
-  if (request.announce === true) {
-    throw new ServiceError('not_supported', 'announced channels are not built yet; channels are private');
-  }
   if (!node.synced)
     throw new ServiceError('chain_not_synced', 'the chain is still being read; try again soon');
   const channel = await node.openChannel({
     peer,
     capacitySat: request.capacitySat,
     pushMsat: (request.pushSat ?? 0n) * 1000n,
+    ...(request.announce === undefined ? {} : { announce: request.announce }),
     ...(request.channelType === undefined ? {} : { commitment: request.channelType }),
     ...(request.feeratePerKw === undefined ? {} : { fundingFeeratePerKw: request.feeratePerKw }),
   });
@@ -219,85 +212,6 @@ function balance(node: RivuletNode): ResponseOf<'balance'> {
   };
 }
 
-/** @throws ServiceError for an id that no other node can have. */
-function checkOtherNode(node: RivuletNode, nodeId: string): void {
-  if (nodeId === node.nodeId) {
-    throw new ServiceError('own_node', 'that is the id of this node itself: give the id of the other one');
-  }
-  if (!secp256k1.isPublicKey(hexToBytes(nodeId))) {
-    throw new ServiceError(
-      'node_id_invalid',
-      'no node can have this id, for it is no point of the curve: compare it digit by digit with the original',
-    );
-  }
-}
-
-async function keysend(node: RivuletNode, request: RequestOf<'keysend'>): Promise<ResponseOf<'keysend'>> {
-  checkOtherNode(node, request.nodeId);
-  const customRecords = new Map(request.records ?? []);
-  if (request.message !== undefined) {
-    if (customRecords.has(messageRecordType)) {
-      throw new ServiceError('record_invalid', `a message is record ${messageRecordType}: give it once`);
-    }
-    customRecords.set(messageRecordType, utf8ToBytes(request.message));
-  }
-  await node.reach(request.nodeId);
-  const { paymentHash, outcome } = node.payments.keysend({
-    destination: hexToBytes(request.nodeId),
-    amountMsat: request.amountMsat,
-    customRecords,
-    ...(request.idempotencyKey === undefined ? {} : { idempotencyKey: request.idempotencyKey }),
-  });
-  const settled = await withinSeconds(outcome, request.waitSeconds).catch((error) =>
-    Promise.reject(explainRefusal(node, { request, error })),
-  );
-  // What was not waited for is stored all the same before the caller hears of it.
-  node.turns.runNow();
-  const stored = node.storage.getOutgoingPayment(settled?.paymentHash ?? paymentHash);
-  // Not stored: it was refused, or it is the payment of another call with the same key.
-  if (stored !== undefined) return describePayment(stored);
-  const other = node.storage.getOutgoingPayment((await outcome).paymentHash);
-  if (other === undefined) throw new Error('a payment that was made is not in the storage');
-  return describePayment(other);
-}
-
-/** What a channel refused for want of balance, with what could be sent: over one channel, for a payment is not split. */
-function explainRefusal(
-  node: RivuletNode,
-  { request, error }: { request: RequestOf<'keysend'>; error: unknown },
-): unknown {
-  const refusal = error instanceof PaymentError ? error.cause : undefined;
-  if (!(refusal instanceof ChannelRefusal)) return error;
-  if (refusal.code !== 'amount_unaffordable' && refusal.code !== 'in_flight_limit') return error;
-  const spendable = node.channels
-    .filter((channel) => isUsable(channel) && bytesToHex(channel.params.remoteNodeId) === request.nodeId)
-    .map((channel) => spendableNowMsat(channel));
-  let mostMsat = 0n;
-  for (const oneMsat of spendable) if (oneMsat > mostMsat) mostMsat = oneMsat;
-  if (mostMsat >= request.amountMsat) return error;
-  const where = spendable.length === 1 ? 'the channel with this node' : 'one channel with this node';
-  return new ServiceError(
-    'insufficient_balance',
-    `${where} can carry at most ${satText(mostMsat)} sat in one payment now: send less, or open a larger channel`,
-    { spendableMsat: mostMsat.toString() },
-  );
-}
-
-function satText(amountMsat: bigint): string {
-  const fraction = (amountMsat % 1000n).toString().padStart(3, '0').replace(/0+$/, '');
-  return `${amountMsat / 1000n}${fraction === '' ? '' : `.${fraction}`}`;
-}
-
-/** Waits for the outcome, or as long as the caller wants; the payment goes on either way. */
-async function withinSeconds<T>(outcome: Promise<T>, seconds: number | undefined): Promise<T | undefined> {
-  if (seconds === undefined) return outcome;
-  let timer: NodeJS.Timeout | undefined;
-  const waited = new Promise<undefined>((resolve) => {
-    timer = setTimeout(resolve, seconds * 1000, undefined);
-  });
-  return Promise.race([outcome, waited]).finally(() => clearTimeout(timer));
-}
-
 function subscribe(node: RivuletNode, listener: (event: NodeEvent) => void): () => void {
   const onPayment = (payment: OutgoingPayment | IncomingPayment) => {
     const listed: Listed<OutgoingPayment> | Listed<IncomingPayment> | undefined =
@@ -313,6 +227,8 @@ function subscribe(node: RivuletNode, listener: (event: NodeEvent) => void): () 
           : 'payment_sent';
     listener({ type, payment: describePayment(listed) });
   };
+  const onHeld = (invoice: ListedInvoice) =>
+    listener({ type: 'invoice_held', invoice: describeInvoice(invoice, Date.now()) });
   const onChannel = (channel: Channel) =>
     listener({ type: 'channel_changed', channel: describeChannel(channel) });
   const onConnected = (nodeId: string) => listener({ type: 'peer_connected', nodeId });
@@ -321,12 +237,14 @@ function subscribe(node: RivuletNode, listener: (event: NodeEvent) => void): () 
   const onBlock = ({ height, hash }: { height: number; hash: Uint8Array }) =>
     listener({ type: 'block', height, blockHash: bytesToHex(hash.toReversed()) });
   node.on('payment', onPayment);
+  node.on('invoiceHeld', onHeld);
   node.on('channel', onChannel);
   node.on('peerConnected', onConnected);
   node.on('peerDisconnected', onDisconnected);
   node.on('block', onBlock);
   return () => {
     node.off('payment', onPayment);
+    node.off('invoiceHeld', onHeld);
     node.off('channel', onChannel);
     node.off('peerConnected', onConnected);
     node.off('peerDisconnected', onDisconnected);

@@ -5,7 +5,7 @@ import type { Logger } from '../logging/logger.js';
 import { type SpentChannel, type SweepEvent, Sweeper } from '../onchain/index.js';
 import type { Wallet } from '../wallet/index.js';
 import { FeeReserve } from './feeReserve.js';
-import type { Payments } from './payments.js';
+import type { Payments } from './payments/payments.js';
 import type { Signers } from './signers.js';
 import { type ChannelKey, channelKey, type Turn, type Turns } from './turns.js';
 
@@ -102,13 +102,10 @@ export class Settlement {
     for (const event of events) {
       switch (event.type) {
         case 'preimage':
-          this.#options.payments.resolveOnChain(turn, {
-            paymentHash: event.htlc.paymentHash,
-            preimage: event.preimage,
-          });
+          this.#options.payments.resolveOnChain(turn, event);
           break;
         case 'htlcFailed':
-          this.#options.payments.resolveOnChain(turn, { paymentHash: event.htlc.paymentHash });
+          this.#options.payments.resolveOnChain(turn, { channelId: event.channelId, htlc: event.htlc });
           break;
         case 'resolved':
           turn.command(channelKey(event.channelId), { type: 'resolved' });

@@ -85,6 +85,8 @@ export interface TurnsOptions {
   readonly logger: Logger;
   readonly contextFor: (channel: Channel) => StepContext;
   readonly onEvent: EventHandler;
+  /** Called before each turn: from here on, what it changes in memory may have to be undone. */
+  readonly onBegin: () => void;
   /** Runs what others see; called once for each turn, after its commit, in order. */
   readonly release: (effects: readonly DeferredEffect[]) => void;
   /** A turn's transaction was rolled back: what was changed in memory beside the channels is to be undone. */
@@ -162,6 +164,7 @@ export class Turns {
     const refused: TurnWork[] = [];
     for (const work of works) (this.#isRefused(work) ? refused : live).push(work);
     const turn = new Turn(this.#options, this.#channels, { stopped: this.#stopped, deaf: this.#deaf });
+    this.#options.onBegin();
     try {
       this.#options.storage.transaction((tx) => turn.execute(tx, live));
     } catch (error) {

@@ -1,0 +1,60 @@
+import { bytesToHex, utf8ToBytes } from '@rivulet/core/bytes';
+import { decodeInvoice } from '@rivulet/core/invoice';
+import { afterEach, expect, test } from 'vitest';
+import { until } from './pair.test.support.js';
+import { Trio } from './trio.test.support.js';
+
+let trio: Trio | undefined;
+afterEach(async () => {
+  await trio?.stop();
+  trio = undefined;
+});
+
+const records = new Map([[34349334n, utf8ToBytes('from the spring')]]);
+
+test('a keysend goes over a node in the middle, which earns its fee and keeps nothing but a sum', async () => {
+  trio = await Trio.withChannels({ announce: true });
+  const { spring, brook, lake } = trio;
+  const before = trio.totalMsat;
+  const paid = await spring.node.payments.outgoing.keysend({
+    destination: trio.id('lake'),
+    amountMsat: 5_000_000n,
+    customRecords: records,
+  }).outcome;
+  // 1 sat and 100 millionths.
+  expect(paid).toMatchObject({ status: 'succeeded', feeMsat: 1_500n });
+  await trio.settled();
+  expect(lake.node.storage.listPayments().payments).toMatchObject([
+    { direction: 'incoming', amountMsat: 5_000_000n },
+  ]);
+  expect(brook.node.storage.listPayments().payments).toEqual([]);
+  expect(brook.node.storage.loadForwards()).toEqual([]);
+  expect(brook.node.storage.listForwardTotals({ fromHour: 0, toHour: 10_000_000 })).toMatchObject([
+    { settledCount: 1, failedCount: 0, amountMsat: 5_000_000n, feeMsat: 1_500n },
+  ]);
+  expect(trio.totalMsat).toBe(before);
+});
+
+test('an invoice with a hint is paid over channels that nobody knows of', async () => {
+  trio = await Trio.withChannels({ announce: false });
+  const { spring, lake } = trio;
+  await until(
+    () =>
+      lake.node.channels.every(
+        ({ params }) => lake.node.remotePolicies.get(bytesToHex(params.channelId)) !== undefined,
+      ),
+    'brook has told its terms',
+  );
+  const made = await lake.node.payments.invoices.create({ amountMsat: 3_000_000n, description: 'water' });
+  const invoice = decodeInvoice(made.bolt11);
+  expect(invoice.hints).toHaveLength(1);
+  const paid = await spring.node.payments.outgoing.payInvoice({ invoice }).outcome;
+  expect(paid.status).toBe('succeeded');
+  expect(lake.node.storage.getInvoice(made.paymentHash)).toMatchObject({
+    state: 'settled',
+    receivedMsat: 3_000_000n,
+  });
+  // Once more: nothing is sent again.
+  const again = await spring.node.payments.outgoing.payInvoice({ invoice }).outcome;
+  expect(again).toEqual(paid);
+});

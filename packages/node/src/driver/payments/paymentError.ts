@@ -1,0 +1,33 @@
+import { RivuletError } from '@rivulet/core/bytes';
+import type { SendingFailure, SendingFailureCode } from '@rivulet/core/payment';
+
+export type PaymentErrorCode =
+  | SendingFailureCode
+  | 'request_invalid'
+  | 'idempotency_conflict'
+  /** This invoice is paid, or being paid. */
+  | 'already_paid'
+  /** It failed in an earlier run of the node; the reason is in the list of payments. */
+  | 'failed_before'
+  /** The node could not store it; nothing was sent. */
+  | 'not_stored';
+
+/** Why a payment did not happen. No money moved. */
+export class PaymentError extends RivuletError<PaymentErrorCode> {
+  /** What the search for a way found out, where it came to that. */
+  readonly failure: SendingFailure | undefined;
+
+  constructor(
+    code: PaymentErrorCode,
+    message: string,
+    { failure, cause }: { failure?: SendingFailure; cause?: unknown } = {},
+  ) {
+    super(code, message, { cause });
+    this.failure = failure;
+  }
+
+  /** For programs that read the API's errors. */
+  get details(): SendingFailure['details'] | undefined {
+    return this.failure?.details;
+  }
+}

@@ -1,0 +1,329 @@
+import { bytesToHex, equalBytes } from '@rivulet/core/bytes';
+import type { Channel, Htlc, Settlement } from '@rivulet/core/channel';
+import { sha256 } from '@rivulet/core/crypto';
+import {
+  createAttributedFailure,
+  createFulfillAttribution,
+  type FailureMessage,
+  type FinalPayload,
+} from '@rivulet/core/onion';
+import {
+  type CompleteSet,
+  type EndedSet,
+  judgeFinal,
+  PartSets,
+  type ReceivePolicy,
+  type SetPart,
+} from '@rivulet/core/payment';
+import { encodeTlvStream } from '@rivulet/core/wire';
+import type { IncomingPayment, ListedInvoice, NodeStorage } from '@rivulet/storage';
+import { channelLogger, type Logger } from '../../logging/logger.js';
+import type { CancelTimer, Scheduler } from '../../peers/index.js';
+import { channelKey, type Turn, type Turns } from '../turns.js';
+import { type HtlcRef, htlcKey, refOf } from './htlcAdder.js';
+import { PaymentError } from './paymentError.js';
+
+export interface ReceiverOptions {
+  readonly turns: Turns;
+  readonly storage: NodeStorage;
+  readonly policy: ReceivePolicy;
+  /** Whether a payment that we send to ourselves has this hash: it is taken whatever the policy says. */
+  readonly isOwn: (paymentHash: Uint8Array) => boolean;
+  readonly blockHeight: () => number;
+  readonly now: () => number;
+  readonly scheduler: Scheduler;
+  readonly logger: Logger;
+  /** A payment that was received; after it is durable. */
+  readonly onPayment: (payment: IncomingPayment) => void;
+  /** A hold invoice that is paid in full; after that is durable. */
+  readonly onHeld: (invoice: ListedInvoice) => void;
+}
+
+/** An HTLC of which we are the final node. */
+export interface FinalHtlc {
+  readonly channel: Channel;
+  readonly htlc: Htlc;
+  readonly payload: FinalPayload;
+  readonly sharedSecret: Uint8Array;
+}
+
+const unclaimedPrefix = 'unclaimed-htlc/';
+
+/**
+ * Takes what is paid to us, keysends and invoices: collects the parts of a payment and settles all of them in
+ * one turn when all are there, or fails them.
+ */
+export class Receiver {
+  readonly #options: ReceiverOptions;
+  readonly #sets = new PartSets();
+  /** When each HTLC came, for hold times; what came before a restart is not known. */
+  readonly #cameAtMs = new Map<string, number>();
+  #timer: { readonly atMs: number; readonly cancel: CancelTimer } | undefined;
+
+  constructor(options: ReceiverOptions) {
+    this.#options = options;
+  }
+
+  /** A turn begins: what it changes in memory can be undone. */
+  begin(): void {
+    this.#sets.snapshot();
+  }
+
+  rollBack(): void {
+    this.#sets.restore();
+  }
+
+  /** An HTLC to us; told again after a restart. */
+  receive(turn: Turn, final: FinalHtlc): void {
+    const { channel, htlc, payload, sharedSecret } = final;
+    const { blockHeight, now, policy, isOwn } = this.#options;
+    const ref = refOf(channel, htlc);
+    const unclaimed = turn.tx.getValue(unclaimedPrefix + htlcKey(ref));
+    if (unclaimed !== undefined) {
+      this.#claim(turn, { ref, sharedSecret }, unclaimed);
+      return;
+    }
+    this.#cameAtMs.set(htlcKey(ref), now());
+    const own = isOwn(htlc.paymentHash);
+    const invoice = turn.tx.getInvoice(htlc.paymentHash);
+    const judgement = judgeFinal({
+      htlc,
+      payload,
+      // The preimage of a hold invoice is not given out before its owner says so.
+      invoice: invoice?.hold === true ? { ...invoice, preimage: undefined } : invoice,
+      policy: own ? { acceptKeysend: true, acceptKeysendParts: true, minAmountMsat: 1n } : policy,
+      blockHeight: blockHeight(),
+      nowMs: now(),
+      isSeen: (paymentHash) => turn.tx.hasSeenHash(paymentHash),
+    });
+    if (judgement.type === 'refuse') {
+      this.#refuse(turn, final, judgement);
+      return;
+    }
+    const added = this.#sets.add({
+      part: judgement.set,
+      ref,
+      sharedSecret,
+      peer: bytesToHex(channel.params.remoteNodeId),
+      nowMs: now(),
+      blockHeight: blockHeight(),
+    });
+    for (const ended of added.ended) this.#fail(turn, ended);
+    if (added.type === 'refuse') this.#refuse(turn, final, added);
+    else if (added.type === 'complete') this.#complete(turn, { set: added.set, own, invoice });
+    this.#setTimer(turn);
+  }
+
+  #refuse(
+    turn: Turn,
+    { channel, htlc, sharedSecret }: FinalHtlc,
+    { cause, failure }: { cause: string; failure: FailureMessage },
+  ): void {
+    const { channelId } = channel.params;
+    channelLogger(this.#options.logger, channelId).info(
+      { cause, htlcId: htlc.id, amountMsat: htlc.amountMsat },
+      'an incoming payment was refused',
+    );
+    this.#failPart(turn, { ref: refOf(channel, htlc), sharedSecret, failure });
+  }
+
+  #complete(
+    turn: Turn,
+    { set, own, invoice }: { set: CompleteSet; own: boolean; invoice: ListedInvoice | undefined },
+  ): void {
+    if (set.preimage !== undefined) this.#settle(turn, { set, preimage: set.preimage, own });
+    else if (invoice?.state === 'open') {
+      turn.tx.updateInvoice(set.paymentHash, { state: 'held', receivedMsat: set.amountMsat });
+      const held = { ...invoice, state: 'held' as const, receivedMsat: set.amountMsat };
+      turn.afterCommit(() => this.#options.onHeld(held));
+    }
+  }
+
+  #settle(
+    turn: Turn,
+    { set, preimage, own }: { set: CompleteSet; preimage: Uint8Array; own: boolean },
+  ): void {
+    const settledAtMs = this.#options.now();
+    const [first] = set.parts as [SetPart];
+    if (own) turn.tx.markHashSeen(set.paymentHash);
+    else {
+      const received: IncomingPayment = {
+        direction: 'incoming',
+        paymentHash: set.paymentHash,
+        preimage,
+        amountMsat: set.amountMsat,
+        status: 'settled',
+        records: encodeTlvStream([...set.customRecords].map(([type, value]) => ({ type, value }))),
+        ...first.ref,
+        receivedAtMs: settledAtMs,
+      };
+      turn.tx.putIncomingPayment(received);
+      turn.afterCommit(() => this.#options.onPayment(received));
+    }
+    if (set.kind === 'invoice') {
+      turn.tx.updateInvoice(set.paymentHash, {
+        state: 'settled',
+        preimage,
+        receivedMsat: set.amountMsat,
+        settledAtMs,
+      });
+    }
+    for (const part of set.parts) this.#claim(turn, part, preimage);
+  }
+
+  /** Settles one HTLC. Where a fault has stopped its channel, that is done after the next start. */
+  #claim(
+    turn: Turn,
+    { ref, sharedSecret }: { ref: HtlcRef; sharedSecret: Uint8Array },
+    preimage: Uint8Array,
+  ): void {
+    const attributionData = createFulfillAttribution({ sharedSecret, holdTimeMs: this.#holdTime(ref) });
+    const settlement: Settlement = { type: 'fulfill', preimage, attributionData };
+    turn.command(channelKey(ref.channelId), { type: 'settleHtlc', id: ref.htlcId, settlement });
+    const key = unclaimedPrefix + htlcKey(ref);
+    const channel = turn.channels.get(channelKey(ref.channelId));
+    const htlc = channel?.htlcs.get('received', ref.htlcId);
+    if (htlc !== undefined && htlc.settlement === undefined) {
+      turn.tx.putValue(key, preimage);
+      channelLogger(this.#options.logger, ref.channelId).error(
+        { htlcId: ref.htlcId },
+        'a payment was received that cannot be claimed from this channel now; restart the node',
+      );
+    } else if (turn.tx.getValue(key) !== undefined) turn.tx.deleteValue(key);
+  }
+
+  #holdTime(ref: HtlcRef): number {
+    const key = htlcKey(ref);
+    const cameAtMs = this.#cameAtMs.get(key);
+    this.#cameAtMs.delete(key);
+    return cameAtMs === undefined ? 0 : Math.max(0, this.#options.now() - cameAtMs);
+  }
+
+  #fail(turn: Turn, { parts, paymentHash, reason }: EndedSet): void {
+    this.#options.logger.info({ reason, parts: parts.length }, 'a payment that was not complete is refused');
+    for (const part of parts) this.#failPart(turn, part);
+    // After a restart a set may be without a part that went meanwhile, and so was never complete again.
+    if (turn.tx.getInvoice(paymentHash)?.state === 'held') {
+      turn.tx.updateInvoice(paymentHash, { state: 'cancelled' });
+    }
+  }
+
+  #failPart(
+    turn: Turn,
+    { ref, sharedSecret, failure }: { ref: HtlcRef; sharedSecret: Uint8Array; failure: FailureMessage },
+  ): void {
+    const settlement: Settlement = {
+      type: 'fail',
+      ...createAttributedFailure({ sharedSecret, failure, holdTimeMs: this.#holdTime(ref) }),
+    };
+    turn.command(channelKey(ref.channelId), { type: 'settleHtlc', id: ref.htlcId, settlement });
+  }
+
+  /** BOLT 4: parts that wait for others are failed after 60 seconds. */
+  #setTimer(turn: Turn): void {
+    turn.afterCommit(() => {
+      const atMs = this.#sets.nextExpiryMs();
+      if (this.#timer?.atMs === atMs) return;
+      this.#timer?.cancel();
+      this.#timer = undefined;
+      if (atMs === undefined) return;
+      const cancel = this.#options.scheduler.schedule(Math.max(0, atMs - this.#options.now()), () => {
+        this.#timer = undefined;
+        this.#options.turns.enqueue({ run: (later) => this.#expire(later) });
+      });
+      this.#timer = { atMs, cancel };
+    });
+  }
+
+  #expire(turn: Turn): void {
+    for (const ended of this.#sets.expire(this.#options.now())) this.#fail(turn, ended);
+    this.#setTimer(turn);
+  }
+
+  /** What is held is failed before its time to be claimed is over. */
+  processBlock(turn: Turn, height: number): void {
+    for (const ended of this.#sets.expireByHeight(height)) this.#fail(turn, ended);
+  }
+
+  /** A received HTLC is over. */
+  onOver(turn: Turn, ref: HtlcRef): void {
+    this.#cameAtMs.delete(htlcKey(ref));
+    const ended = this.#sets.remove(ref, this.#options.blockHeight());
+    if (ended !== undefined) this.#fail(turn, ended);
+  }
+
+  /**
+   * Settles a held invoice.
+   * @throws PaymentError where it is not held, or the preimage is not its own.
+   */
+  settleHeld(paymentHash: Uint8Array, given: Uint8Array | undefined): Promise<ListedInvoice> {
+    return this.#decide(paymentHash, (turn, invoice) => {
+      const preimage = given ?? invoice.preimage;
+      if (preimage === undefined || !equalBytes(sha256(preimage), paymentHash)) {
+        throw new PaymentError(
+          'request_invalid',
+          preimage === undefined
+            ? 'this node does not have the preimage of this invoice: give it'
+            : 'this preimage is not that of the invoice: its SHA-256 is not the payment hash',
+        );
+      }
+      const set = invoice.state === 'held' ? this.#sets.takeHeld(paymentHash) : undefined;
+      if (set === undefined) {
+        throw new PaymentError('request_invalid', `this invoice is not held: it is ${invoice.state}`);
+      }
+      this.#settle(turn, { set, preimage, own: false });
+    });
+  }
+
+  /**
+   * Cancels an invoice: what is held goes back, and what comes later is refused.
+   * @throws PaymentError where it is settled.
+   */
+  cancel(paymentHash: Uint8Array): Promise<ListedInvoice> {
+    return this.#decide(paymentHash, (turn, invoice) => {
+      if (invoice.state === 'settled') {
+        throw new PaymentError('request_invalid', 'this invoice is paid and settled: it cannot be cancelled');
+      }
+      const set = this.#sets.takeHeld(paymentHash);
+      for (const part of set?.parts ?? []) {
+        const height = this.#options.blockHeight();
+        const failure: FailureMessage = {
+          type: 'incorrect_or_unknown_payment_details',
+          htlcMsat: part.amountMsat,
+          height,
+        };
+        this.#failPart(turn, { ...part, failure });
+      }
+      turn.tx.updateInvoice(paymentHash, { state: 'cancelled' });
+    });
+  }
+
+  #decide(
+    paymentHash: Uint8Array,
+    decide: (turn: Turn, invoice: ListedInvoice) => void,
+  ): Promise<ListedInvoice> {
+    return new Promise((resolve, reject) => {
+      this.#options.turns.enqueue({
+        run: (turn) => {
+          const invoice = turn.tx.getInvoice(paymentHash);
+          if (invoice === undefined) {
+            turn.afterCommit(() => reject(new PaymentError('request_invalid', 'there is no such invoice')));
+            return;
+          }
+          try {
+            decide(turn, invoice);
+          } catch (error) {
+            if (!(error instanceof PaymentError)) throw error;
+            turn.afterCommit(() => reject(error));
+            return;
+          }
+          turn.afterCommit(() => resolve(this.#options.storage.getInvoice(paymentHash) ?? invoice));
+        },
+        failed: (cause) =>
+          reject(
+            new PaymentError('not_stored', 'the invoice could not be changed: nothing happened', { cause }),
+          ),
+      });
+    });
+  }
+}
