@@ -3,7 +3,7 @@ import { equalBytes, RivuletError } from '@rivulet/core/bytes';
 import type { CancelTimer, Scheduler } from '../peers/scheduler.js';
 
 export interface ChainFollowerOptions {
-  readonly backend: ChainBackend;
+  readonly backend: Pick<ChainBackend, 'getTip' | 'getBlock' | 'getBlockHash' | 'onTip'>;
   readonly scheduler: Scheduler;
   /** The last block that was handled. Without it following begins after the chain's present tip. */
   readonly start?: ChainTip | undefined;
