@@ -196,7 +196,7 @@ function startApi({
   return startApiServer({ service, dataDir: config.dataDir, ...config.api, logger });
 }
 
-function policyOf({ keysend, channels, payments, forwarding, rebalance }: Config): NodePolicy {
+function policyOf({ keysend, channels, payments, forwarding, rebalance, gossip }: Config): NodePolicy {
   const { minFundingSat, maxFundingSat, minimumDepth, acceptZeroConf, maxHtlcValueInFlightMsat } = channels;
   const accept: AcceptPolicy = {
     ...defaultAcceptPolicy,
@@ -228,6 +228,7 @@ function policyOf({ keysend, channels, payments, forwarding, rebalance }: Config
       maxCltvDelta: payments.maxDelayBlocks,
       timeoutMs: payments.timeoutSeconds * 1000,
     },
+    gossip,
     rebalance: { ...rebalance, intervalMs: rebalance.intervalMinutes * 60_000 },
     forwarding: {
       enabled: forwarding.enabled,

@@ -1,6 +1,7 @@
 export { defaultChannelPolicy } from './channelPolicies.js';
-export { type NodeEvents, type NodeOptions, type NodePolicy, RivuletNode } from './node.js';
+export { RivuletNode } from './node.js';
 export { toNodeAddress } from './nodeAddresses.js';
+export type { NodeEvents, NodeOptions, NodePolicy } from './nodeOptions.js';
 export { OpeningError, type OpeningErrorCode } from './openingError.js';
 export { defaultPaymentPolicy } from './paymentPolicy.js';
 export { PaymentError, type PaymentErrorCode } from './payments/paymentError.js';

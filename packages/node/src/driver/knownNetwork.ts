@@ -1,6 +1,7 @@
 import { bytesToHex, RivuletError } from '@rivulet/core/bytes';
 import { usableAddresses } from '@rivulet/core/gossip';
 import {
+  type DirectedChannel,
   findRoutes,
   LiquidityEstimates,
   type LiquidityObservation,
@@ -44,13 +45,17 @@ export class KnownNetwork {
     return findRoutes({ graph: this.graph, liquidity: this.#liquidity, request });
   }
 
-  /** Takes what an attempt taught. It is an estimate: what a rolled back turn leaves of it does no harm. */
-  observe(observations: readonly LiquidityObservation[]): void {
+  /** Takes what an attempt taught, with what else we hold in channels. It is an estimate: what a rolled back turn leaves of it does no harm. */
+  observe(
+    observations: readonly LiquidityObservation[],
+    inFlightMsat: ReadonlyMap<DirectedChannel, bigint>,
+  ): void {
     const nowMs = this.#options.now();
     for (const observation of observations) {
       const channel = this.graph.getChannel(observation.shortChannelId);
       const capacity = channel === undefined ? {} : { capacityMsat: channel.capacitySat * 1000n };
-      this.#liquidity.observe(observation, { nowMs, ...capacity });
+      const held = inFlightMsat.get(`${observation.shortChannelId}/${observation.direction}`) ?? 0n;
+      this.#liquidity.observe(observation, { nowMs, inFlightMsat: held, ...capacity });
       this.#learned = true;
     }
   }

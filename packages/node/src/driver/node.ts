@@ -3,29 +3,18 @@ import { EventEmitter } from 'node:events';
 import { type ChainBackend, type ChainTip, type Network, networks } from '@rivulet/chain';
 import { bytesToHex, hexToBytes, utf8ToBytes } from '@rivulet/core/bytes';
 import {
-  type AcceptPolicy,
   type Announcer,
   type Channel,
   type ChannelEvent,
   type ChannelFormat,
   type ChannelRefusal,
-  type OpeningLimits,
   resume,
   type StepContext,
 } from '@rivulet/core/channel';
 import { hmacSha256, secp256k1 } from '@rivulet/core/crypto';
-import type { ForwardLimits } from '@rivulet/core/forwarding';
-import type { ReceivePolicy } from '@rivulet/core/payment';
 import { type Transaction, txid } from '@rivulet/core/tx';
 import { hasFeature } from '@rivulet/core/wire';
-import {
-  type GossipStore,
-  type IncomingPayment,
-  type ListedInvoice,
-  type NodeStorage,
-  type OutgoingPayment,
-  openMemoryGossipStore,
-} from '@rivulet/storage';
+import { type NodeStorage, openMemoryGossipStore } from '@rivulet/storage';
 import type { Logger } from '../logging/logger.js';
 import { ChainFollower } from '../onchain/index.js';
 import {
@@ -37,9 +26,10 @@ import {
   systemScheduler,
 } from '../peers/index.js';
 import { deriveNodeSecrets, openWallet, type Wallet } from '../wallet/index.js';
-import { Announcing, type NodeProfile } from './announcing.js';
+import { Announcing } from './announcing.js';
 import { Broadcaster } from './broadcaster.js';
 import { ChainSync } from './chainSync.js';
+import { ChannelFees } from './channelFees.js';
 import { ChannelPolicies, type ChannelPolicySettings } from './channelPolicies.js';
 import { ChannelRouter } from './channelRouter.js';
 import { loadChannels } from './channelStore.js';
@@ -47,65 +37,18 @@ import { nodeFeatures } from './features.js';
 import { FundingStore } from './fundingStore.js';
 import { KnownNetwork } from './knownNetwork.js';
 import { useOpensslCrypto } from './nodeCrypto.js';
+import type { NodeEvents, NodeOptions, NodePolicy } from './nodeOptions.js';
 import { Openings } from './openings.js';
 import { currencyOf } from './payments/currency.js';
-import type { SendDefaults, SentPayment } from './payments/outgoing.js';
+import type { SentPayment } from './payments/outgoing.js';
 import { Payments } from './payments/payments.js';
 import { circleOf, type RebalanceRequest } from './payments/rebalance.js';
-import { type RebalancePolicy, Rebalancer } from './rebalancer.js';
+import { Rebalancer } from './rebalancer.js';
 import { releaseEffects } from './release.js';
 import { RemotePolicies } from './remotePolicies.js';
 import { Settlement } from './settlement.js';
 import { Signers } from './signers.js';
 import { channelKey, type Turn, Turns } from './turns.js';
-
-/** What a channel may do; see ChannelPolicy and AcceptPolicy of the core. */
-export interface NodePolicy {
-  readonly receive: ReceivePolicy;
-  readonly limits: OpeningLimits;
-  readonly accept: AcceptPolicy;
-  readonly maxDustExposureMsat: bigint;
-  readonly anchors: boolean;
-  /** What new channels are, where the peer has it. */
-  readonly defaultCommitment?: ChannelFormat['commitment'];
-  readonly sending: SendDefaults;
-  readonly forwarding: {
-    readonly enabled: boolean;
-    readonly limits: ForwardLimits;
-    /** What holds for channels for which nothing else is set. */
-    readonly policy: ChannelPolicySettings;
-  };
-  readonly rebalance: RebalancePolicy;
-}
-
-export interface NodeOptions {
-  readonly network: Network;
-  /** 64 bytes: of the wallet's words. */
-  readonly seed: Uint8Array;
-  readonly storage: NodeStorage;
-  readonly backend: ChainBackend;
-  readonly policy: NodePolicy;
-  readonly logger: Logger;
-  /** What others see of this node once it has an announced channel. */
-  readonly profile?: Pick<NodeProfile, 'alias' | 'rgbColor' | 'addresses'>;
-  /** Where gossip is kept; in memory where it is absent. */
-  readonly gossipStore?: GossipStore;
-  /** Whether peers with channels are dialed when they are gone; unless it is false. */
-  readonly reconnect?: boolean;
-  readonly scheduler?: Scheduler;
-  readonly randomBytes?: (count: number) => Uint8Array;
-  /** Milliseconds since 1970. */
-  readonly now?: () => number;
-}
-
-export interface NodeEvents {
-  invoiceHeld: [invoice: ListedInvoice];
-  payment: [payment: OutgoingPayment | IncomingPayment];
-  channel: [channel: Channel];
-  peerConnected: [nodeId: string];
-  peerDisconnected: [peer: { nodeId: string; reason: string }];
-  block: [tip: { height: number; hash: Uint8Array }];
-}
 
 type PeerSend = (nodeId: string, messages: Parameters<PeerManager['send']>[1]) => void;
 
@@ -123,11 +66,6 @@ function withResolver(): { promise: Promise<void>; resolve: () => void } {
 /** BOLT 7: announcement_signatures: not before the funding transaction has six confirmations. */
 const announcementDepth = 6;
 const anonymous = { alias: 'rivulet', rgbColor: Uint8Array.of(0x33, 0x99, 0xff), addresses: [] };
-/** Used until the backend has an estimate. */
-const fallbackFeeratePerKw = 1_000;
-/** Nodes do not relay below it. */
-const minimumFeeratePerKw = 253;
-
 /** A Lightning node: peers, channels, payments, wallet and chain, tied together. */
 export class RivuletNode extends EventEmitter<NodeEvents> {
   readonly network: Network;
@@ -157,7 +95,7 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
   #follower: ChainFollower | undefined;
   readonly #settlement: Settlement;
   readonly #peerInfo = new Map<string, PeerInfo>();
-  #feeratePerKw = fallbackFeeratePerKw;
+  readonly #fees: ChannelFees;
   #listening: PeerAddress[] = [];
   #synced = false;
   /** What the channel said to the command that is being executed. */
@@ -201,6 +139,12 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
         for (const nodeId of nodeIds) this.peers.drop(nodeId, 'this node could not store what was sent');
       },
     });
+    this.#fees = new ChannelFees({
+      turns: this.turns,
+      estimate: () => backend.estimateFeeratePerKw(6),
+      maxFeeratePerKw: policy.accept.maxFeeratePerKw,
+      logger,
+    });
     const now = options.now ?? Date.now;
     this.#identity = {
       nodeId: hexToBytes(this.peers.nodeId),
@@ -231,7 +175,7 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
       termsOf: (channel) => ({ ...this.policies.termsOf(channel), disabled: false }),
       remotePolicies: this.remotePolicies,
       findRoutes: (request) => this.known.findRoutes(request),
-      observe: (observations) => this.known.observe(observations),
+      observe: (observations, inFlightMsat) => this.known.observe(observations, inFlightMsat),
       blockHeight: () => this.#chain.height,
       now,
       scheduler,
@@ -476,7 +420,7 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
         maxDustExposureMsat: this.policy.maxDustExposureMsat,
         minFeeratePerKw: this.policy.accept.minFeeratePerKw,
         maxFeeratePerKw: this.policy.accept.maxFeeratePerKw,
-        closingFeeratePerKw: this.#feeratePerKw,
+        closingFeeratePerKw: this.#fees.feeratePerKw,
       },
       ...(closingScript === undefined ? {} : { closingScript }),
       announcer: this.#identity,
@@ -508,31 +452,7 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
     // What has a deadline comes first, and waits for no estimate.
     this.#broadcaster.rebroadcast();
     await this.#settlement.publish();
-    try {
-      const estimate = await this.backend.estimateFeeratePerKw(6);
-      this.#feeratePerKw = Math.max(estimate ?? fallbackFeeratePerKw, minimumFeeratePerKw);
-    } catch (error) {
-      this.#logger.warn({ err: error }, 'no fee estimate; the last one counts on');
-    }
-    this.#updateFees();
-  }
-
-  /**
-   * As opener: follows the chain's feerate when it has moved by a fifth. Anchor channels as well: nothing
-   * raises the fee of their commitments by a child yet, so that they have to pay for themselves.
-   */
-  #updateFees(): void {
-    for (const [key, channel] of this.turns.channels) {
-      const { params, phase, link, fee } = channel;
-      if (!params.localIsOpener || phase.name !== 'open' || link !== 'online') continue;
-      const wanted = Math.min(this.#feeratePerKw, this.policy.accept.maxFeeratePerKw);
-      const current = fee.updates.at(-1)?.feeratePerKw ?? fee.feeratePerKw;
-      if (Math.abs(wanted - current) * 5 < current) continue;
-      this.turns.enqueue({
-        channel: key,
-        run: (turn) => turn.command(key, { type: 'updateFee', feeratePerKw: wanted }),
-      });
-    }
+    await this.#fees.follow();
   }
 
   /**
@@ -581,8 +501,8 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
     const has = hasFeature(peer.features, 'anchors') ? preferred : 'static_remotekey';
     const commitment = request.commitment ?? has;
     const channel = await this.#openings.open({
-      fundingFeeratePerKw: this.#feeratePerKw,
-      commitmentFeeratePerKw: this.#feeratePerKw,
+      fundingFeeratePerKw: this.#fees.feeratePerKw,
+      commitmentFeeratePerKw: this.#fees.feeratePerKw,
       ...request,
       commitment,
     });

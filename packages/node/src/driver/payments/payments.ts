@@ -2,7 +2,7 @@ import { bytesToHex } from '@rivulet/core/bytes';
 import type { Channel, ChannelEvent, Htlc } from '@rivulet/core/channel';
 import { hmacSha256 } from '@rivulet/core/crypto';
 import type { ForwardLimits } from '@rivulet/core/forwarding';
-import type { LiquidityObservation, RouteRequest, RouteResult } from '@rivulet/core/graph';
+import type { RouteRequest, RouteResult } from '@rivulet/core/graph';
 import type { Invoice } from '@rivulet/core/invoice';
 import type { ClaimedHtlc } from '@rivulet/core/monitor';
 import { createAttributedFailure } from '@rivulet/core/onion';
@@ -18,7 +18,7 @@ import { HtlcAdder, type HtlcRef, refOf } from './htlcAdder.js';
 import { Invoices } from './invoices.js';
 import { Outgoing, type SendDefaults } from './outgoing.js';
 import { Receiver } from './receiver.js';
-import { type HtlcOutcome, Sender } from './sender.js';
+import { type HtlcOutcome, type ObserveLiquidity, Sender } from './sender.js';
 
 export interface PaymentsOptions {
   readonly turns: Turns;
@@ -34,7 +34,7 @@ export interface PaymentsOptions {
   readonly termsOf: (channel: Channel) => ForwardTerms;
   readonly remotePolicies: RemotePolicies;
   readonly findRoutes: (request: RouteRequest) => RouteResult;
-  readonly observe: (observations: readonly LiquidityObservation[]) => void;
+  readonly observe: ObserveLiquidity;
   readonly blockHeight: () => number;
   readonly now: () => number;
   readonly scheduler: Scheduler;

@@ -28,13 +28,19 @@ import type { FirstHops, UsableChannels } from './firstHops.js';
 import { type HtlcAdder, type HtlcRef, htlcKey } from './htlcAdder.js';
 import { decodeSendingRow, encodeSendingRow, type LiveSending } from './sendingRow.js';
 
+/** Learns from an attempt; `inFlightMsat`: what else we hold in channels. */
+export type ObserveLiquidity = (
+  observations: readonly LiquidityObservation[],
+  inFlightMsat: ReadonlyMap<DirectedChannel, bigint>,
+) => void;
+
 export interface SenderOptions {
   readonly storage: NodeStorage;
   readonly adder: HtlcAdder;
   readonly firstHops: FirstHops;
   readonly source: Uint8Array;
   readonly findRoutes: (request: RouteRequest) => RouteResult;
-  readonly observe: (observations: readonly LiquidityObservation[]) => void;
+  readonly observe: ObserveLiquidity;
   /** A fresh key for each attempt, the same one for the same attempt after a restart. */
   readonly sessionKeyOf: (attempt: {
     readonly paymentHash: Uint8Array;
@@ -113,7 +119,7 @@ export class Sender {
     const htlcs = new Map(live.htlcs);
     htlcs.delete(attempt.id);
     const told = this.#tell(live.sending, { attempt, outcome });
-    this.#options.observe(told.observations);
+    this.#options.observe(told.observations, this.#inFlightMsat);
     this.#advance(turn, { before: live.sending, live: { sending: told.sending, htlcs } });
   }
 

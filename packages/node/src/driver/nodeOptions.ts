@@ -1,0 +1,72 @@
+import type { ChainBackend, Network } from '@rivulet/chain';
+import type { AcceptPolicy, Channel, ChannelFormat, OpeningLimits } from '@rivulet/core/channel';
+import type { ForwardLimits } from '@rivulet/core/forwarding';
+import type { ReceivePolicy } from '@rivulet/core/payment';
+import type {
+  GossipStore,
+  IncomingPayment,
+  ListedInvoice,
+  NodeStorage,
+  OutgoingPayment,
+} from '@rivulet/storage';
+import type { Logger } from '../logging/logger.js';
+import type { Scheduler } from '../peers/index.js';
+import type { NodeProfile } from './announcing.js';
+import type { ChannelPolicySettings } from './channelPolicies.js';
+import type { SendDefaults } from './payments/outgoing.js';
+import type { RebalancePolicy } from './rebalancer.js';
+
+/** What a channel may do, and payments; see ChannelPolicy and AcceptPolicy of the core. */
+export interface NodePolicy {
+  readonly receive: ReceivePolicy;
+  readonly limits: OpeningLimits;
+  readonly accept: AcceptPolicy;
+  readonly maxDustExposureMsat: bigint;
+  readonly anchors: boolean;
+  /** What new channels are, where the peer has it. */
+  readonly defaultCommitment?: ChannelFormat['commitment'];
+  readonly sending: SendDefaults;
+  readonly forwarding: {
+    readonly enabled: boolean;
+    readonly limits: ForwardLimits;
+    /** What holds for channels for which nothing else is set. */
+    readonly policy: ChannelPolicySettings;
+  };
+  readonly rebalance: RebalancePolicy;
+  readonly gossip: {
+    /** Learn the network from peers, and pass on what was checked. */
+    readonly enabled: boolean;
+    /** Look on chain for the funding of every announced channel before it is believed. */
+    readonly checkFunding: boolean;
+  };
+}
+
+export interface NodeOptions {
+  readonly network: Network;
+  /** 64 bytes: of the wallet's words. */
+  readonly seed: Uint8Array;
+  readonly storage: NodeStorage;
+  readonly backend: ChainBackend;
+  readonly policy: NodePolicy;
+  readonly logger: Logger;
+  /** What others see of this node once it has an announced channel. */
+  readonly profile?: Pick<NodeProfile, 'alias' | 'rgbColor' | 'addresses'>;
+  /** Where gossip is kept; in memory where it is absent. The node closes it. */
+  readonly gossipStore?: GossipStore;
+  /** Whether peers with channels are dialed when they are gone; unless it is false. */
+  readonly reconnect?: boolean;
+  readonly scheduler?: Scheduler;
+  readonly randomBytes?: (count: number) => Uint8Array;
+  /** Milliseconds since 1970. */
+  readonly now?: () => number;
+}
+
+export interface NodeEvents {
+  payment: [payment: OutgoingPayment | IncomingPayment];
+  /** A hold invoice is paid in full. */
+  invoiceHeld: [invoice: ListedInvoice];
+  channel: [channel: Channel];
+  peerConnected: [nodeId: string];
+  peerDisconnected: [peer: { nodeId: string; reason: string }];
+  block: [tip: { height: number; hash: Uint8Array }];
+}
