@@ -88,6 +88,7 @@ export class CliWorld {
       },
       outIsTty: false,
       errIsTty: false,
+      ask: undefined,
       env: { RIVULET_DATA_DIR: this.dataDir },
       homeDir: this.dataDir,
       signal: interrupt.signal,

@@ -8,6 +8,8 @@ export interface CliContext {
   /** Whether a person watches the output, and the errors. */
   readonly outIsTty: boolean;
   readonly errIsTty: boolean;
+  /** Asks the person at the terminal one question; undefined where there is nobody to ask. */
+  readonly ask: ((question: string) => Promise<string>) | undefined;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly homeDir: string;
   /** Aborts on Ctrl-C. */

@@ -24,7 +24,10 @@ export type CliErrorCode =
   | 'payment_failed'
   | 'payment_pending'
   | 'payment_outcome_unknown'
+  | 'payment_declined'
+  | 'probe_failed'
   | 'channel_not_found'
+  | 'invoice_not_found'
   | 'not_available';
 
 /** A command that ends without success, in a sentence for the person who typed it. */

@@ -94,6 +94,25 @@ describe('the command line', () => {
     [['keysend', nodeId, '5', '--record', '7=00'], /belongs to the protocol/],
     [['keysend', nodeId, '5', '--wait', 'long'], /--wait must be/],
     [['keysend', nodeId, '5', '--record', '70000'], /is no record: give its type and value in hex/],
+    [['keysend', nodeId, '5', '--max-fee', 'none'], /--max-fee "none" is no number/],
+    [['keysend', nodeId, '5', '--max-delay', '0'], /--max-delay must be a whole number from 1 to 2016/],
+    [['keysend', nodeId, '5', '--max-parts', '65'], /--max-parts must be a whole number from 1 to 64/],
+    [['invoice', 'some'], /no number of satoshi/],
+    [['invoice', '5', 'x'.repeat(640)], /640 bytes: an invoice has room for 639/],
+    [['invoice', '5', 'tea', '--expiry', '1y'], /--expiry must be a time of at most a year/],
+    [['invoice', '5', 'tea', '--payment-hash', 'ab'], /a payment hash has 64 hex digits/],
+    [['settle', 'abc'], /no payment hash/],
+    [['cancel', 'lnbc1'], /no payment hash/],
+    [['decode', 'bc1qxyz'], /is no invoice/],
+    [['pay', 'hello'], /is no invoice/],
+    [['route', nodeId], /missing required argument 'sats'/],
+    [['rebalance', '--amount', '5', '--max-fee-ppm', '5'], /--from <channel>.*--to <channel>/],
+    [['rebalance', '--from', '1x1x1', '--amount', '5'], /--max-fee-ppm/],
+    [['rebalance', '--from', 'some', '--amount', '5', '--max-fee-ppm', '5'], /names no channel/],
+    [['policy', '--base', '1000'], /say which channel is meant, or all/],
+    [['policy', 'all', '--delay', '0'], /--delay must be/],
+    [['forwards', '--hours', '0'], /--hours must be/],
+    [['network', 'abc'], /has 3/],
     [['open', nodeId, '20000.5'], /whole satoshi/],
     [['open', nodeId, '20000', '--push', '20000'], /cannot be pushed/],
     [['open', nodeId, '20000', '--type', 'lead'], /anchors, static_remotekey/],
@@ -134,7 +153,7 @@ describe('questions', () => {
     };
     await world.serve({ channels: async () => ({ channels: [channel, failed] }) });
     const { out } = await world.run('channels');
-    expect(out).toMatch(/103x1x0 .* open +1,000,000 sat +900,000 sat +100,000 sat +880,000 sat +2\n/);
+    expect(out).toMatch(/103x1x0 .* open +peer +1,000,000 sat +900,000 sat +100,000 sat +880,000 sat +2\n/);
     expect(out).toContain('1f2e3d4c5b6a: funding spent \ufffd[31m');
   });
 
@@ -203,6 +222,9 @@ describe('peers and channels', () => {
       }),
     });
     const { out } = await world.run('open', `${nodeId}@h`, '1,000,000', '--push', '5', '--type', 'anchors');
+    const announced = await world.run('open', nodeId, '50000', '--announce');
+    expect(world.calls[1]?.request).toEqual({ nodeId, capacitySat: 50_000n, announce: true });
+    expect(announced.out).toMatch(/usable after 3 confirmations, and announced after 6;/);
     expect(world.calls[0]?.request).toEqual({
       nodeId,
       host: 'h',
@@ -215,7 +237,7 @@ describe('peers and channels', () => {
   });
 
   test('close finds a channel by its first digits or its short id', async () => {
-    const twin = { ...channel, channelId: `1f2e${'33'.repeat(30)}`, shortChannelId: '104x1x0' };
+    const twin = { ...channel, channelId: `1f2e3d4c${'33'.repeat(28)}`, shortChannelId: '104x1x0' };
     await world.serve({
       channels: async () => ({ channels: [channel, twin] }),
       closeChannel: async ({ channelId }: { channelId: string }) => ({
@@ -223,20 +245,24 @@ describe('peers and channels', () => {
         state: channelId === twin.channelId ? 'failed' : 'open',
       }),
     });
-    expect((await world.run('close', '1f2e3d')).out).toBe(
+    expect((await world.run('close', '1F2E3D4C5B')).out).toBe(
       'channel 1f2e3d4c5b6a is being closed; follow it with: rivulet channels\n',
     );
     expect((await world.run('close', '104x1x0', '--force')).out).toBe(
-      'channel 1f2e33333333 is being closed by us alone: our share comes back after the delay; follow it with: rivulet channels\n',
+      'channel 1f2e3d4c3333 is being closed by us alone: our share comes back after the delay; follow it with: rivulet channels\n',
     );
     const closed = world.calls.filter(({ name }) => name === 'closeChannel').map(({ request }) => request);
     expect(closed).toEqual([{ channelId: channel.channelId }, { channelId: twin.channelId, force: true }]);
-    expect((await world.run('close', '1f2e')).err).toMatch(/2 channels start with 1f2e/);
-    expect(await world.run('close', 'ffff')).toMatchObject({
+    expect((await world.run('close', '1f2e3d4c')).err).toMatch(/2 channels start with 1f2e3d4c/);
+    expect(await world.run('close', 'ffffffff')).toMatchObject({
       code: 1,
-      err: expect.stringMatching(/no channel ffff/),
+      err: expect.stringMatching(/no channel ffffffff/),
     });
     expect(await world.run('close', 'xyz')).toMatchObject({ code: 2 });
+    expect(await world.run('close', '1f2e3d4')).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(/eight digits/),
+    });
     expect(await world.run('close', '104x1x0', '--force', '--address', 'a')).toMatchObject({ code: 2 });
   });
 
@@ -294,6 +320,15 @@ describe('keysend', () => {
         nodeId.slice(0, 12),
       ),
     );
+  });
+
+  test('has limits', async () => {
+    await world.serve({ keysend: async () => payment });
+    const limits = ['--max-fee', '0', '--max-delay', '400', '--max-parts', '3'];
+    await world.run('keysend', nodeId, '5', ...limits);
+    expect(world.calls[0]?.request).toMatchObject({ maxFeeMsat: 0n, maxDelayBlocks: 400, maxParts: 3 });
+    await world.run('keysend', nodeId, '5', '--max-fee', '1.5');
+    expect(world.calls[1]?.request).toMatchObject({ maxFeeMsat: 1_500n });
   });
 
   test('that failed ends with 1, one under way with 4', async () => {

@@ -6,10 +6,15 @@ import { CliError, type ExitCode, exitCodes } from './cliError.js';
 import { registerChannels } from './commands/channels.js';
 import { registerDaemon } from './commands/daemon.js';
 import { registerDemo } from './commands/demo.js';
+import { registerForwarding } from './commands/forwarding.js';
 import { registerInfo } from './commands/info.js';
+import { registerInvoices } from './commands/invoices.js';
 import { registerListen } from './commands/listen.js';
+import { registerNetwork } from './commands/network.js';
+import { registerPay } from './commands/pay.js';
 import { registerPayments } from './commands/payments.js';
 import { registerPeers } from './commands/peers.js';
+import { registerRouting } from './commands/routing.js';
 import { registerWallet } from './commands/wallet.js';
 import { printError } from './output.js';
 
@@ -34,7 +39,12 @@ function createProgram(context: CliContext): Command {
     registerChannels,
     registerWallet,
     registerPayments,
+    registerInvoices,
+    registerPay,
     registerListen,
+    registerRouting,
+    registerForwarding,
+    registerNetwork,
     registerDemo,
   ]) {
     register(program, context);
@@ -89,6 +99,13 @@ const usageCodes: ReadonlySet<string> = new Set([
   'record_invalid',
   'message_too_long',
   'address_invalid',
+  // Texts that are no invoice.
+  'invoice_invalid',
+  'not_bech32',
+  'mixed_case',
+  'checksum_invalid',
+  'prefix_unknown',
+  'too_short',
 ]);
 
 function isConfigError(error: unknown): boolean {
@@ -110,6 +127,7 @@ function hintFor(error: unknown): string | undefined {
     case 'insufficient_funds':
       return 'See what there is with: rivulet balance, rivulet channels';
     case 'no_channel':
+    case 'no_channels':
       return 'Open one with: rivulet open <node> <sats>';
     case 'chain_unreachable':
     case 'chain_timeout':
@@ -118,6 +136,15 @@ function hintFor(error: unknown): string | undefined {
       return "Give bitcoind's own: --chain-cookie-path <file>, or --chain-user and --chain-password";
     case 'chain_bad_response':
       return 'Check what is there: --chain-type and --chain-url have to fit each other.';
+    case 'fee_limit':
+      return 'If that is worth it, allow it: --max-fee <sats>';
+    case 'cltv_limit':
+      return 'If that is worth it, allow it: --max-delay <blocks>';
+    case 'destination_unknown':
+    case 'unknown_node':
+      return 'See what is known of the network with: rivulet network';
+    case 'unknown_invoice':
+      return 'List the invoices with: rivulet invoices';
     case 'unknown_channel':
       return 'List the channels with: rivulet channels';
     default:

@@ -1,7 +1,8 @@
-import type { ChannelInfo, RivuletClient } from '@rivulet/sdk';
+import type { ChannelInfo } from '@rivulet/sdk';
 import { Option } from 'commander';
-import { CliError, usageError } from '../cliError.js';
+import { usageError } from '../cliError.js';
 import { withDaemon } from '../daemonClient.js';
+import { channelArgument, checkChannelName, findChannel } from '../findChannel.js';
 import { formatMsat, formatSat, parseSats } from '../format/amount.js';
 import { parseNode } from '../format/nodeAddress.js';
 import { formatTable, printable, shortId } from '../format/text.js';
@@ -13,6 +14,7 @@ const exampleId = '02eec7245d6b7d2ccb30380bfbe2a3648cd7a942653f5aa340edcea1f2836
 interface OpenOptions {
   readonly push?: string;
   readonly type?: 'anchors' | 'static_remotekey';
+  readonly announce?: boolean;
 }
 
 interface CloseOptions {
@@ -27,12 +29,17 @@ export const registerChannels: RegisterCommand = (program, context) => {
     .argument('<node>', 'its id, with @host:port if it is not connected')
     .argument('<sats>', 'what the channel holds, out of the on-chain balance')
     .option('--push <sats>', 'give this much of it to the peer at once')
+    .option(
+      '--announce',
+      'let all the network know of it, so that others can pay through it (default: private)',
+    )
     .addOption(new Option('--type <type>', 'the commitment format').choices(['anchors', 'static_remotekey']))
     .addHelpText(
       'after',
       examples(
         `rivulet open ${exampleId} 1000000`,
         `rivulet open ${exampleId}@127.0.0.1:9735 1,000,000 --push 50000`,
+        `rivulet open ${exampleId} 5,000,000 --announce`,
       ),
     )
     .action(async (node: string, sats: string, _, command) => {
@@ -50,6 +57,7 @@ export const registerChannels: RegisterCommand = (program, context) => {
         capacitySat,
         ...(pushSat === undefined ? {} : { pushSat }),
         ...(options.type === undefined ? {} : { channelType: options.type }),
+        ...(options.announce === true ? { announce: true } : {}),
       };
       await withDaemon(context, options, async (client) => {
         const work = client.openChannel(request, { signal: context.signal });
@@ -61,7 +69,7 @@ export const registerChannels: RegisterCommand = (program, context) => {
           text: (opened) =>
             [
               `channel ${shortId(opened.channelId)} of ${formatSat(capacitySat)} is funded by ${opened.fundingTxidHex}:${opened.fundingOutputIndex}`,
-              `it is usable after ${opened.minimumDepth} confirmations; see: rivulet channels`,
+              `it is usable after ${opened.minimumDepth} confirmations${options.announce === true ? ', and announced after 6' : ''}; see: rivulet channels`,
             ].join('\n'),
         });
       });
@@ -70,7 +78,7 @@ export const registerChannels: RegisterCommand = (program, context) => {
   program
     .command('close')
     .description('close a channel and take our share of it on chain')
-    .argument('<channel>', 'its id, the first digits of it, or its short channel id')
+    .argument('<channel>', channelArgument)
     .option('--force', 'do not ask the peer: publish our commitment, and wait for the delay')
     .option('--address <address>', 'where our share goes (default: a new address of our own)')
     .addHelpText('after', examples('rivulet close 1f2e3d4c5b6a', 'rivulet close 103x1x0 --force'))
@@ -80,8 +88,9 @@ export const registerChannels: RegisterCommand = (program, context) => {
       if (force === true && address !== undefined) {
         throw usageError('--address has no effect with --force: the commitment pays to keys of our own');
       }
+      checkChannelName(name);
       await withDaemon(context, options, async (client) => {
-        const channelId = await findChannel(client, name);
+        const { channelId } = await findChannel(client, name);
         const request = {
           channelId,
           ...(force === true ? { force } : {}),
@@ -127,11 +136,12 @@ export const registerChannels: RegisterCommand = (program, context) => {
 
 function describe(channels: readonly ChannelInfo[]): string {
   const table = formatTable(
-    ['CHANNEL', 'PEER', 'STATE', '>CAPACITY', '>OURS', '>THEIRS', '>CAN SEND', '>PENDING'],
+    ['CHANNEL', 'PEER', 'STATE', 'SEEN BY', '>CAPACITY', '>OURS', '>THEIRS', '>CAN SEND', '>PENDING'],
     channels.map((channel) => [
       channel.shortChannelId ?? shortId(channel.channelId),
       shortId(channel.nodeId),
       channel.state === 'open' && channel.link !== 'online' ? `open, ${channel.link}` : channel.state,
+      channel.announced ? 'all' : 'peer',
       formatSat(channel.capacitySat),
       formatMsat(channel.localMsat),
       formatMsat(channel.remoteMsat),
@@ -143,27 +153,4 @@ function describe(channels: readonly ChannelInfo[]): string {
     note === undefined ? [] : [`${shortChannelId ?? shortId(channelId)}: ${printable(note)}`],
   );
   return [table, ...notes].join('\n');
-}
-
-/** The id of the one channel that is meant. */
-async function findChannel(client: RivuletClient, name: string): Promise<string> {
-  const wanted = name.toLowerCase();
-  if (!/^([0-9a-f]{4,64}|\d+x\d+x\d+)$/.test(wanted)) {
-    throw usageError(
-      `${JSON.stringify(name.slice(0, 80))} names no channel: give its id, at least four digits of it, or its short channel id, such as 103x1x0`,
-    );
-  }
-  const { channels } = await client.channels();
-  const found = channels.filter(
-    ({ channelId, shortChannelId }) => shortChannelId === wanted || channelId.startsWith(wanted),
-  );
-  const [first] = found;
-  if (first === undefined) {
-    throw new CliError(
-      'channel_not_found',
-      `there is no channel ${wanted}; list them with: rivulet channels`,
-    );
-  }
-  if (found.length > 1) throw usageError(`${found.length} channels start with ${wanted}: give more digits`);
-  return first.channelId;
 }

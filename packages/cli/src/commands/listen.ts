@@ -10,7 +10,7 @@ import { allOptions, examples, type RegisterCommand } from './registerCommand.js
 export const registerListen: RegisterCommand = (program, context) => {
   program
     .command('listen')
-    .description('show payments as they arrive, until Ctrl-C')
+    .description('show payments as they arrive, and those that wait for rivulet settle, until Ctrl-C')
     .option('--all', 'show what is sent, channels, peers and blocks too')
     .addHelpText('after', examples('rivulet listen', 'rivulet listen --all --json'))
     .action(async (_, command) => {
@@ -19,7 +19,7 @@ export const registerListen: RegisterCommand = (program, context) => {
         const events = await client.events({ signal: context.signal });
         if (options.json !== true) context.err('listening for payments; end with Ctrl-C\n');
         for await (const event of events) {
-          if (options.all !== true && event.type !== 'payment_received') continue;
+          if (options.all !== true && !arrivals.has(event.type)) continue;
           if (options.json === true) printJson(context, encodeEvent(event));
           else context.out(`${describe(context, event)}\n`);
         }
@@ -28,6 +28,9 @@ export const registerListen: RegisterCommand = (program, context) => {
       throw new CliError('daemon_not_running', 'the daemon has stopped', { exitCode: exitCodes.notRunning });
     });
 };
+
+/** What is shown without --all. */
+const arrivals: ReadonlySet<NodeEvent['type']> = new Set(['payment_received', 'invoice_held']);
 
 function describe(context: CliContext, event: NodeEvent): string {
   const style = styler(context, 'out');
@@ -41,6 +44,11 @@ function describe(context: CliContext, event: NodeEvent): string {
     case 'payment_failed': {
       const { amountMsat, failure } = event.payment;
       return `! ${formatMsat(amountMsat)} not paid: ${printable(failure?.message ?? 'no reason given')}`;
+    }
+    case 'invoice_held': {
+      const { paymentHash, receivedMsat = 0n, description } = event.invoice;
+      const hash = shortId(paymentHash);
+      return `= ${formatMsat(receivedMsat)} held (${printable(description)}): rivulet settle ${hash}, or rivulet cancel ${hash}`;
     }
     case 'channel_changed': {
       const { channelId, nodeId, state, link } = event.channel;
