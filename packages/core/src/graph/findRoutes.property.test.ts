@@ -176,7 +176,7 @@ describe('findRoutes beside a search that tries every path', () => {
           expect(result).toEqual({ type: 'none', ...(should as object) });
         }
       }),
-      { numRuns: 30000 },
+      { numRuns: 4000 },
     );
   });
 

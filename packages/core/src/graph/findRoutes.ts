@@ -31,6 +31,11 @@ const likelyEnough = 0.5;
 /** Several paths are taken instead of one if they are so many times as likely to carry the amount. */
 const muchLikelier = 1.5;
 
+/** How hard a route is searched for that no quick search finds, in ways to nodes. */
+const searchLabels = 15_000;
+/** How hard the least value of a limit is searched for, only to say it. */
+const reasonLabels = 3_000;
+
 /**
  * A finder that keeps its working memory from request to request; it follows the graph's changes.
  * @param nodesAround how many nodes are looked at around us before the search begins at the destination: it
@@ -122,8 +127,10 @@ function findOne(finder: PartFinder, task: PartTask): PartOutcome {
   if (found.route !== undefined || !isCut(cut)) return found;
   const cheapest = finder.find({ ...task, weights: cheapestWeights });
   if (cheapest.route !== undefined || !(cheapest.cut.cltv || cheapest.cut.hops)) return { ...cheapest, cut };
-  const { route, gaveUp } = finder.find({ ...task, weights: cheapestWeights, exhaustive: 'fee' });
-  return { route, cut, gaveUp };
+  const cheap = finder.find({ ...task, weights: cheapestWeights, ignore: ['cltv', 'hops'] });
+  if (cheap.route === undefined) return { ...cheap, cut };
+  const { route } = finder.find({ ...task, exhaustive: { objective: 'fee', mostLabels: searchLabels } });
+  return { route, cut };
 }
 
 function isCut(cut: SearchCut): boolean {
@@ -155,7 +162,7 @@ function leastOf(finder: PartFinder, task: PartTask, objective: Objective): Rout
   const { cut } = quick;
   const astray = cut.hops || (objective === 'fee' ? cut.cltv : cut.amount || cut.spendable);
   if (!astray) return quick.route;
-  return finder.find({ ...task, exhaustive: objective }).route ?? quick.route;
+  return finder.find({ ...task, exhaustive: { objective, mostLabels: reasonLabels } }).route ?? quick.route;
 }
 
 function insufficient(request: RouteRequest): NoRoute {

@@ -2,12 +2,13 @@ import { inwardUsable } from './adjacency.js';
 import { atCapacity, atCltvDelta, atMaximum, atMinimum } from './channelTable.js';
 import { Heap } from './heap.js';
 import { nodeBarred } from './networkGraph.js';
+import { reachBounds } from './reachBounds.js';
 import type { FirstHop } from './route.js';
 import { feeAt, type Path, type SearchTask } from './routeSearch.js';
 import { edgeExcluded, type SearchSpace } from './searchSpace.js';
 
-/** So many ways to nodes are followed: on a graph that was made to be hard, the search gives up. */
-const mostLabels = 60_000;
+/** So many ways to one node are kept: each new one is compared with all of them. */
+const mostLabelsOfNode = 24;
 
 /** One way from a node to the destination, that no other way is better than in all respects. */
 interface Label {
@@ -25,39 +26,40 @@ export type Objective = 'fee' | 'cltv' | 'hops';
 
 const keys = { fee: 'amount', cltv: 'cltv', hops: 'hops' } as const satisfies Record<Objective, keyof Label>;
 
-export interface ParetoOutcome {
-  readonly path: Path | undefined;
-  /** Given up: there may be a path all the same. */
-  readonly gaveUp: boolean;
-}
-
 /**
  * The path of the least fee (or the earliest expiry, or the fewest hops) within limits of time and hops, where the search that
  * keeps one label a node is led astray: its best way to a node can be the one that breaks a limit later. This
  * one keeps all ways that are not worse in every respect. Slow, so only for requests that had no answer.
+ * @param mostLabels so many ways are followed: on a graph that was made to be hard, the search gives up.
  */
 export function paretoSearch(
   space: SearchSpace,
-  { task, objective }: { task: SearchTask; objective: Objective },
-): ParetoOutcome {
+  { task, objective, mostLabels }: { task: SearchTask; objective: Objective; mostLabels: number },
+): Path | undefined {
   const { limits, amount: arriving, request } = task;
   const blocked = new Set(space.blocked);
   const { destination } = space;
-  if (blocked.has(destination) || limits.maxHops < 1) return { path: undefined, gaveUp: false };
+  if (blocked.has(destination) || limits.maxHops < 1) return undefined;
+  // What the rest of any way takes at least: a way that cannot be completed within the limits is not followed.
+  const hopsAhead = reachBounds(space, { amount: arriving, resource: 'hops' });
+  const cltvAhead = Number.isFinite(limits.maxCltv)
+    ? reachBounds(space, { amount: arriving, resource: 'cltv' })
+    : undefined;
   const labels: Label[] = [];
   const ofNode = new Map<number, Label[]>();
   const heap = new Heap();
   const add = (label: Label): void => {
-    const others = ofNode.get(label.node) ?? [];
-    if (others.some((other) => isBetter(other, label))) return;
-    for (const other of others) if (isBetter(label, other)) other.dominated = true;
-    ofNode.set(label.node, [...others.filter((other) => !other.dominated), label]);
+    if (label.hops + (hopsAhead[label.node] as number) > limits.maxHops) return;
+    if (cltvAhead !== undefined && label.cltv + (cltvAhead[label.node] as number) > limits.maxCltv) return;
+    const others = ofNode.get(label.node);
+    if (others === undefined) ofNode.set(label.node, [label]);
+    else if (!admit(label, others)) return;
     labels.push(label);
     heap.push(label[keys[objective]], labels.length - 1);
   };
   add({ node: destination, amount: arriving, cltv: 0, hops: 0, edge: -1, next: undefined, dominated: false });
   while (heap.size > 0) {
-    if (labels.length > mostLabels) return { path: undefined, gaveUp: true };
+    if (labels.length > mostLabels) return undefined;
     const label = labels[heap.pop()] as Label;
     const { node } = label;
     if (label.dominated || isBarred(space, node)) continue;
@@ -66,7 +68,7 @@ export function paretoSearch(
       hops: request.firstHops,
       ignoreSpendable: limits.ignoreSpendable,
     });
-    if (firstHop >= 0) return { path: pathOf(label, firstHop), gaveUp: false };
+    if (firstHop >= 0) return pathOf(label, firstHop);
     if (label.hops + 2 > limits.maxHops) continue;
     for (const { directed, from } of edgesInto(space, node)) {
       if (blocked.has(from)) continue;
@@ -89,7 +91,21 @@ export function paretoSearch(
       });
     }
   }
-  return { path: undefined, gaveUp: false };
+  return undefined;
+}
+
+/** Puts a label among the others of its node, those that it is better than go; false if it is not kept. */
+function admit(label: Label, others: Label[]): boolean {
+  for (const other of others) if (isBetter(other, label)) return false;
+  let kept = 0;
+  for (const other of others) {
+    if (isBetter(label, other)) other.dominated = true;
+    else others[kept++] = other;
+  }
+  others.length = kept;
+  if (kept >= mostLabelsOfNode) return false;
+  others.push(label);
+  return true;
 }
 
 function isBetter(a: Label, b: Label): boolean {

@@ -16,7 +16,7 @@ export interface PartTask {
   readonly liquidity: LiquidityEstimates;
   readonly ignore?: readonly ('fee' | 'cltv' | 'hops' | 'spendable')[];
   /** Searches with all ways that limits could favour, see `paretoSearch`. */
-  readonly exhaustive?: Objective;
+  readonly exhaustive?: { readonly objective: Objective; readonly mostLabels: number };
   /** Another amount over the same path. @returns `undefined` to keep the request's. */
   readonly resize?: (path: ExactPath, route: Route) => Route | undefined;
 }
@@ -25,7 +25,6 @@ export interface PartOutcome {
   readonly route: Route | undefined;
   /** Which limits kept the search from going on somewhere. */
   readonly cut: SearchCut;
-  readonly gaveUp: boolean;
 }
 
 /** How often a path that does not hold in exact arithmetic is searched anew. */
@@ -46,16 +45,14 @@ export class PartFinder {
     if (!equalBytes(request.source, request.destination)) return this.#findIn(task);
     let best: Route | undefined;
     const cut = { ...uncut };
-    let gaveUp = false;
     for (const apart of circleRequests(request)) {
       const outcome = this.#findIn({ ...task, request: apart });
       addCut(cut, outcome.cut);
-      gaveUp ||= outcome.gaveUp;
       const { route } = outcome;
       if (route === undefined) continue;
       if (best === undefined || routeCost(route, weights) < routeCost(best, weights)) best = route;
     }
-    return { route: best, cut, gaveUp };
+    return { route: best, cut };
   }
 
   #findIn(task: PartTask): PartOutcome {
@@ -68,8 +65,8 @@ export class PartFinder {
       ignoreSpendable: ignore.has('spendable'),
     };
     const cut = { ...uncut };
-    if (limits.maxFee < 0) return { route: undefined, cut: { ...cut, fee: true }, gaveUp: false };
-    if (limits.maxCltv < 0) return { route: undefined, cut: { ...cut, cltv: true }, gaveUp: false };
+    if (limits.maxFee < 0) return { route: undefined, cut: { ...cut, fee: true } };
+    if (limits.maxCltv < 0) return { route: undefined, cut: { ...cut, cltv: true } };
     const unlimited = limits.ignoreSpendable ? withUnlimitedFirstHops(request) : request;
     const space = this.#space;
     space.enter(unlimited);
@@ -83,28 +80,27 @@ export class PartFinder {
           liquidity,
         };
         let path: Path | undefined;
-        let gaveUp = false;
         if (task.exhaustive === undefined) {
           const outcome = this.#search.find(searchTask);
           path = outcome.path;
           addCut(cut, outcome.cut);
         } else {
           this.#search.learn(searchTask);
-          ({ path, gaveUp } = paretoSearch(space, { task: searchTask, objective: task.exhaustive }));
+          path = paretoSearch(space, { task: searchTask, ...task.exhaustive });
         }
-        if (path === undefined) return { route: undefined, cut, gaveUp };
+        if (path === undefined) return { route: undefined, cut };
         const exact = new ExactPath(path, { space, search: this.#search, request: unlimited });
         const route = exact.carry(request.amountMsat);
         if (typeof route !== 'number') {
           if (!ignore.has('fee') && route.feeMsat > request.maxFeeMsat)
-            return { route: undefined, cut: { ...cut, fee: true }, gaveUp };
-          return { route: resize?.(exact, route) ?? route, cut, gaveUp };
+            return { route: undefined, cut: { ...cut, fee: true } };
+          return { route: resize?.(exact, route) ?? route, cut };
         }
         if (route < 0) break;
         // Beyond 2^53 the search rounds: without the channel that it took to be great enough.
         space.exclude(route);
       }
-      return { route: undefined, cut, gaveUp: false };
+      return { route: undefined, cut };
     } finally {
       space.leave();
     }

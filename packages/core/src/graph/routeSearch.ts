@@ -71,7 +71,7 @@ export interface SearchOutcome {
 }
 
 /** How many nodes around us are looked at before the search begins at the destination. */
-const defaultNodesAround = 100;
+const defaultNodesAround = 50;
 const none = -1;
 
 /**
