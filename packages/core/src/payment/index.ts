@@ -1,4 +1,3 @@
-export * from './incoming.js';
 export * from './keysend.js';
 export * from './receiving/index.js';
 export * from './sending/index.js';

@@ -1,12 +1,6 @@
-import type { Htlc, Settlement } from '../channel/index.js';
-import { createFailureOnion, type FailureMessage } from '../onion/index.js';
-import {
-  judgeFinal,
-  type ReceivePolicy,
-  type RefusalCause,
-  readIncoming,
-  unknownDetails,
-} from './receiving/index.js';
+import type { Htlc, Settlement } from '../../channel/index.js';
+import { createFailureOnion, type FailureMessage } from '../../onion/index.js';
+import { judgeFinal, type ReceivePolicy, type RefusalCause, readIncoming, unknownDetails } from './index.js';
 
 export interface IncomingKeysend {
   readonly paymentHash: Uint8Array;
@@ -30,7 +24,7 @@ export interface IncomingInput {
   readonly isSeen: (paymentHash: Uint8Array) => boolean;
 }
 
-/** Decides what becomes of an HTLC that a peer offers: a keysend to us in one part, or a failure. */
+/** What becomes of an HTLC that a peer offers: a keysend to us in one part, or a failure. As the node puts it together. */
 export function decideIncoming(input: IncomingInput): IncomingDecision {
   const { htlc, nodePrivateKey, blockHeight, policy, isSeen } = input;
   const incoming = readIncoming({ htlc, nodePrivateKey });

@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { ByteWriter } from '../bytes/index.js';
-import type { Htlc } from '../channel/index.js';
-import { secp256k1, sha256 } from '../crypto/index.js';
-import { createOnion, decryptFailureOnion, encodeHopPayload, type HopPayload } from '../onion/index.js';
-import { decideIncoming, type IncomingInput } from './incoming.js';
-import { keysendRecordType } from './keysend.js';
-import type { RefusalCause } from './receiving/index.js';
+import { ByteWriter } from '../../bytes/index.js';
+import type { Htlc } from '../../channel/index.js';
+import { secp256k1, sha256 } from '../../crypto/index.js';
+import { createOnion, decryptFailureOnion, encodeHopPayload, type HopPayload } from '../../onion/index.js';
+import { keysendRecordType } from '../keysend.js';
+import { decideIncoming, type IncomingInput } from './decideKeysend.test.support.js';
+import type { RefusalCause } from './index.js';
 
 const nodePrivateKey = new Uint8Array(32).fill(0x42);
 const publicKey = secp256k1.publicKey(nodePrivateKey);
