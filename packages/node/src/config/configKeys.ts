@@ -11,7 +11,7 @@ export interface ConfigKey {
   readonly description: string;
   /** A flag of this kind needs no value. */
   readonly isBoolean: boolean;
-  /** As text; `undefined` without one. */
+  /** As text; `undefined` without one. What an empty list means is in the description. */
   readonly defaultText: string | undefined;
 }
 
@@ -34,6 +34,11 @@ function unwrap(schema: z.ZodType): Unwrapped {
   }
 }
 
+function textOf(value: unknown): string | undefined {
+  if (value === undefined || (Array.isArray(value) && value.length === 0)) return undefined;
+  return String(value);
+}
+
 function words(key: string): string[] {
   return key
     .replace(/([A-Z])/g, '.$1')
@@ -53,7 +58,7 @@ function collect(schema: z.ZodObject, prefix: string): ConfigKey[] {
         flag: `--${words(key).join('-')}`,
         description: field.description ?? '',
         isBoolean: inner instanceof z.ZodBoolean,
-        defaultText: defaultValue === undefined ? undefined : String(defaultValue),
+        defaultText: textOf(defaultValue),
       },
     ];
   });

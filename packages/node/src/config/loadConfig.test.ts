@@ -107,11 +107,29 @@ describe('what cannot be used', () => {
     ['a long alias', { alias: 'é'.repeat(17) }, /32 bytes/],
     ['a range upside down', { 'channels.minFundingSat': '2000000000' }, /at most channels.maxFundingSat/],
     ['maybe', { 'keysend.accept': 'maybe' }, /true or false/],
+    [
+      'an address without a port, in a list',
+      { addresses: 'one.example:9735, two.example' },
+      'addresses (--addresses), entry 2: expected host:port; an IPv6 address stands in brackets, not "one.example:9735, two.example"',
+    ],
+    ['a port that is none, in a list', { addresses: '[::1]:70000' }, /^addresses .*entry 1: .*1 to 65535/],
+    [
+      'a long list',
+      { addresses: Array.from({ length: 17 }, (_, i) => `a${i}:1`).join() },
+      /^addresses \(--addresses\): expected at most 16 addresses/,
+    ],
   ])('%s is refused with the key, the source and what is allowed', (_, flags, says) => {
     const error = failure({ flags });
     expect(error.code).toBe('config_value_invalid');
     if (typeof says === 'string') expect(error.message).toBe(says);
     else expect(error.message).toMatch(says);
+  });
+
+  test('a list in the file is named with the place in it', () => {
+    writeConfig({ rebalance: { channels: ['1f2e3d4c', 5] } });
+    expect(failure().message).toMatch(/^rebalance.channels \(.*rivulet.json\), entry 2: expected text, not/);
+    writeConfig({ addresses: { host: 'a' } });
+    expect(failure().message).toMatch(/^addresses \(.*rivulet.json\): expected a list of texts, not/);
   });
 
   test('unknown keys are refused with a suggestion, wherever they stand', () => {
@@ -208,4 +226,6 @@ test('every setting has one name each in the file, the environment and the flags
     isBoolean: false,
     defaultText: '483',
   });
+  // An empty list is no text that anybody could read.
+  expect(configKeys.filter(({ defaultText }) => defaultText === '')).toEqual([]);
 });

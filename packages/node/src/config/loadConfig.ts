@@ -61,10 +61,22 @@ export function loadConfig(sources: ConfigSources = {}): Config {
   const parsed = settings.safeParse(nest(given));
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
-    const key = issue?.path.join('.') ?? '';
-    throw invalid({ key, given: given.get(key), message: issue?.message ?? 'not allowed' });
+    const { key, place } = placeOf(issue?.path ?? []);
+    throw invalid({ key, place, given: given.get(key), message: issue?.message ?? 'not allowed' });
   }
   return complete(parsed.data, given);
+}
+
+/** The setting that an issue is about, and which entry of it where it is a list. */
+function placeOf(path: readonly PropertyKey[]): { key: string; place: string } {
+  const names = path.map(String);
+  const length = names.findIndex((_, i) => keyNames.includes(names.slice(0, i + 1).join('.'))) + 1;
+  if (length === 0) return { key: names.join('.'), place: '' };
+  const index = path[length];
+  return {
+    key: names.slice(0, length).join('.'),
+    place: typeof index === 'number' ? `, entry ${index + 1}` : '',
+  };
 }
 
 function unknownKey(key: string, given: { source: string; known: Iterable<string> }): ConfigError {
@@ -73,9 +85,14 @@ function unknownKey(key: string, given: { source: string; known: Iterable<string
   return new ConfigError('config_key_unknown', `unknown setting ${key} (${given.source})${hint}`, { key });
 }
 
-function invalid(fault: { key: string; given: Given | undefined; message: string }): ConfigError {
-  const { key, given, message } = fault;
-  const where = given === undefined ? '' : ` (${given.source})`;
+function invalid(fault: {
+  key: string;
+  given: Given | undefined;
+  message: string;
+  place?: string;
+}): ConfigError {
+  const { key, given, message, place = '' } = fault;
+  const where = given === undefined ? place : ` (${given.source})${place}`;
   const shown = JSON.stringify(given?.value)?.slice(0, 80);
   // A URL with a password in it is refused, and not repeated.
   const secret = secretKeys.has(key) || (key === 'chain.url' && shown?.includes('@') === true);
