@@ -13,7 +13,7 @@ import {
   soonestWeights,
 } from './routeWeights.js';
 import { isExcluded } from './searchSpace.js';
-import { splitRoutes } from './splitRoutes.js';
+import { leastPartOf, splitRoutes } from './splitRoutes.js';
 
 export interface RouteQuestion {
   readonly liquidity: LiquidityEstimates;
@@ -69,19 +69,38 @@ function find(graph: NetworkGraph, finder: PartFinder, question: RouteQuestion):
   const hopeless = refuseEarly(graph, request);
   if (hopeless !== undefined) return { type: 'none', ...hopeless };
   const task: PartTask = { request, liquidity, weights };
+  if (request.maxParts <= 1) {
+    const one = findOne(finder, task);
+    if (one.route !== undefined) return { type: 'found', routes: [one.route] };
+    return { type: 'none', ...explainOne(finder, { task, first: one }) };
+  }
+  const one = finder.find(task).route;
+  if (one !== undefined && one.probability >= likelyEnough) return { type: 'found', routes: [one] };
+  const several = splitRoutes(finder, { task, strategy: 'balanced' });
+  if (one !== undefined) {
+    const better = several !== undefined && likelihood(several) > muchLikelier * one.probability;
+    return { type: 'found', routes: better ? several : [one] };
+  }
+  return several === undefined ? findWithEffort(finder, task) : { type: 'found', routes: several };
+}
+
+/** Where neither one path nor parts of moderate size were found. */
+function findWithEffort(finder: PartFinder, task: PartTask): RouteResult {
+  const { request } = task;
+  const partMsat = leastPartOf(request);
+  const part = { ...task, request: { ...request, amountMsat: partMsat, maxParts: 1 } };
+  // One of the parts is at least so great: where not even that one passes, there is nothing to split.
+  const any = finder.find({ ...part, weights: cheapestWeights, ignore: ['fee', 'cltv', 'hops'] });
+  if (any.route === undefined) {
+    return {
+      type: 'none',
+      ...explainOne(finder, { task: part, first: { ...any, cut: { ...any.cut, amount: true } } }),
+    };
+  }
+  const greedy = splitRoutes(finder, { task, strategy: 'greedy' });
+  if (greedy !== undefined) return { type: 'found', routes: greedy };
   const one = findOne(finder, task);
-  if (one.route !== undefined && (request.maxParts <= 1 || one.route.probability >= likelyEnough)) {
-    return { type: 'found', routes: [one.route] };
-  }
-  if (request.maxParts <= 1) return { type: 'none', ...explainOne(finder, { task, first: one }) };
-  const several =
-    splitRoutes(finder, { task, strategy: 'balanced' }) ??
-    (one.route === undefined ? splitRoutes(finder, { task, strategy: 'greedy' }) : undefined);
-  if (one.route !== undefined) {
-    const better = several !== undefined && likelihood(several) > muchLikelier * one.route.probability;
-    return { type: 'found', routes: better ? several : [one.route] };
-  }
-  if (several !== undefined) return { type: 'found', routes: several };
+  if (one.route !== undefined) return { type: 'found', routes: [one.route] };
   return explainSeveral(finder, task);
 }
 
