@@ -73,6 +73,7 @@ export async function benchLdkPair(request: BenchRequest): Promise<BenchResult> 
         managerPersistence: 'second',
         logLevel: 'error',
         eventHistory: 500,
+        eventPaths: false,
         quiet: true,
       },
       chain: chain.ldk,

@@ -31,17 +31,20 @@ export function describeChannel(details: ldk.ChannelDetails): LdkChannel {
   const funding = details.get_funding_txo();
   const type = details.get_channel_type();
   const shortChannelId = optional<bigint>(details.get_short_channel_id());
+  const inboundAlias = optional<bigint>(details.get_inbound_scid_alias());
   const shutdown = optional<ldk.ChannelShutdownState>(details.get_channel_shutdown_state());
   const channel: LdkChannel = {
     channelId: details.get_channel_id().get_a(),
     pubkey: details.get_counterparty().get_node_id(),
     ...(!isNull(funding) && { fundingTxid: funding.get_txid(), fundingIndex: funding.get_index() }),
     ...(shortChannelId !== undefined && { shortChannelId }),
+    ...(inboundAlias !== undefined && { inboundAlias }),
     channelType: isNull(type) ? 'other' : channelTypeOf(type),
     capacitySat: details.get_channel_value_satoshis(),
     isOutbound: Boolean(details.get_is_outbound()),
     isReady: Boolean(details.get_is_channel_ready()),
     isUsable: Boolean(details.get_is_usable()),
+    isAnnounced: Boolean(details.get_is_announced()),
     isShuttingDown:
       shutdown !== undefined && shutdown !== ldk.ChannelShutdownState.LDKChannelShutdownState_NotShuttingDown,
     outboundCapacityMsat: details.get_outbound_capacity_msat(),

@@ -24,7 +24,14 @@ function main(): void {
       chain,
       fund: (output) => ipc.call('fund', output) as Promise<Uint8Array>,
     });
-    const paymentEvents = new Set(['paymentClaimable', 'paymentClaimed', 'paymentSent', 'other']);
+    const paymentEvents = new Set([
+      'paymentClaimable',
+      'paymentClaimed',
+      'paymentForwarded',
+      'paymentPathSuccessful',
+      'paymentSent',
+      'other',
+    ]);
     node.log.onEvent((event) => {
       if (!options.quiet || !paymentEvents.has(event.type)) ipc.note('event', event);
     });

@@ -1,8 +1,24 @@
 import * as ldk from 'lightningdevkit';
+import type { LdkForwardingPolicy } from './ldkNetworkTypes.js';
 import type { LdkNodeOptions } from './ldkTypes.js';
 
-/** LDK's defaults suit a public routing node; these suit private channels under test. */
-export function createUserConfig(options: LdkNodeOptions): ldk.UserConfig {
+/** A change of what is asked for forwarding; what the policy does not name stays. */
+export function createPolicyUpdate(policy: Partial<LdkForwardingPolicy>): ldk.ChannelConfigUpdate {
+  const number = (value: number | undefined): ldk.Option_u32Z =>
+    value === undefined ? ldk.Option_u32Z.constructor_none() : ldk.Option_u32Z.constructor_some(value);
+  return ldk.ChannelConfigUpdate.constructor_new(
+    number(policy.feeProportionalMillionths),
+    number(policy.feeBaseMsat),
+    policy.cltvExpiryDelta === undefined
+      ? ldk.Option_u16Z.constructor_none()
+      : ldk.Option_u16Z.constructor_some(policy.cltvExpiryDelta),
+    ldk.Option_MaxDustHTLCExposureZ.constructor_none(),
+    ldk.Option_u64Z.constructor_none(),
+  );
+}
+
+/** LDK's defaults suit a public routing node; these suit channels under test. */
+export function createUserConfig(options: LdkNodeOptions, { announced = false } = {}): ldk.UserConfig {
   const handshake = ldk.ChannelHandshakeConfig.constructor_default();
   handshake.set_minimum_depth(options.minimumDepth ?? 1);
   handshake.set_our_to_self_delay(options.toSelfDelay ?? 144);
@@ -10,7 +26,7 @@ export function createUserConfig(options: LdkNodeOptions): ldk.UserConfig {
   handshake.set_our_max_accepted_htlcs(options.maxAcceptedHtlcs ?? 483);
   handshake.set_negotiate_anchors_zero_fee_htlc_tx((options.channelType ?? 'anchors') === 'anchors');
   handshake.set_negotiate_scid_privacy(false);
-  handshake.set_announce_for_forwarding(false);
+  handshake.set_announce_for_forwarding(announced);
   handshake.set_commit_upfront_shutdown_pubkey(options.upfrontShutdown ?? false);
 
   const limits = ldk.ChannelHandshakeLimits.constructor_default();
@@ -22,6 +38,7 @@ export function createUserConfig(options: LdkNodeOptions): ldk.UserConfig {
   const channel = ldk.ChannelConfig.constructor_default();
   // One bitcoin: hundreds of payments below dust are in flight at once.
   channel.set_max_dust_htlc_exposure(ldk.MaxDustHTLCExposure.constructor_fixed_limit_msat(100_000_000_000n));
+  if (options.forwarding) channel.apply(createPolicyUpdate(options.forwarding));
 
   const config = ldk.UserConfig.constructor_default();
   config.set_channel_handshake_config(handshake);

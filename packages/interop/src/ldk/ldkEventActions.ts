@@ -13,6 +13,7 @@ interface EventContext {
   fund: LdkFund;
   policy: LdkReceivePolicy;
   acceptChannels: boolean;
+  eventPaths: boolean;
 }
 
 async function fundChannel(
@@ -84,7 +85,7 @@ export function actOnEvents(events: readonly ldk.Event[], context: EventContext)
     else if (event instanceof ldk.Event_SpendableOutputs) outputs.add(event.outputs);
     else if (event instanceof ldk.Event_BumpTransaction)
       run.parts.bumpHandler.handle_event(event.bump_transaction);
-    log.emit(describeEvent(event));
+    log.emit(describeEvent(event, context));
   }
   // LDK asks for a random delay, for the sake of privacy, which its tests do not need.
   if (htlcsToForward) run.parts.manager.process_pending_htlc_forwards();

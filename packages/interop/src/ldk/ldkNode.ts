@@ -5,18 +5,31 @@ import * as ldk from 'lightningdevkit';
 import { KeyWallet } from './keyWallet.js';
 import { eachBlock, LdkChainFeed } from './ldkChainFeed.js';
 import { describeBalance, describeChannel } from './ldkChannels.js';
+import { createPolicyUpdate, createUserConfig } from './ldkConfig.js';
 import { LdkError } from './ldkError.js';
 import { actOnEvents } from './ldkEventActions.js';
 import { LdkEventLog, type LdkWait } from './ldkEventLog.js';
 import { LdkGraph } from './ldkGraph.js';
+import { readNetworkGraph } from './ldkGraphReading.js';
+import { createInvoice, describeInvoice, parseInvoice } from './ldkInvoices.js';
 import { LdkLog } from './ldkLog.js';
+import type {
+  LdkAnnounceNode,
+  LdkCreateInvoice,
+  LdkForwardingPolicy,
+  LdkInvoice,
+  LdkNetworkGraph,
+  LdkPayInvoice,
+  LdkProbe,
+} from './ldkNetworkTypes.js';
 import { LdkOutputs } from './ldkOutputs.js';
 import type { LdkAddress, LdkPeer } from './ldkPeer.js';
 import { LdkRun } from './ldkRun.js';
 import { createUserChannelId, featureBits, loadLdk, refusal } from './ldkRuntime.js';
-import { sendMany, startKeysend } from './ldkSending.js';
+import { sendMany, sendProbes, startInvoicePayment, startKeysend } from './ldkSending.js';
 import { JournalLdkStore, type LdkStore, MemoryLdkStore } from './ldkStore.js';
 import type {
+  LdkBlock,
   LdkChain,
   LdkChannel,
   LdkChannelRef,
@@ -32,6 +45,7 @@ import type {
   LdkSendManyResult,
   LdkSentPayment,
 } from './ldkTypes.js';
+import { LdkUtxos } from './ldkUtxos.js';
 
 export interface LdkNodeContext {
   options: LdkNodeOptions;
@@ -50,6 +64,7 @@ export class LdkNode implements LdkPeer {
   readonly #outputs: LdkOutputs;
   readonly #logger: ldk.Logger;
   readonly #graph: LdkGraph;
+  readonly #utxos = new LdkUtxos();
   #policy: LdkReceivePolicy;
   #feeratePerKw: number;
   #running: { run: LdkRun; feed: LdkChainFeed; unsubscribe: () => void } | undefined;
@@ -79,7 +94,7 @@ export class LdkNode implements LdkPeer {
   static async start(context: LdkNodeContext): Promise<LdkNode> {
     await Promise.all([loadLdk(), initCrypto()]);
     const node = new LdkNode(context);
-    await eachBlock(context.chain, (block) => node.#wallet.addBlock(block));
+    await eachBlock(context.chain, (block) => node.#learnBlock(block));
     await node.#begin();
     return node;
   }
@@ -119,11 +134,13 @@ export class LdkNode implements LdkPeer {
     }));
   }
 
-  async openChannel({ pubkey, capacitySat, pushMsat = 0n }: LdkOpenChannel): Promise<LdkOpenedChannel> {
+  async openChannel(channel: LdkOpenChannel): Promise<LdkOpenedChannel> {
+    const { pubkey, capacitySat, pushMsat = 0n, announced = false } = channel;
+    const config = createUserConfig(this.#context.options, { announced });
     const userChannelId = createUserChannelId();
     const { manager } = this.#run.parts;
     const result = this.#run.enter(() =>
-      manager.create_channel(pubkey, capacitySat, pushMsat, userChannelId, null, null),
+      manager.create_channel(pubkey, capacitySat, pushMsat, userChannelId, null, config),
     );
     if (!result.is_ok()) throw refusal('open the channel', result);
     const event = await this.log.waitFor(
@@ -170,6 +187,31 @@ export class LdkNode implements LdkPeer {
     return this.#run.parts.chainMonitor.get_claimable_balances([]).map(describeBalance);
   }
 
+  async setForwardingPolicy(
+    { channelId, pubkey }: LdkChannelRef,
+    policy: Partial<LdkForwardingPolicy>,
+  ): Promise<void> {
+    const { manager } = this.#run.parts;
+    const ids = [ldk.ChannelId.constructor_new(channelId)];
+    const update = createPolicyUpdate(policy);
+    const result = this.#run.enter(() => manager.update_partial_channel_config(pubkey, ids, update));
+    if (!result.is_ok()) throw refusal('change what it asks for forwarding', result);
+  }
+
+  async announceNode({ alias, rgb = new Uint8Array(3), withAddress }: LdkAnnounceNode): Promise<void> {
+    const name = new TextEncoder().encode(alias);
+    if (name.length > 32) throw new LdkError('ldk_refused', `an alias has 32 bytes at most, not ${alias}`);
+    const padded = new Uint8Array(32);
+    padded.set(name);
+    const host = Uint8Array.of(127, 0, 0, 1);
+    const addresses = withAddress ? [ldk.SocketAddress.constructor_tcp_ip_v4(host, this.#port)] : [];
+    this.#run.enter(() => this.#run.parts.peerManager.broadcast_node_announcement(rgb, padded, addresses));
+  }
+
+  async graph(): Promise<LdkNetworkGraph> {
+    return readNetworkGraph(this.#graph.graph);
+  }
+
   async startKeysend(payment: LdkKeysend): Promise<Uint8Array> {
     return this.#run.enter(() => startKeysend(this.#run.parts.manager, payment));
   }
@@ -186,6 +228,26 @@ export class LdkNode implements LdkPeer {
       request,
       afterStart: () => run.schedulePump(),
     });
+  }
+
+  async createInvoice(invoice: LdkCreateInvoice): Promise<LdkInvoice> {
+    return this.#run.enter(() => createInvoice(this.#run.parts.manager, invoice));
+  }
+
+  async decodeInvoice(text: string): Promise<LdkInvoice> {
+    return describeInvoice(parseInvoice(text));
+  }
+
+  async startInvoicePayment(payment: LdkPayInvoice): Promise<Uint8Array> {
+    return this.#run.enter(() => startInvoicePayment(this.#run.parts.manager, payment));
+  }
+
+  async payInvoice(payment: LdkPayInvoice, wait?: Partial<LdkWait>): Promise<LdkSentPayment> {
+    return this.log.settlement(await this.startInvoicePayment(payment), wait);
+  }
+
+  async sendProbes(probe: LdkProbe): Promise<Uint8Array[]> {
+    return this.#run.enter(() => sendProbes(this.#run.parts.manager, probe));
   }
 
   async setReceivePolicy(policy: LdkReceivePolicy): Promise<void> {
@@ -264,6 +326,7 @@ export class LdkNode implements LdkPeer {
       wallet: this.#wallet,
       logger: this.#logger,
       routing: this.#graph,
+      utxos: (options.checkAnnouncements ?? true) ? this.#utxos : undefined,
       tip: await chain.tip(),
       feeratePerKw: () => this.#feeratePerKw,
       broadcast: (transactions: readonly Uint8Array[]) => {
@@ -277,11 +340,12 @@ export class LdkNode implements LdkPeer {
       onChanged: () => this.log.touch(),
     });
     journal?.releaseMemory();
-    const { manager, chainMonitor, fromHeight } = run.parts;
+    const { manager, chainMonitor, gossip, fromHeight } = run.parts;
     const targets = {
       confirms: [manager.as_Confirm(), chainMonitor.as_Confirm()],
-      onBlock: (block: Parameters<KeyWallet['addBlock']>[0]) => {
-        this.#wallet.addBlock(block);
+      onBlock: (block: LdkBlock) => {
+        this.#learnBlock(block);
+        this.#utxos.resolveWaiting(this.#graph.graph, gossip);
         run.schedulePump();
         this.log.emit({ type: 'block', height: block.height });
       },
@@ -304,7 +368,13 @@ export class LdkNode implements LdkPeer {
     running.unsubscribe();
     running.feed.stop();
     running.run.stop(how);
+    this.#utxos.forgetWaiting();
     this.#store.close();
+  }
+
+  #learnBlock(block: LdkBlock): void {
+    this.#wallet.addBlock(block);
+    this.#utxos.addBlock(block);
   }
 
   #onEvents(events: readonly ldk.Event[]): void {
@@ -317,6 +387,7 @@ export class LdkNode implements LdkPeer {
       fund: this.#context.fund,
       policy: this.#policy,
       acceptChannels: this.#context.options.acceptChannels ?? true,
+      eventPaths: this.#context.options.eventPaths ?? true,
     });
   }
 

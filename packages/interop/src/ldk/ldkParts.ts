@@ -7,6 +7,7 @@ import { type LdkGraph, ldkNetwork } from './ldkGraph.js';
 import { createPersister } from './ldkPersister.js';
 import type { LdkStore } from './ldkStore.js';
 import type { LdkNodeOptions, LdkTip } from './ldkTypes.js';
+import type { LdkUtxos } from './ldkUtxos.js';
 import { createWalletSource } from './ldkWallet.js';
 
 /** The objects of one running LDK node. All are kept: LDK calls into those that JavaScript could collect. */
@@ -15,6 +16,7 @@ export interface LdkParts {
   chainMonitor: ldk.ChainMonitor;
   manager: ldk.ChannelManager;
   peerManager: ldk.PeerManager;
+  gossip: ldk.P2PGossipSync;
   bumpHandler: ldk.BumpTransactionEventHandler;
   /** The height from which LDK has to be told of blocks. */
   fromHeight: number;
@@ -27,6 +29,8 @@ export interface LdkPartsContext {
   wallet: KeyWallet;
   logger: ldk.Logger;
   routing: LdkGraph;
+  /** Checks announcements of channels; without it they are believed. */
+  utxos: LdkUtxos | undefined;
   tip: LdkTip;
   feeratePerKw: () => number;
   broadcast: (transactions: readonly Uint8Array[]) => void;
@@ -172,10 +176,12 @@ function restoreManager(
   return read.res.get_b();
 }
 
-function createPeerManager(traits: Traits, manager: ldk.ChannelManager) {
+function createPeerManager(traits: Traits, manager: ldk.ChannelManager, utxos: LdkUtxos | undefined) {
   const gossip = ldk.P2PGossipSync.constructor_new(
     traits.graph,
-    ldk.Option_UtxoLookupZ.constructor_none(),
+    utxos
+      ? ldk.Option_UtxoLookupZ.constructor_some(utxos.asLookup())
+      : ldk.Option_UtxoLookupZ.constructor_none(),
     traits.logger,
   );
   const ignoring = ldk.IgnoringMessageHandler.constructor_new();
@@ -200,12 +206,12 @@ function createPeerManager(traits: Traits, manager: ldk.ChannelManager) {
     traits.logger,
     traits.nodeSigner,
   );
-  return { peerManager, keepAlive: [gossip, ignoring, onionMessenger] };
+  return { peerManager, gossip, keepAlive: [ignoring, onionMessenger] };
 }
 
 /** Builds a node in the order that LDK demands, from what is stored or afresh. */
 export function createLdkParts(context: LdkPartsContext): LdkParts {
-  const { store, wallet, tip } = context;
+  const { store, wallet, tip, utxos } = context;
   const traits = createTraits(context);
   const stored = store.readManager();
   let manager: ldk.ChannelManager;
@@ -229,12 +235,13 @@ export function createLdkParts(context: LdkPartsContext): LdkParts {
     traits.signerProvider,
     traits.logger,
   );
-  const { peerManager, keepAlive } = createPeerManager(traits, manager);
+  const { peerManager, gossip, keepAlive } = createPeerManager(traits, manager, utxos);
   return {
     keys: traits.keys,
     chainMonitor: traits.chainMonitor,
     manager,
     peerManager,
+    gossip,
     bumpHandler,
     fromHeight,
     keepAlive: [traits, coinSelection, ...keepAlive],

@@ -1,5 +1,14 @@
 import type { LdkEventLog, LdkWait } from './ldkEventLog.js';
 import type {
+  LdkAnnounceNode,
+  LdkCreateInvoice,
+  LdkForwardingPolicy,
+  LdkInvoice,
+  LdkNetworkGraph,
+  LdkPayInvoice,
+  LdkProbe,
+} from './ldkNetworkTypes.js';
+import type {
   LdkChannel,
   LdkChannelRef,
   LdkClaimableBalance,
@@ -43,12 +52,29 @@ export interface LdkPeer {
   /** Closes a channel by broadcasting the latest commitment. */
   forceClose(channel: LdkChannelRef): Promise<void>;
   balances(): Promise<LdkClaimableBalance[]>;
+  /** What it asks for forwarding into a channel from now on; its peers, or all, get a new channel_update. */
+  setForwardingPolicy(channel: LdkChannelRef, policy: Partial<LdkForwardingPolicy>): Promise<void>;
+
+  /** Tells all peers; whoever knows no announced channel of this node does not care. */
+  announceNode(node: LdkAnnounceNode): Promise<void>;
+  /** What it learned by gossip; a process that is restarted learns it anew. */
+  graph(): Promise<LdkNetworkGraph>;
 
   /** Starts a payment and returns its id; `log.settlement` tells its outcome. */
   startKeysend(payment: LdkKeysend): Promise<Uint8Array>;
   /** @throws LdkError `ldk_payment_failed` with LDK's reason. */
   sendKeysend(payment: LdkKeysend, wait?: Partial<LdkWait>): Promise<LdkSentPayment>;
   sendMany(payments: LdkSendMany): Promise<LdkSendManyResult>;
+  /** Unannounced channels are in it as route hints where no announced one could take the amount. */
+  createInvoice(invoice: LdkCreateInvoice): Promise<LdkInvoice>;
+  /** @throws LdkError `ldk_refused` for text that is no invoice, or not correctly signed. */
+  decodeInvoice(text: string): Promise<LdkInvoice>;
+  /** Starts to pay and returns the payment's id; `log.settlement` tells the outcome. */
+  startInvoicePayment(payment: LdkPayInvoice): Promise<Uint8Array>;
+  /** @throws LdkError `ldk_payment_failed` with LDK's reason. */
+  payInvoice(payment: LdkPayInvoice, wait?: Partial<LdkWait>): Promise<LdkSentPayment>;
+  /** Sends probes along the paths a payment would take; events tell what became of each. */
+  sendProbes(probe: LdkProbe): Promise<Uint8Array[]>;
   /** For payments that arrive from now on. */
   setReceivePolicy(policy: LdkReceivePolicy): Promise<void>;
   /** Claims a payment that is held, whatever its custom records. */

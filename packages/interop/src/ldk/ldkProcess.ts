@@ -5,6 +5,13 @@ import type { LdkChildMethod, LdkChildOptions, LdkChildStarted } from './ldkChil
 import { LdkError } from './ldkError.js';
 import { LdkEventLog, type LdkWait } from './ldkEventLog.js';
 import { LdkIpc } from './ldkIpc.js';
+import type {
+  LdkAnnounceNode,
+  LdkCreateInvoice,
+  LdkForwardingPolicy,
+  LdkPayInvoice,
+  LdkProbe,
+} from './ldkNetworkTypes.js';
 import type { LdkAddress, LdkPeer } from './ldkPeer.js';
 import type {
   LdkChain,
@@ -109,6 +116,18 @@ export class LdkProcess implements LdkPeer {
     return this.#call('balances');
   }
 
+  setForwardingPolicy(channel: LdkChannelRef, policy: Partial<LdkForwardingPolicy>) {
+    return this.#call('setForwardingPolicy', channel, policy);
+  }
+
+  announceNode(node: LdkAnnounceNode) {
+    return this.#call('announceNode', node);
+  }
+
+  graph() {
+    return this.#call('graph');
+  }
+
   startKeysend(payment: LdkKeysend) {
     return this.#call('startKeysend', payment);
   }
@@ -119,6 +138,26 @@ export class LdkProcess implements LdkPeer {
 
   sendMany(payments: LdkSendMany) {
     return this.#call('sendMany', payments);
+  }
+
+  createInvoice(invoice: LdkCreateInvoice) {
+    return this.#call('createInvoice', invoice);
+  }
+
+  decodeInvoice(text: string) {
+    return this.#call('decodeInvoice', text);
+  }
+
+  startInvoicePayment(payment: LdkPayInvoice) {
+    return this.#call('startInvoicePayment', payment);
+  }
+
+  async payInvoice(payment: LdkPayInvoice, wait?: Partial<LdkWait>): Promise<LdkSentPayment> {
+    return this.log.settlement(await this.startInvoicePayment(payment), wait);
+  }
+
+  sendProbes(probe: LdkProbe) {
+    return this.#call('sendProbes', probe);
   }
 
   setReceivePolicy(receivePolicy: LdkReceivePolicy) {

@@ -1,3 +1,11 @@
+import type {
+  LdkClaimedPart,
+  LdkForwardingPolicy,
+  LdkNetworkUpdate,
+  LdkPathHop,
+  LdkRoutingLimits,
+} from './ldkNetworkTypes.js';
+
 /** How the peer commits: `anchors` is `option_anchors`, `static_remotekey` the type without anchors. */
 export type LdkChannelType = 'anchors' | 'static_remotekey' | 'other';
 
@@ -58,6 +66,12 @@ export interface LdkNodeOptions {
   logLevel?: LdkLogLevel;
   /** Events kept in memory; older ones are dropped. */
   eventHistory?: number;
+  /** What it asks for forwarding in channels opened from now on; LDK's defaults otherwise. */
+  forwarding?: Partial<LdkForwardingPolicy>;
+  /** Announced channels are looked up in the chain, from which LDK learns capacities, unless this is false. */
+  checkAnnouncements?: boolean;
+  /** Events tell the paths of payments, unless this is false: thousands of payments are faster without. */
+  eventPaths?: boolean;
 }
 
 export type LdkLogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error';
@@ -84,12 +98,16 @@ export interface LdkChannel {
   fundingTxid?: Uint8Array;
   fundingIndex?: number;
   shortChannelId?: bigint;
+  /** What peers may call it in onions for it, and LDK in invoices. */
+  inboundAlias?: bigint;
   channelType: LdkChannelType;
   capacitySat: bigint;
   isOutbound: boolean;
   isReady: boolean;
   /** Ready, and the peer is connected and synchronised. */
   isUsable: boolean;
+  /** To be announced to the network once it has 6 confirmations. */
+  isAnnounced: boolean;
   isShuttingDown: boolean;
   /** What can be sent: the local balance less reserve and pending HTLCs, never below 0. */
   outboundCapacityMsat: bigint;
@@ -121,6 +139,8 @@ export interface LdkReceivedPayment {
   preimage?: Uint8Array;
   paymentSecret?: Uint8Array;
   customRecords: ReadonlyMap<bigint, Uint8Array>;
+  /** The height at which a payment that is held has to be claimed or failed. */
+  claimDeadline?: number;
 }
 
 /** LDK's events as plain data, so that they also travel between processes. */
@@ -153,7 +173,12 @@ export type LdkEvent =
     }
   | { type: 'fundingFailed'; channelId: Uint8Array; userChannelId: bigint; reason: string }
   | ({ type: 'paymentClaimable' } & LdkReceivedPayment)
-  | { type: 'paymentClaimed'; paymentHash: Uint8Array; amountMsat: bigint }
+  | {
+      type: 'paymentClaimed';
+      paymentHash: Uint8Array;
+      amountMsat: bigint;
+      parts: readonly LdkClaimedPart[];
+    }
   | {
       type: 'paymentSent';
       paymentId: Uint8Array;
@@ -163,22 +188,57 @@ export type LdkEvent =
     }
   | { type: 'paymentFailed'; paymentId: Uint8Array; reason: string }
   | {
+      type: 'paymentPathSuccessful';
+      paymentId: Uint8Array;
+      paymentHash?: Uint8Array;
+      /** Empty with `eventPaths: false`. */
+      path: readonly LdkPathHop[];
+    }
+  | {
       type: 'paymentPathFailed';
       paymentId?: Uint8Array;
       paymentHash: Uint8Array;
+      /** The destination said that trying again is in vain. */
       permanent: boolean;
+      /** `on_path`, or `initial_send` and why. */
       reason: string;
+      /** The channel that failed, where the error told. */
+      shortChannelId?: bigint;
+      networkUpdate?: LdkNetworkUpdate;
+      path: readonly LdkPathHop[];
+    }
+  | {
+      type: 'paymentForwarded';
+      fromChannelId: Uint8Array;
+      toChannelId: Uint8Array;
+      /** Absent when the claim came from the chain. */
+      feeMsat?: bigint;
+      amountMsat?: bigint;
+    }
+  | {
+      type: 'htlcHandlingFailed';
+      /** The channel it came in by. */
+      channelId: Uint8Array;
+      /** `NextHopChannel`, `UnknownNextHop`, `InvalidForward`, `InvalidOnion`, `FailedPayment`. */
+      reason: string;
+      nextChannelId?: Uint8Array;
+      /** What the onion asked for, where there is no such channel. */
+      nextShortChannelId?: bigint;
+    }
+  | { type: 'probeSuccessful'; paymentId: Uint8Array; path: readonly LdkPathHop[] }
+  | {
+      type: 'probeFailed';
+      paymentId: Uint8Array;
+      path: readonly LdkPathHop[];
       shortChannelId?: bigint;
     }
-  | { type: 'paymentForwarded'; feeMsat?: bigint; amountMsat?: bigint }
-  | { type: 'htlcHandlingFailed'; channelId: Uint8Array; reason: string }
   | { type: 'spendableOutputs'; valuesSat: readonly bigint[] }
   | { type: 'bumpTransaction'; kind: 'commitment' | 'htlcs' }
   | { type: 'broadcast'; txids: readonly Uint8Array[] }
   | { type: 'broadcastRefused'; txids: readonly Uint8Array[]; reason: string }
   | { type: 'other'; name: string };
 
-export interface LdkKeysend {
+export interface LdkKeysend extends LdkRoutingLimits {
   pubkey: Uint8Array;
   amountMsat: bigint;
   /** Types from 65536 on. */
@@ -188,8 +248,6 @@ export interface LdkKeysend {
   /** With a payment secret, which lets LDK split the payment; without, it is one part. */
   withPaymentSecret?: boolean;
   finalCltvDelta?: number;
-  /** How often a failed part is tried again. */
-  retries?: number;
 }
 
 export interface LdkSentPayment {
@@ -202,6 +260,8 @@ export interface LdkOpenChannel {
   pubkey: Uint8Array;
   capacitySat: bigint;
   pushMsat?: bigint;
+  /** A public channel. */
+  announced?: boolean;
 }
 
 export interface LdkOpenedChannel {

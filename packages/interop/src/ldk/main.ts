@@ -12,6 +12,14 @@ import {
   forceCloseBySender,
   reorganisation,
 } from './scenarios/ldkCloses.js';
+import {
+  gossipReachesAll,
+  invoiceOverTwoHops,
+  keysendOverTwoHops,
+  middleKilled,
+  middleWithoutLiquidity,
+  partsOverTheMiddle,
+} from './scenarios/ldkNetworks.js';
 import { feeUpdate, holdAndFail, keysendBothWays, killedInTheMiddle } from './scenarios/ldkPayments.js';
 import type { Scenario, StartLdk } from './scenarios/scenario.js';
 
@@ -25,6 +33,12 @@ const scenarios: readonly Scenario[] = [
   cooperativeClose,
   forceCloseBySender,
   forceCloseByReceiver,
+  gossipReachesAll,
+  keysendOverTwoHops,
+  invoiceOverTwoHops,
+  partsOverTheMiddle,
+  middleWithoutLiquidity,
+  middleKilled,
 ];
 
 async function runScenario(
