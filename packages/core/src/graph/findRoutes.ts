@@ -92,10 +92,9 @@ function findWithEffort(finder: PartFinder, task: PartTask): RouteResult {
   // One of the parts is at least so great: where not even that one passes, there is nothing to split.
   const any = finder.find({ ...part, weights: cheapestWeights, ignore: ['fee', 'cltv', 'hops'] });
   if (any.route === undefined) {
-    return {
-      type: 'none',
-      ...explainOne(finder, { task: part, first: { ...any, cut: { ...any.cut, amount: true } } }),
-    };
+    const ignore = ['fee', 'cltv', 'hops', 'spendable'] as const;
+    const richer = finder.find({ ...part, weights: cheapestWeights, ignore });
+    return { type: 'none', ...(richer.route === undefined ? noPath : insufficient(request)) };
   }
   const greedy = splitRoutes(finder, { task, strategy: 'greedy' });
   if (greedy !== undefined) return { type: 'found', routes: greedy };
@@ -117,7 +116,7 @@ function refuseEarly(graph: NetworkGraph, request: RouteRequest): NoRoute | unde
   if (!known && !hints.some((hint) => hint.length > 0)) return { reason: 'destination_unknown' };
   const usable = usableFirstHops(request);
   // Nothing that we may use at all: it is not for the balance.
-  if (usable.length === 0) return { reason: 'no_path' };
+  if (usable.length === 0) return noPath;
   const spendableMsat = spendableOf(request);
   if (spendableMsat < amountMsat) return { reason: 'insufficient_balance', spendableMsat };
   return undefined;
@@ -152,6 +151,8 @@ function findOne(finder: PartFinder, task: PartTask): PartOutcome {
   return { route, cut };
 }
 
+const noPath: NoRoute = { reason: 'no_path' };
+
 function isCut(cut: SearchCut): boolean {
   return cut.fee || cut.cltv || cut.hops || cut.amount || cut.spendable;
 }
@@ -159,7 +160,7 @@ function isCut(cut: SearchCut): boolean {
 /** Why one path does not do: the first of the limits without which there is one. */
 function explainOne(finder: PartFinder, { task, first }: { task: PartTask; first: PartOutcome }): NoRoute {
   const { request } = task;
-  if (!isCut(first.cut)) return { reason: 'no_path' };
+  if (!isCut(first.cut)) return noPath;
   const dearer = leastOf(finder, { ...task, weights: cheapestWeights, ignore: ['fee'] }, 'fee');
   if (dearer !== undefined) return { reason: 'fee_limit', feeMsat: dearer.feeMsat };
   // The least amounts in all channels: if these do not fit, nothing does.
@@ -167,7 +168,7 @@ function explainOne(finder: PartFinder, { task, first }: { task: PartTask; first
   const any = finder.find({ ...task, weights: cheapestWeights, ignore });
   if (any.route === undefined) {
     const richer = finder.find({ ...task, weights: cheapestWeights, ignore: [...ignore, 'spendable'] });
-    return richer.route === undefined ? { reason: 'no_path' } : insufficient(request);
+    return richer.route === undefined ? noPath : insufficient(request);
   }
   const longer = leastOf(finder, { ...task, weights: soonestWeights, ignore: ['fee', 'cltv'] }, 'cltv');
   if (longer !== undefined) return { reason: 'cltv_limit', cltvDelta: longer.hops[0]?.cltvDelta as number };
@@ -216,5 +217,5 @@ function explainSeveral(finder: PartFinder, task: PartTask): RouteResult {
   }
   const richer = without(['fee', 'cltv', 'hops', 'spendable'], shortestWeights);
   if (richer !== undefined) return { type: 'none', ...insufficient(request) };
-  return { type: 'none', reason: 'no_path' };
+  return { type: 'none', ...noPath };
 }
