@@ -1,6 +1,7 @@
 import { bytesToHex } from '@rivulet/core/bytes';
 import type { ChannelMessage } from '@rivulet/core/channel';
 import { hasFeature, type Message } from '@rivulet/core/wire';
+import { type AnyGossipMessage, isGossip } from '../gossip/index.js';
 import type { PeerInfo } from '../peers/index.js';
 import {
   isChannelMessage,
@@ -22,10 +23,16 @@ export interface OpeningReceiver {
 export class ChannelRouter {
   readonly #turns: Turns;
   readonly #openings: OpeningReceiver;
+  readonly #onGossip: (nodeId: string, message: AnyGossipMessage) => void;
 
-  constructor({ turns, openings }: { turns: Turns; openings: OpeningReceiver }) {
-    this.#turns = turns;
-    this.#openings = openings;
+  constructor(options: {
+    turns: Turns;
+    openings: OpeningReceiver;
+    onGossip: (nodeId: string, message: AnyGossipMessage) => void;
+  }) {
+    this.#turns = options.turns;
+    this.#openings = options.openings;
+    this.#onGossip = options.onGossip;
   }
 
   connected({ nodeId, features }: PeerInfo): void {
@@ -62,8 +69,8 @@ export class ChannelRouter {
         });
       } else if (isChannelMessage(message)) {
         this.#toChannel(peer.nodeId, message);
-      }
-      // All other messages are gossip or optional: they concern no channel.
+      } else if (isGossip(message)) this.#onGossip(peer.nodeId, message);
+      // All other messages are optional: they concern no channel.
     }
   }
 

@@ -60,10 +60,6 @@ export class KnownNetwork {
     }
   }
 
-  get size(): { readonly nodes: number; readonly channels: number } {
-    return { nodes: this.graph.nodeCount, channels: this.graph.channelCount };
-  }
-
   /** Where a node says that it can be reached, as text. */
   addressesOf(nodeId: Uint8Array): string[] {
     const announcement = this.#options.gossipStore.getNode(bytesToHex(nodeId));

@@ -14,7 +14,8 @@ import {
 import { hmacSha256, secp256k1 } from '@rivulet/core/crypto';
 import { type Transaction, txid } from '@rivulet/core/tx';
 import { hasFeature } from '@rivulet/core/wire';
-import { type NodeStorage, openMemoryGossipStore } from '@rivulet/storage';
+import { type GossipStore, type NodeStorage, openMemoryGossipStore } from '@rivulet/storage';
+import { GossipService } from '../gossip/index.js';
 import type { Logger } from '../logging/logger.js';
 import { ChainFollower } from '../onchain/index.js';
 import {
@@ -39,6 +40,7 @@ import { KnownNetwork } from './knownNetwork.js';
 import { useOpensslCrypto } from './nodeCrypto.js';
 import type { NodeEvents, NodeOptions, NodePolicy } from './nodeOptions.js';
 import { Openings } from './openings.js';
+import { OwnGossip } from './ownGossip.js';
 import { currencyOf } from './payments/currency.js';
 import type { SentPayment } from './payments/outgoing.js';
 import { Payments } from './payments/payments.js';
@@ -78,6 +80,8 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
   readonly remotePolicies: RemotePolicies;
   readonly known: KnownNetwork;
   readonly announcing: Announcing;
+  readonly gossip: GossipService;
+  readonly #gossipStore: GossipStore;
   readonly policy: NodePolicy;
   readonly turns: Turns;
   readonly #identity: Announcer;
@@ -152,9 +156,10 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
       minimumDepth: announcementDepth,
       signWithNodeKey: (hash) => secp256k1.sign(hash, secrets.nodePrivateKey),
     };
+    this.#gossipStore = options.gossipStore ?? openMemoryGossipStore();
     this.known = new KnownNetwork({
       storage,
-      gossipStore: options.gossipStore ?? openMemoryGossipStore(),
+      gossipStore: this.#gossipStore,
       turns: this.turns,
       scheduler,
       now,
@@ -184,6 +189,22 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
       onPayment: (payment) => this.emit('payment', payment),
       onHeld: (invoice) => this.emit('invoiceHeld', invoice),
     });
+    const ownGossip = new OwnGossip(this.turns, (turn, told) => this.remotePolicies.put(turn, told));
+    this.gossip = new GossipService({
+      chainHash: networks[network].chainHash,
+      nodeId: this.peers.nodeId,
+      graph: this.known.graph,
+      store: this.#gossipStore,
+      chain: backend,
+      peers: this.peers,
+      scheduler,
+      now,
+      logger,
+      checkFunding: policy.gossip.checkFunding,
+      limits: policy.gossip.limits ?? {},
+      findOwnChannel: (shortChannelId) => ownGossip.find(shortChannelId),
+      onOwnChannelUpdate: (nodeId, update) => ownGossip.takeUpdate(nodeId, update),
+    });
     this.announcing = new Announcing({
       turns: this.turns,
       storage,
@@ -196,7 +217,7 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
         features: nodeFeatures(policy),
         acceptsKeysend: policy.receive.acceptKeysend,
       },
-      publish: () => {},
+      publish: (message) => void this.gossip.publishOwn(message, ownGossip.fundingOf(message)),
       logger,
     });
     this.#rebalancer = new Rebalancer({
@@ -224,7 +245,11 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
       send,
       publish,
     });
-    this.#router = new ChannelRouter({ turns: this.turns, openings: this.#openings });
+    this.#router = new ChannelRouter({
+      turns: this.turns,
+      openings: this.#openings,
+      onGossip: (nodeId, message) => this.gossip.receive(nodeId, message),
+    });
     this.#settlement = new Settlement({
       turns: this.turns,
       storage,
@@ -290,12 +315,14 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
    * A node without a stored block begins at `birthHeight`, or at the chain's tip where that is absent.
    */
   async start({ listen, birthHeight }: { listen?: PeerAddress; birthHeight?: number } = {}): Promise<void> {
+    this.gossip.load();
     this.#resumeChannels();
     if (this.storage.getTip() === undefined) await this.#chain.begin(await this.#firstBlock(birthHeight));
     await this.#settlement.restore((key) => this.#chain.spendHeight(key));
     this.#follower = this.#createFollower();
     this.#follower.start();
     await this.#follower.waitUntilSynced();
+    await this.gossip.start();
     if (listen !== undefined) this.#listening = [await this.peers.listen(listen)];
     this.#keepPeers();
     this.announcing.start();
@@ -313,6 +340,7 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
       onBlock: async (block) => {
         await this.#chain.onBlock(block);
         this.#broadcaster.confirmed(block.transactions);
+        this.gossip.onBlock(block);
         this.emit('block', { height: block.height, hash: block.hash });
       },
       onUndo: (block) => this.#chain.onUndo(block),
@@ -393,15 +421,18 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
       this.#peerInfo.set(peer.nodeId, peer);
       if (!peer.inbound) this.#rememberAddress(peer);
       this.#router.connected(peer);
+      if (this.policy.gossip.enabled) this.gossip.peerConnected(peer);
       this.emit('peerConnected', peer.nodeId);
     });
     this.peers.on('messages', ({ nodeId, messages }) => {
       const peer = this.#peerInfo.get(nodeId);
       if (peer !== undefined) this.#router.messages(peer, messages);
     });
+    this.peers.on('drained', ({ nodeId }) => this.gossip.peerDrained(nodeId));
     this.peers.on('disconnected', ({ nodeId, reason }) => {
       this.#peerInfo.delete(nodeId);
       this.#router.disconnected(nodeId);
+      this.gossip.peerDisconnected(nodeId);
       this.emit('peerDisconnected', { nodeId, reason: reason.message });
     });
   }
@@ -579,6 +610,8 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
     await this.#follower?.stop();
     await this.peers.close();
     this.known.stop();
+    await this.gossip.stop();
+    this.#gossipStore.close();
     this.turns.close();
     await this.#broadcaster.settled();
     await this.backend.close();

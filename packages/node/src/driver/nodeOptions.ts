@@ -9,6 +9,7 @@ import type {
   NodeStorage,
   OutgoingPayment,
 } from '@rivulet/storage';
+import type { GossipLimits } from '../gossip/index.js';
 import type { Logger } from '../logging/logger.js';
 import type { Scheduler } from '../peers/index.js';
 import type { NodeProfile } from './announcing.js';
@@ -38,6 +39,7 @@ export interface NodePolicy {
     readonly enabled: boolean;
     /** Look on chain for the funding of every announced channel before it is believed. */
     readonly checkFunding: boolean;
+    readonly limits?: Partial<GossipLimits>;
   };
 }
 

@@ -69,6 +69,7 @@ export async function startNode(
       maxDustExposureMsat: 50_000_000n,
       anchors,
       ...defaultPaymentPolicy,
+      gossip: { enabled: true, checkFunding: true, limits: { relayIntervalMs: 20 } },
     },
     logger: logger.child({ node: seed }),
   });

@@ -80,7 +80,10 @@ export function routingService(node: RivuletNode): RoutingService {
         })),
       };
     },
-    network: async () => ({ ...node.known.size, synced: false, pending: 0 }),
+    network: async () => {
+      const { nodes, channels, synced, pendingVerification } = node.gossip.status();
+      return { nodes, channels, synced, pending: pendingVerification };
+    },
     networkNode: async ({ nodeId }) => networkNode(node, nodeId),
   };
 }
