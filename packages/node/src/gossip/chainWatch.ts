@@ -4,7 +4,7 @@ import { txid } from '@rivulet/core/tx';
 import { fromShortChannelId } from '@rivulet/core/wire';
 import type { Logger } from '../logging/logger.js';
 import { ChainFollower } from '../onchain/chainFollower.js';
-import type { Scheduler } from '../peers/scheduler.js';
+import type { CancelTimer, Scheduler } from '../peers/scheduler.js';
 import type { GossipChain } from './gossipPorts.js';
 import type { NetworkView } from './networkView.js';
 
@@ -22,6 +22,8 @@ interface ChainWatchOptions {
   readonly view: NetworkView;
   readonly scheduler: Scheduler;
   readonly logger: Logger;
+  /** How long a new block may take to be offered before it is fetched. */
+  readonly blockDelayMs: number;
   /** After a block was handled or undone; what was found on chain before it may have changed. */
   readonly onTip: (change: { undone: boolean }) => void;
 }
@@ -31,7 +33,7 @@ export class ChainWatch {
   readonly #given: ChainWatchOptions;
   #follower: ChainFollower | undefined;
   #listener: ((tip: ChainTip) => void) | undefined;
-  #unsubscribe: (() => void) | undefined;
+  #cancelDelay: CancelTimer | undefined;
   readonly #offered = new Map<number, ChainBlock>();
   #height: number | undefined;
   #version = 0;
@@ -74,8 +76,7 @@ export class ChainWatch {
         getBlock: (at) => this.#getBlock(at),
         onTip: (listener) => {
           this.#listener = listener;
-          this.#unsubscribe = chain.onTip(listener);
-          return () => this.#unsubscribe?.();
+          return chain.onTip((newTip) => this.#seeTip(newTip));
         },
       },
       scheduler,
@@ -109,7 +110,19 @@ export class ChainWatch {
   }
 
   async stop(): Promise<void> {
+    this.#cancelDelay?.();
     await this.#follower?.stop();
+  }
+
+  /** The node follows the same chain: it may offer the block in a moment, which so is fetched once. */
+  #seeTip(tip: ChainTip): void {
+    const { scheduler, blockDelayMs } = this.#given;
+    if (blockDelayMs === 0) this.#listener?.(tip);
+    else
+      this.#cancelDelay ??= scheduler.schedule(blockDelayMs, () => {
+        this.#cancelDelay = undefined;
+        this.#listener?.(tip);
+      });
   }
 
   async #getBlock(at: number | Uint8Array): Promise<ChainBlock | undefined> {

@@ -37,6 +37,8 @@ export interface GossipLimits {
   /** News that are remembered for peers that read slowly; older ones are lost to them. */
   readonly maxRelayed: number;
   readonly flushIntervalMs: number;
+  /** How long a new block may take to come from the node itself before it is fetched. */
+  readonly blockDelayMs: number;
   readonly pruneIntervalMs: number;
   /** With how many peers the whole range is compared after the start. */
   readonly initialSyncs: number;
@@ -70,6 +72,7 @@ export const defaultGossipLimits: GossipLimits = {
   relayIntervalMs: 60_000,
   maxRelayed: 20_000,
   flushIntervalMs: 5_000,
+  blockDelayMs: 10_000,
   pruneIntervalMs: 24 * 3_600_000,
   initialSyncs: 3,
   resyncIntervalMs: 3_600_000,

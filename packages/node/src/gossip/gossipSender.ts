@@ -26,6 +26,8 @@ interface PeerOut {
   filter: TimestampFilter | undefined;
   /** Its place in the log of news. */
   place: number;
+  /** News that had arrived when its filter came: the backlog brings them. */
+  covered: number;
   /** So much waits in its socket that it gets nothing until it has read. */
   blocked: boolean;
   /** Its responder wants to be asked again later. */
@@ -91,6 +93,7 @@ export class GossipSender {
       responder: this.#createResponder(),
       filter: undefined,
       place: this.#log.end,
+      covered: 0,
       blocked: false,
       waiting: undefined,
       servedSince: undefined,
@@ -133,7 +136,10 @@ export class GossipSender {
     if (fault !== undefined) return fault;
     peer.queriedIds += ids;
     this.#queriedIds += ids;
-    if (message.type === 'gossip_timestamp_filter') peer.filter = peer.responder.filter;
+    if (message.type === 'gossip_timestamp_filter') {
+      peer.filter = peer.responder.filter;
+      peer.covered = this.#log.arrivals;
+    }
     if (peer.servedSince === undefined && peer.responder.isBusy) {
       this.#queue.add(nodeId);
       this.#admit();
@@ -280,7 +286,11 @@ export class GossipSender {
         peer.blocked = true;
         return false;
       }
-      const { news, place } = this.#log.next(peer.place, { peer: nodeId, filter: peer.filter });
+      const { news, place } = this.#log.next(peer.place, {
+        peer: nodeId,
+        filter: peer.filter,
+        covered: peer.covered,
+      });
       peer.place = place;
       if (news !== undefined) {
         if (news.own || !isAhead(peer.responder, news)) this.#send(nodeId, news.messages.map(asSent));

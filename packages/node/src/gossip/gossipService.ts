@@ -164,6 +164,7 @@ export class GossipService {
       view,
       scheduler,
       logger,
+      blockDelayMs: limits.blockDelayMs,
       onTip: ({ undone }) => {
         if (undone) this.#checks.forgetBlocks();
         this.#acceptor.onTip({ undone });

@@ -44,6 +44,7 @@ interface NewsAcceptorOptions {
   readonly checkOutput: {
     submit(peer: string, announcement: ChannelAnnouncement): void;
     pendingFor(shortChannelId: bigint): number;
+    has(peer: string): boolean;
     isFull(peer: string): boolean;
   };
   /** Has a message looked at again. */
@@ -66,6 +67,7 @@ const MAX_YOUNG = 200;
 const MAX_YOUNG_PER_PEER = 20;
 /** Different announcements of one channel that may be looked up on chain at once. */
 const MAX_RIVALS = 4;
+const MAX_OWN_WAITING = 1_000;
 const MAX_REJECTED = 100_000;
 const MAX_REMEMBERED_PEERS = 10_000;
 /** Ids of 2^63 and more are of blocks that no chain has. */
@@ -90,6 +92,8 @@ export class NewsAcceptor {
   readonly #false = new Map<string, number>();
   /** Channels of ours that were announced since the start. */
   readonly #announced = new Set<bigint>();
+  /** Ours too, until their channel was looked up on chain. */
+  #ownWaiting: NewsMessage[] = [];
 
   constructor(options: NewsAcceptorOptions) {
     this.#given = options;
@@ -169,10 +173,15 @@ export class NewsAcceptor {
   }
 
   /**
-   * Takes over and sends what we signed ourselves. An announcement without `funding` is looked up on chain first.
+   * Takes over and sends what we signed ourselves. An announcement without `funding` is looked up on chain first, and
+   * what is about its channel waits for that.
    * @returns whether it is well formed, signed, about something known, and new.
    */
   publish(message: NewsMessage, funding?: Funding): boolean {
+    if (message.type !== 'channel_announcement' && this.#given.checkOutput.has(OURSELVES)) {
+      if (this.#ownWaiting.length < MAX_OWN_WAITING) this.#ownWaiting.push(message);
+      return true;
+    }
     switch (message.type) {
       case 'channel_announcement':
         return this.#publishChannel(message, funding);
@@ -236,6 +245,9 @@ export class NewsAcceptor {
       ...this.#premature.takeNode(announcement.nodeId2),
     ];
     for (const { peer, message } of waiting) requeue(peer, message);
+    const own = this.#ownWaiting;
+    this.#ownWaiting = [];
+    for (const message of own) this.publish(message);
   }
 
   #acceptUpdate(peer: string, update: ChannelUpdate): number {
@@ -287,8 +299,10 @@ export class NewsAcceptor {
     }
     if (!this.#admits(updateKey(update))) return 1;
     onOwnChannelUpdate(peer, update);
-    const isPublic = isForwardable(update) && view.hasChannel(update.shortChannelId);
-    if (isPublic && !this.#isKnown(peer, update)) this.#applyUpdate(update, { peer, own: false });
+    if (!isForwardable(update)) return 1;
+    // Its peer may be quicker than we are to see that it is announced.
+    if (!view.hasChannel(update.shortChannelId)) this.#premature.add(peer, update);
+    else if (!this.#isKnown(peer, update)) this.#applyUpdate(update, { peer, own: false });
     return 1;
   }
 

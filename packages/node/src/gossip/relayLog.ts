@@ -16,8 +16,13 @@ export interface News {
   readonly knownBy: Set<string>;
 }
 
-interface Entry {
+/** As it waits: with the number of its arrival. */
+interface Staged {
   readonly news: News;
+  readonly arrival: number;
+}
+
+interface Entry extends Staged {
   superseded: boolean;
 }
 
@@ -28,11 +33,12 @@ interface Entry {
 export class RelayLog {
   readonly #maxEntries: number;
   /** Waits for the next flush (BOLT 7: staggered broadcast); what is newer replaces what is older. */
-  readonly #staged = new Map<string, News>();
+  readonly #staged = new Map<string, Staged>();
   readonly #latest = new Map<string, Entry>();
   #entries: Entry[] = [];
   /** The place of the first entry. */
   #start = 0;
+  #arrivals = 0;
 
   constructor(options: { maxEntries: number }) {
     this.#maxEntries = options.maxEntries;
@@ -43,20 +49,23 @@ export class RelayLog {
     return this.#start + this.#entries.length;
   }
 
+  /** How many news came so far: who reads the store now has read them all. */
+  get arrivals(): number {
+    return this.#arrivals;
+  }
+
   get size(): number {
     return this.#staged.size + this.#entries.length;
   }
 
   /** Adds what goes out with the next flush. */
   stage(news: News): void {
-    const replaced = this.#staged.get(news.key);
+    const replaced = this.#staged.get(news.key)?.news;
     this.#staged.delete(news.key);
     // An announcement that was not sent yet goes with what replaces the update that it came with.
     const announced = replaced !== undefined && replaced.messages.length > news.messages.length;
-    this.#staged.set(
-      news.key,
-      announced ? { ...news, messages: [...replaced.messages.slice(0, -1), ...news.messages] } : news,
-    );
+    const messages = announced ? [...replaced.messages.slice(0, -1), ...news.messages] : news.messages;
+    this.#staged.set(news.key, { news: { ...news, messages }, arrival: ++this.#arrivals });
     if (this.#staged.size <= this.#maxEntries) return;
     for (const oldest of this.#staged.keys()) {
       this.#staged.delete(oldest);
@@ -66,26 +75,31 @@ export class RelayLog {
 
   /** A peer sent what we have already: it need not be told. */
   knownBy(news: { key: string; timestamp: number }, peer: string): void {
-    for (const known of [this.#staged.get(news.key), this.#latest.get(news.key)?.news]) {
-      if (known?.timestamp === news.timestamp) known.knownBy.add(peer);
+    for (const known of [this.#staged.get(news.key), this.#latest.get(news.key)]) {
+      if (known?.news.timestamp === news.timestamp) known.news.knownBy.add(peer);
     }
   }
 
   /** Lets what was staged out. @returns whether there was something. */
   flush(): boolean {
     if (this.#staged.size === 0) return false;
-    for (const news of this.#staged.values()) this.append(news);
+    for (const staged of this.#staged.values()) this.#append(staged);
     this.#staged.clear();
     return true;
   }
 
   /** Lets something out at once. */
   append(news: News): void {
-    const replaced = this.#latest.get(news.key);
+    this.#append({ news, arrival: ++this.#arrivals });
+  }
+
+  #append(staged: Staged): void {
+    const { key } = staged.news;
+    const replaced = this.#latest.get(key);
     if (replaced !== undefined) replaced.superseded = true;
-    const entry: Entry = { news, superseded: false };
+    const entry: Entry = { ...staged, superseded: false };
     this.#entries.push(entry);
-    this.#latest.set(news.key, entry);
+    this.#latest.set(key, entry);
     while (this.#entries.length > this.#maxEntries) this.#forgetFirst();
   }
 
@@ -97,20 +111,23 @@ export class RelayLog {
   /**
    * The first news from a place on that a peer should get, and the place behind it; `undefined` where there is
    * none, with the end as its place.
+   * @param about.covered the arrivals up to which it gets everything from the store.
    */
   next(
     from: number,
-    about: { peer: string; filter: TimestampFilter | undefined },
+    about: { peer: string; filter: TimestampFilter | undefined; covered: number },
   ): {
     news: News | undefined;
     place: number;
   } {
     for (let place = Math.max(from, this.#start); place < this.end; place++) {
-      const { news, superseded } = this.#entries[place - this.#start] as Entry;
+      const { news, superseded, arrival } = this.#entries[place - this.#start] as Entry;
       if (superseded || news.knownBy.has(about.peer)) continue;
       // BOLT 7: gossip_timestamp_filter, receiver: what it generates itself goes out regardless of timestamp, and
       // other gossip not before a filter came.
-      if (news.own || about.filter?.passesTimestamp(news.timestamp)) return { news, place: place + 1 };
+      if (news.own || (arrival > about.covered && about.filter?.passesTimestamp(news.timestamp))) {
+        return { news, place: place + 1 };
+      }
     }
     return { news: undefined, place: this.end };
   }
