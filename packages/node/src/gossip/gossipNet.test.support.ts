@@ -70,6 +70,9 @@ export class TestChain implements GossipChain {
   /** While it is set the backend fails. */
   broken = false;
   readonly #listeners = new Set<(tip: ChainTip) => void>();
+  readonly #outputs = new Map<string, Transaction['outputs']>();
+  readonly #spent = new Set<string>();
+  #indexed = 0;
   #nonce = 0;
 
   constructor(height = 100) {
@@ -102,6 +105,16 @@ export class TestChain implements GossipChain {
     for (let i = 0; i <= depth; i++) this.mine(...(transactions[i] ?? []));
   }
 
+  #index(): void {
+    this.#outputs.clear();
+    this.#spent.clear();
+    this.#indexed = this.blocks.length;
+    for (const tx of this.blocks.flatMap(({ transactions }) => transactions)) {
+      this.#outputs.set(bytesToHex(txid(tx)), tx.outputs);
+      for (const { outpoint } of tx.inputs) this.#spent.add(`${bytesToHex(outpoint.txid)}:${outpoint.index}`);
+    }
+  }
+
   #tell(): void {
     const { height, hash } = this.blocks.at(-1) as ChainBlock;
     for (const listener of this.#listeners) listener({ height, hash });
@@ -131,13 +144,11 @@ export class TestChain implements GossipChain {
 
   async getTxOut({ txid: id, index }: Outpoint) {
     this.#require();
-    const all = this.blocks.flatMap(({ transactions }) => transactions);
-    const tx = all.find((one) => compareBytes(txid(one), id) === 0);
-    const spent = all.some(({ inputs }) =>
-      inputs.some(({ outpoint }) => outpoint.index === index && compareBytes(outpoint.txid, id) === 0),
-    );
-    const output = tx?.outputs[index];
-    if (output === undefined || spent) return undefined;
+    const key = bytesToHex(id);
+    if (this.blocks.length !== this.#indexed) this.#index();
+    if (this.#spent.has(`${key}:${index}`)) return undefined;
+    const output = this.#outputs.get(key)?.[index];
+    if (output === undefined) return undefined;
     return { ...output, confirmations: 1, coinbase: false };
   }
 
@@ -198,7 +209,7 @@ export function updateOf(
   by: Keys,
   change: Partial<ChannelUpdateFields> = {},
 ): ChannelUpdate {
-  const other = by === channel.a ? channel.b : channel.a;
+  const other = by.label === channel.a.label ? channel.b : channel.a;
   const fields: ChannelUpdateFields = {
     chainHash,
     shortChannelId: channel.shortChannelId,
@@ -466,4 +477,15 @@ export class GossipNet {
       features: offered,
     };
   }
+}
+
+/** A node that knows one channel, from a stranger who has left. */
+export async function informed(net = new GossipNet()) {
+  const [channel] = openChannels(net.chain, [[keysOf('x'), keysOf('y')]]) as [TestChannel];
+  const node = await net.node('alice');
+  const source = net.stranger('source');
+  net.connect(node, source);
+  net.say(source, node, ...gossipOf(channel));
+  await net.settle();
+  return { net, channel, node, source };
 }
