@@ -97,6 +97,8 @@ describe('the words of the wallet', () => {
     ['one word too few', (words: string) => words.replace(/^\w+ /, ''), /11 words were given/],
     ['nothing', () => '', /words were given/],
   ])('damaged: %s', async (_, damage, says) => {
+    // Words of its own making could be among those of the message.
+    writeFileSync(wordsFile(), createWords(new Uint8Array(16).fill(7)));
     await start();
     await stopAll();
     const words = readFileSync(wordsFile(), 'utf8');

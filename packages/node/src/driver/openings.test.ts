@@ -3,6 +3,7 @@ import { networks } from '@rivulet/chain';
 import { secp256k1 } from '@rivulet/core/crypto';
 import { createFeatures, encodeChannelType, type Message, type OpenChannel } from '@rivulet/core/wire';
 import { afterEach, expect, test, vi } from 'vitest';
+import { isGossip } from '../gossip/index.js';
 import { PeerManager } from '../peers/index.js';
 import { Pair, until } from './pair.test.support.js';
 import { Signers } from './signers.js';
@@ -36,7 +37,9 @@ class Stranger {
       }),
     });
     strangers.push(this.peers);
-    this.peers.on('messages', ({ messages }) => this.heard.push(...messages));
+    this.peers.on('messages', ({ messages }) =>
+      this.heard.push(...messages.filter((message) => !isGossip(message))),
+    );
   }
 
   send(...messages: Message[]): void {
