@@ -104,12 +104,11 @@ describe('findRoutes', () => {
   });
 
   test('counts what payments of ours hold in a channel', () => {
-    const edges = diamond.map((edge) => (edge.from === 2 ? { ...edge, capacitySat: 1_500n } : edge));
-    expect(search(edges).channels).toEqual([[1, 12, 29]]);
-    expect(search(edges, { inFlightMsat: new Map([['29/0', 500_001n]]) }).channels).toEqual([
-      [1, 13, 34, 49],
-    ]);
+    const edges = [testEdge(12, [1, 2]), testEdge(29, [2, 9], { capacitySat: 1_500n })];
+    expect(search(edges, { inFlightMsat: new Map([['29/0', 500_000n]]) }).channels).toEqual([[1, 12, 29]]);
     expect(search(edges, { inFlightMsat: new Map([['29/1', 500_001n]]) }).channels).toEqual([[1, 12, 29]]);
+    const full = search(edges, { inFlightMsat: new Map([['29/0', 500_001n]]) });
+    expect(full.result).toEqual({ type: 'none', reason: 'no_path' });
   });
 
   test('leads through no node and no channel that requires what we do not know', () => {
