@@ -4,8 +4,8 @@ import { allOptions, examples, type RegisterCommand } from './registerCommand.js
 export const registerDemo: RegisterCommand = (program, context) => {
   program
     .command('demo')
-    .description('two nodes on a chain of their own open a channel and pay each other')
-    .option('--once', 'end after the payments, with the channel closed')
+    .description('three nodes on a chain of their own pay each other across the middle one')
+    .option('--once', 'end after the payments, with a channel closed')
     .addHelpText(
       'after',
       `\nEverything is in one folder, .rivulet/demo here unless --data-dir says otherwise; a new demo empties it.\n${examples(

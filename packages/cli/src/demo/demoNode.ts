@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { createClient, type NodeEvent, type RivuletClient, tokenFileName } from '@rivulet/sdk';
 import { z } from 'zod';
@@ -12,6 +13,9 @@ const readyLine = z.object({
   apiUrl: z.string(),
   listening: z.array(z.object({ host: z.string(), port: z.number() })),
 });
+
+const askEveryMs = 50;
+const patienceMs = 90_000;
 
 /** One daemon of the demo: a process of its own, run by `rivulet up`. */
 export class DemoNode {
@@ -110,6 +114,23 @@ export class DemoNode {
     // Awaited later; a failure in between is not unhandled.
     seen.catch(() => {});
     return { seen };
+  }
+
+  /** Asks again and again, for what no event tells, until there is an answer. */
+  async until<T>(
+    ask: (client: RivuletClient) => Promise<T | undefined>,
+    given: { what: string; signal: AbortSignal },
+  ): Promise<T> {
+    const { what, signal } = given;
+    const deadline = performance.now() + patienceMs;
+    for (;;) {
+      const answer = await ask(this.client);
+      if (answer !== undefined) return answer;
+      if (performance.now() > deadline) {
+        throw new CliError('not_available', `${this.name} waited in vain until ${what}`);
+      }
+      await sleep(askEveryMs, undefined, { signal });
+    }
   }
 
   /** Asks the daemon to stop and waits until it has. */

@@ -8,31 +8,40 @@ import { formatMsat, formatSat } from '../format/amount.js';
 import { shortId } from '../format/text.js';
 import { prepareDemoFolder } from './demoFolder.js';
 import { DemoNode } from './demoNode.js';
-import { describeHoldings, describeViews, type Holdings, holdingsOf } from './demoStory.js';
+import {
+  closeChannel,
+  everybody,
+  findWay,
+  fundAll,
+  keysend,
+  openChannel,
+  payInvoice,
+  rebalance,
+  type Stage,
+} from './demoScenes.js';
+import { describeHoldings, type Holdings, holdingsOfAll } from './demoStory.js';
 
 const capacitySat = 1_000_000n;
-/** What lake gets at the start, so that it has something to send back above its reserve. */
-const pushSat = 100_000n;
 const amountMsat = 1_000_000n;
-/** Blocks that bury a channel's funding, or its close. */
-const burialBlocks = 6;
+const coffeeMsat = 2_500_000n;
+const movedMsat = 100_000_000n;
 
 export interface DemoOptions {
   readonly folder: string;
-  /** Ends after the payments, with the channel closed. */
+  /** Ends after the payments, with a channel closed. */
   readonly once: boolean;
   readonly json: boolean;
 }
 
 /** What a demo that has run its course tells a program. */
 interface DemoReport {
-  readonly channelId: string;
+  readonly channels: readonly ChannelInfo[];
   readonly payments: readonly { readonly from: string; readonly to: string; readonly payment: Payment }[];
   readonly before: readonly Holdings[];
   readonly after: readonly Holdings[];
 }
 
-/** Two nodes in processes of their own, on a chain of their own, push payments to each other. */
+/** Three nodes in processes of their own, on a chain of their own, pay each other across the middle one. */
 export async function runDemo(context: CliContext, options: DemoOptions): Promise<void> {
   const { folder, once, json } = options;
   const { signal } = context;
@@ -43,7 +52,7 @@ export async function runDemo(context: CliContext, options: DemoOptions): Promis
   try {
     const startRegtest = await context.loadStartRegtest();
     chain = await startRegtest({ dataDir: join(folder, 'chain') });
-    say('Rivulet demo: a Bitcoin chain for tests, and two Lightning nodes, each a process of its own.');
+    say('Rivulet demo: a Bitcoin chain for tests, and three Lightning nodes, each a process of its own.');
     const { rpcUrl, cookiePath } = chain;
     if (cookiePath === undefined) throw new CliError('not_available', 'the chain has no folder');
     const start = async (name: string): Promise<DemoNode> => {
@@ -57,15 +66,21 @@ export async function runDemo(context: CliContext, options: DemoOptions): Promis
       say(`  ${name.padEnd(8)} ${node.nodeId}`);
       return node;
     };
-    const spring = await start('spring');
-    const lake = await start('lake');
-    const report = await play({ spring, lake, chain, signal, say });
+    const stage: Stage = {
+      spring: await start('spring'),
+      brook: await start('brook'),
+      lake: await start('lake'),
+      chain,
+      signal,
+      say,
+    };
+    const report = await play(stage);
     if (json) context.out(`${JSON.stringify(report, (_, value) => jsonValue(value))}\n`);
     if (once) {
-      await close({ spring, lake, chain, signal, say, channelId: report.channelId });
+      await close(stage, report);
       return;
     }
-    say(nextCommands(spring, lake, folder));
+    say(nextCommands(stage, { folder, report }));
     await untilAborted(signal);
     say('stopping');
   } catch (error) {
@@ -86,158 +101,80 @@ function jsonValue(value: unknown): unknown {
   return value;
 }
 
-interface Stage {
-  readonly spring: DemoNode;
-  readonly lake: DemoNode;
-  readonly chain: Regtest;
-  readonly signal: AbortSignal;
-  readonly say: (text: string) => void;
-}
-
 async function play(stage: Stage): Promise<DemoReport> {
-  const { spring, lake, say } = stage;
-  await fundSpring(stage);
-  const channel = await openChannel(stage);
-  const before = [await holdingsOf(spring), await holdingsOf(lake)];
+  const { spring, brook, lake, say } = stage;
+  const names = new Map(everybody(stage).map(({ nodeId, name }) => [nodeId, name]));
+  await fundAll(stage);
+  const size = formatSat(capacitySat);
+  say(
+    `\nbrook opens an announced channel of ${size} to lake: all the network may hear of it, and pay through it.`,
+  );
+  const onward = await openChannel(stage, { from: brook, to: lake, capacitySat, announce: true });
+  say(
+    `\nspring opens a private one of ${size} to brook: it only pays, and nobody else need know that it is there.`,
+  );
+  const first = await openChannel(stage, { from: spring, to: brook, capacitySat, announce: false });
+  const before = await holdingsOfAll(everybody(stage));
   say(`\n${describeHoldings('Before', before)}`);
-  const there = await pay(stage, {
-    from: spring,
-    to: lake,
-    message: 'Hello lake, 1,000 sat are flowing your way.',
-  });
-  const back = await pay(stage, {
-    from: lake,
-    to: spring,
-    message: 'Thank you, spring. Here they are again.',
-  });
-  const after = [await holdingsOf(spring), await holdingsOf(lake)];
+
+  say(
+    `\nspring has no channel to lake, and has heard of one from brook. The way for ${formatMsat(amountMsat)}:`,
+  );
+  await findWay(stage, { from: spring, to: lake, amountMsat, names });
+  say(
+    `\nKeysend: spring pushes ${formatMsat(amountMsat)} to lake. No invoice: only the public key ${shortId(lake.nodeId)}…`,
+  );
+  const message = 'Hello lake, 1,000 sat are flowing your way.';
+  const pushed = await keysend(stage, { from: spring, to: lake, amountMsat, message });
+  say(`\nInvoice: lake asks for ${formatMsat(coffeeMsat)}.`);
+  const coffee = { from: spring, to: lake, amountMsat: coffeeMsat, description: 'one coffee' };
+  const paid = await payInvoice(stage, coffee);
+
+  say(
+    `\nlake opens a private channel of ${size} to spring: spring could receive by it, and has nothing in it to send.`,
+  );
+  const back = await openChannel(stage, { from: lake, to: spring, capacitySat, announce: false });
+  say('\nRebalancing: spring pays itself in a circle, through brook and lake.');
+  const moved = await rebalance(stage, { node: spring, from: first, to: back, amountMsat: movedMsat });
+  const after = await holdingsOfAll(everybody(stage));
   say(`\n${describeHoldings('After', after)}`);
   return {
-    channelId: channel.channelId,
+    channels: [onward, first, back],
     payments: [
-      { from: spring.name, to: lake.name, payment: there },
-      { from: lake.name, to: spring.name, payment: back },
+      { from: spring.name, to: lake.name, payment: pushed },
+      { from: spring.name, to: lake.name, payment: paid },
+      { from: spring.name, to: spring.name, payment: moved },
     ],
     before,
     after,
   };
 }
 
-/** Mines until a node has seen the tip. */
-async function mine(
-  { chain, signal }: Stage,
-  given: { to: string; blocks: number; seenBy: readonly DemoNode[] },
-) {
-  const { to, blocks, seenBy } = given;
-  const height = chain.chain.tip.height + blocks;
-  const waits = await Promise.all(
-    seenBy.map((node) =>
-      node.watch((event) => (event.type === 'block' && event.height >= height ? true : undefined), signal),
-    ),
-  );
-  const [miner] = seenBy as [DemoNode];
-  await miner.client.mine({ blocks, address: to }, { signal });
-  await Promise.all(waits.map(({ seen }) => seen));
+async function close(stage: Stage, { channels }: DemoReport): Promise<void> {
+  const { spring, brook, say } = stage;
+  const channel = channels.find(({ nodeId }) => nodeId === brook.nodeId);
+  if (channel === undefined) throw new CliError('not_available', 'spring has no channel with brook');
+  say('\nspring and brook close their channel together.');
+  await closeChannel(stage, { from: spring, to: brook, channelId: channel.channelId });
+  say(`\n${describeHoldings('In the end', await holdingsOfAll(everybody(stage)))}`);
 }
 
-async function fundSpring(stage: Stage): Promise<void> {
-  const { spring, say, signal } = stage;
-  const { address } = await spring.client.newAddress({}, { signal });
-  say(`\nMining: the first block's reward goes to spring, 100 more make it spendable.`);
-  await mine(stage, { to: address, blocks: 101, seenBy: [spring] });
-  const { onchain } = await spring.client.balance({}, { signal });
-  say(`  spring has ${formatSat(onchain.confirmedSat)} on chain`);
-}
-
-async function openChannel(stage: Stage): Promise<ChannelInfo> {
-  const { spring, lake, say, signal } = stage;
-  const usable = (node: DemoNode) =>
-    node.watch(
-      (event) => (event.type === 'channel_changed' && event.channel.usable ? event.channel : undefined),
-      signal,
-    );
-  const waits = [await usable(spring), await usable(lake)] as const;
-  say(
-    `\nOpening a private channel of ${formatSat(capacitySat)}: spring pays, and gives lake ${formatSat(pushSat)} of it.`,
-  );
-  const opened = await spring.client.openChannel(
-    { nodeId: lake.nodeId, ...lake.address, capacitySat, pushSat },
-    { signal },
-  );
-  say(`  channel  ${opened.channelId}`);
-  say(`  funded   by transaction ${opened.fundingTxidHex}, a 2-of-2 output`);
-  const { address } = await spring.client.newAddress({}, { signal });
-  await mine(stage, { to: address, blocks: burialBlocks, seenBy: [spring, lake] });
-  const [channel] = await Promise.all(waits.map(({ seen }) => seen));
-  if (channel === undefined) throw new CliError('not_available', 'the channel did not open');
-  say(`  open     after ${opened.minimumDepth} confirmations, type ${channel.channelType}`);
-  return channel;
-}
-
-async function pay(
-  { say, signal }: Stage,
-  { from, to, message }: { from: DemoNode; to: DemoNode; message: string },
-): Promise<Payment> {
-  say(
-    `\nKeysend: ${from.name} pushes ${formatMsat(amountMsat)} to ${to.name}. No invoice: only the public key ${shortId(to.nodeId)}…`,
-  );
-  const arrived = await to.watch(
-    (event) => (event.type === 'payment_received' ? event.payment : undefined),
-    signal,
-  );
-  const started = performance.now();
-  const sent = await from.client.keysend({ nodeId: to.nodeId, amountMsat, message }, { signal });
-  const milliseconds = performance.now() - started;
-  if (sent.status !== 'succeeded') {
-    throw new CliError('payment_failed', `the payment failed: ${sent.failure?.message ?? sent.status}`);
-  }
-  const received = await arrived.seen;
-  say(
-    `  settled in ${milliseconds.toFixed(0)} ms, fee ${formatMsat(sent.feeMsat)}, hash ${shortId(sent.paymentHash)}…`,
-  );
-  say(describeViews({ payment: received, sender: from.name, receiver: to.name }));
-  return sent;
-}
-
-async function close(stage: Stage & { channelId: string }): Promise<void> {
-  const { spring, lake, signal, say, channelId } = stage;
-  say('\nClosing the channel together.');
-  const agreed = (node: DemoNode) =>
-    node.watch(
-      (event) =>
-        event.type === 'channel_changed' && event.channel.closingTxidHex !== undefined
-          ? event.channel
-          : undefined,
-      signal,
-    );
-  const waits = [await agreed(spring), await agreed(lake)] as const;
-  await spring.client.closeChannel({ channelId }, { signal });
-  const [closing] = await Promise.all(waits.map(({ seen }) => seen));
-  say(`  closing transaction ${closing?.closingTxidHex}`);
-  say('  Each side signed one whose fee it pays itself; the next block takes one of the two.');
-  const spent = (node: DemoNode) =>
-    node.watch(
-      (event) =>
-        event.type === 'channel_changed' &&
-        (event.channel.state === 'spent' || event.channel.state === 'closed')
-          ? true
-          : undefined,
-      signal,
-    );
-  const confirmations = [await spent(spring), await spent(lake)];
-  const { address } = await spring.client.newAddress({}, { signal });
-  await mine(stage, { to: address, blocks: burialBlocks, seenBy: [spring, lake] });
-  await Promise.all(confirmations.map(({ seen }) => seen));
-  say(`\n${describeHoldings('In the end', [await holdingsOf(spring), await holdingsOf(lake)])}`);
-}
-
-function nextCommands(spring: DemoNode, lake: DemoNode, folder: string): string {
+function nextCommands(stage: Stage, { folder, report }: { folder: string; report: DemoReport }): string {
+  const { spring, brook, lake } = stage;
   const at = (node: DemoNode) => `npx rivulet --data-dir ${join(folder, node.name)}`;
+  const [, first, back] = report.channels;
   return [
-    '\nBoth nodes keep running. In another terminal, from this folder, try:',
+    '\nAll three keep running. In another terminal, from this folder, try:',
     `  ${at(lake)} listen`,
     `  ${at(spring)} keysend ${lake.nodeId} 21 --message "a tip"`,
+    `  ${at(spring)} route ${lake.nodeId} 250,000 --probe`,
+    `  ${at(lake)} invoice 2500 "another coffee"`,
+    `  ${at(spring)} pay <what it printed first>`,
+    `  ${at(brook)} forwards`,
+    `  ${at(brook)} policy all --base 0 --ppm 500`,
+    `  ${at(spring)} rebalance --from ${first?.shortChannelId} --to ${back?.shortChannelId} --amount 50,000 --max-fee-ppm 5000`,
     `  ${at(spring)} channels`,
+    `  ${at(spring)} network ${lake.nodeId}`,
     `  ${at(lake)} payments`,
     `  ${at(lake)} balance`,
     `  ${at(spring)} mine 1`,

@@ -4,6 +4,7 @@ import type { Channel } from '@rivulet/core/channel';
 import { activeBackendName } from '@rivulet/core/crypto';
 import { txidToHex } from '@rivulet/core/tx';
 import {
+  type ChannelInfo,
   type NodeEvent,
   type NodeService,
   type RequestOf,
@@ -58,7 +59,7 @@ export function createService({ node, alias, version, mine, onStop }: ServiceOpt
     peers: async () => ({ peers: node.peers.peers.map((peer) => describePeer(node, peer)) }),
     openChannel: async (request) => openChannel(node, { request, peer: await peerOf(request) }),
     closeChannel: async (request) => closeChannel(node, request),
-    channels: async () => ({ channels: node.channels.map(describeChannel) }),
+    channels: async () => ({ channels: node.channels.map((channel) => withTerms(node, channel)) }),
     newAddress: async () => ({ address: node.wallet.newAddress().address }),
     descriptors: async () => ({ descriptors: node.wallet.descriptors() }),
     balance: async () => balance(node),
@@ -139,6 +140,13 @@ async function openChannel(
     state: phase.name,
     minimumDepth: params.minimumDepth,
   };
+}
+
+/** A channel with our terms for what others send through it, while they are of use. */
+function withTerms(node: RivuletNode, channel: Channel): ChannelInfo {
+  const { name } = channel.phase;
+  if (name !== 'open' && name !== 'awaiting_ready') return describeChannel(channel);
+  return { ...describeChannel(channel), policy: node.policies.termsOf(channel).policy };
 }
 
 function closeChannel(
@@ -230,7 +238,7 @@ function subscribe(node: RivuletNode, listener: (event: NodeEvent) => void): () 
   const onHeld = (invoice: ListedInvoice) =>
     listener({ type: 'invoice_held', invoice: describeInvoice(invoice, Date.now()) });
   const onChannel = (channel: Channel) =>
-    listener({ type: 'channel_changed', channel: describeChannel(channel) });
+    listener({ type: 'channel_changed', channel: withTerms(node, channel) });
   const onConnected = (nodeId: string) => listener({ type: 'peer_connected', nodeId });
   const onDisconnected = (peer: { nodeId: string; reason: string }) =>
     listener({ type: 'peer_disconnected', ...peer });
