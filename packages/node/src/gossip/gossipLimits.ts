@@ -28,6 +28,8 @@ export interface GossipLimits {
   readonly maxQueriedIds: number;
   /** How long one peer may keep a place among those that are served while others wait. */
   readonly servedForMs: number;
+  /** The same where it reads nothing. */
+  readonly servedStallMs: number;
   /** Bytes of queries' answers and backlogs to all peers. */
   readonly servedBytes: { readonly capacity: number; readonly perSecond: number };
   /** Milliseconds of processor for the same. */
@@ -67,6 +69,7 @@ export const defaultGossipLimits: GossipLimits = {
   maxServedPeers: 32,
   maxQueriedIds: 100_000,
   servedForMs: 60_000,
+  servedStallMs: 10_000,
   servedBytes: { capacity: 64 * 1024 * 1024, perSecond: 4 * 1024 * 1024 },
   servedMs: { capacity: 3_000, perSecond: 200 },
   relayIntervalMs: 60_000,

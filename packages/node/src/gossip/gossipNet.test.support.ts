@@ -260,7 +260,7 @@ interface Link {
 }
 
 /** Someone on the network: a service, or a stranger who says what the test says. */
-interface Member {
+export interface Member {
   readonly keys: Keys;
   readonly service?: GossipService;
   readonly extended: boolean;
@@ -283,8 +283,10 @@ export class GossipNet {
   readonly #members = new Map<string, Member>();
   readonly #links = new Map<string, Link>();
   readonly #deferred: (() => void)[] = [];
-  /** Runs between two turns of the event loop: how much one of them may do. */
+  /** Turns of the event loop in which something was done. */
   turns = 0;
+  /** Looks at whatever must hold at any time. */
+  afterTurn = (): void => {};
 
   constructor(height?: number) {
     this.chain = new TestChain(height);
@@ -407,6 +409,7 @@ export class GossipNet {
   async settle(): Promise<void> {
     for (let quiet = 0; quiet < 3; ) {
       const busy = this.#turn();
+      this.afterTurn();
       await new Promise((resolve) => setImmediate(resolve));
       quiet = busy ? 0 : quiet + 1;
     }
@@ -488,4 +491,30 @@ export async function informed(net = new GossipNet()) {
   net.say(source, node, ...gossipOf(channel));
   await net.settle();
   return { net, channel, node, source };
+}
+
+/** A node that knows many channels. */
+export async function wellInformed(
+  net: GossipNet,
+  label: string,
+  count: number,
+  limits: Partial<GossipLimits> = {},
+) {
+  const nodes = Array.from({ length: 30 }, (_, i) => keysOf(`n${i}`));
+  const pairs = Array.from({ length: count }, (_, i): [Keys, Keys] => [
+    nodes[i % 30] as Keys,
+    nodes[(i * 7 + 1) % 30] as Keys,
+  ]);
+  const channels = openChannels(
+    net.chain,
+    pairs.filter(([a, b]) => a !== b),
+  );
+  const node = await net.node(label, { limits });
+  const source = net.stranger(`source of ${label}`);
+  net.connect(node, source);
+  for (const channel of channels) net.say(source, node, ...gossipOf(channel));
+  await net.settle();
+  net.disconnect(node.keys.nodeIdHex, source.keys.nodeIdHex);
+  if (node.graph.channelCount !== channels.length) throw new Error('the node did not learn all channels');
+  return { node, channels };
 }

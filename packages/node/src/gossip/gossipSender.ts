@@ -34,6 +34,8 @@ interface PeerOut {
   waiting: CancelTimer | undefined;
   /** Since when its queries are answered; absent where they wait for a place. */
   servedSince: number | undefined;
+  /** When it last had room for something. */
+  sentAt: number;
   /** Ids of a query that is not answered yet. */
   queriedIds: number;
 }
@@ -97,6 +99,7 @@ export class GossipSender {
       blocked: false,
       waiting: undefined,
       servedSince: undefined,
+      sentAt: 0,
       queriedIds: 0,
     });
   }
@@ -212,7 +215,9 @@ export class GossipSender {
     const { scheduler, limits } = this.#given;
     for (const nodeId of this.#served) {
       const peer = this.#peers.get(nodeId) as PeerOut;
-      if (scheduler.now() - (peer.servedSince as number) < limits.servedForMs) return false;
+      const since = peer.servedSince as number;
+      const stalled = scheduler.now() - Math.max(since, peer.sentAt) >= limits.servedStallMs;
+      if (!stalled && scheduler.now() - since < limits.servedForMs) continue;
       this.#stopServing(nodeId, peer);
       peer.responder = this.#createResponder();
       return true;
@@ -300,6 +305,7 @@ export class GossipSender {
       const step = peer.responder.step(scheduler.now());
       switch (step.type) {
         case 'send':
+          peer.sentAt = scheduler.now();
           this.#send(nodeId, [step.message]);
           if (step.message.type !== 'reply_short_channel_ids_end') break;
           this.#queriedIds -= peer.queriedIds;

@@ -9,6 +9,7 @@ import {
   type TestChannel,
   type TestNode,
   updateOf,
+  wellInformed,
 } from './gossipNet.test.support.js';
 
 const [x, y, _z] = [keysOf('x'), keysOf('y'), keysOf('z')];
@@ -86,30 +87,6 @@ describe('passing on', () => {
 });
 
 describe('synchronisation', () => {
-  /** A node that knows many channels. */
-  async function wellInformed(net: GossipNet, label: string, count: number) {
-    const nodes = Array.from({ length: 30 }, (_, i) => keysOf(`n${i}`));
-    const pairs = Array.from(
-      { length: count },
-      (_, i): [ReturnType<typeof keysOf>, ReturnType<typeof keysOf>] => [
-        nodes[i % 30] as ReturnType<typeof keysOf>,
-        nodes[(i * 7 + 1) % 30] as ReturnType<typeof keysOf>,
-      ],
-    );
-    const channels = openChannels(
-      net.chain,
-      pairs.filter(([a, b]) => a !== b),
-    );
-    const node = await net.node(label);
-    const source = net.stranger(`source of ${label}`);
-    net.connect(node, source);
-    for (const channel of channels) net.say(source, node, ...gossipOf(channel));
-    await net.settle();
-    net.disconnect(node.keys.nodeIdHex, source.keys.nodeIdHex);
-    expect(node.service.status().channels).toBe(channels.length);
-    return { node, channels };
-  }
-
   test('two nodes learn all that either knows; a third learns it from them', async () => {
     const net = new GossipNet();
     const alice = await wellInformed(net, 'alice', 600);

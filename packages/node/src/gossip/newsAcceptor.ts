@@ -46,6 +46,7 @@ interface NewsAcceptorOptions {
     pendingFor(shortChannelId: bigint): number;
     has(peer: string): boolean;
     isFull(peer: string): boolean;
+    drop(peer: string): void;
   };
   /** Has a message looked at again. */
   readonly requeue: (peer: string, message: NewsMessage) => void;
@@ -424,6 +425,7 @@ export class NewsAcceptor {
     const count = (this.#false.get(peer) ?? 0) + 1;
     this.#false.delete(peer);
     this.#false.set(peer, count);
+    if (count >= this.#given.limits.maxFalseAnnouncements) this.#given.checkOutput.drop(peer);
     if (this.#false.size <= MAX_REMEMBERED_PEERS) return;
     for (const oldest of this.#false.keys()) {
       this.#false.delete(oldest);
