@@ -1,5 +1,5 @@
 import { grownCapacity, grownFloat64, grownInt32, grownUint8, grownUint32 } from './growable.js';
-import { HashIndex, hashWords } from './hashIndex.js';
+import { HashIndex, hashWords, highWord, lowWord } from './hashIndex.js';
 
 /**
  * What a search reads of a directed channel: 8 numbers, one line of a processor's cache. At
@@ -48,8 +48,8 @@ export class ChannelTable {
 
   /** -1 where there is no such channel. */
   find(shortChannelId: bigint): number {
-    const high = Number((shortChannelId >> 32n) & 0xffff_ffffn);
-    const low = Number(shortChannelId & 0xffff_ffffn);
+    const high = highWord(shortChannelId);
+    const low = lowWord(shortChannelId);
     return this.index.find(
       hashWords(high, low),
       (channel) => this.ids[2 * channel] === high && this.ids[2 * channel + 1] === low,
@@ -67,8 +67,8 @@ export class ChannelTable {
   ): number {
     const channel = this.#free.pop() ?? this.high++;
     if (channel >= this.barred.length) this.#reserve(grownCapacity(this.barred.length, channel + 1));
-    const high = Number((shortChannelId >> 32n) & 0xffff_ffffn);
-    const low = Number(shortChannelId & 0xffff_ffffn);
+    const high = highWord(shortChannelId);
+    const low = lowWord(shortChannelId);
     this.ids[2 * channel] = high;
     this.ids[2 * channel + 1] = low;
     this.nodes[2 * channel] = row.node1;

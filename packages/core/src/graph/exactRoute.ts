@@ -6,8 +6,9 @@ import {
   atMaximum,
   atMinimum,
 } from './channelTable.js';
+import type { FailureCosts } from './failureCosts.js';
 import type { FirstHop, Route, RouteHop, RouteRequest } from './route.js';
-import type { Path, RouteSearch } from './routeSearch.js';
+import type { Path } from './routeSearch.js';
 import { directionOf, type SearchSpace } from './searchSpace.js';
 
 /** A directed channel of a path with its limits, exactly. */
@@ -31,14 +32,14 @@ function feeOf(edge: ExactEdge, amountMsat: bigint): bigint {
 /** A path with exact arithmetic: what the search found in floating point is only believed after this. */
 export class ExactPath {
   readonly #space: SearchSpace;
-  readonly #search: RouteSearch;
+  readonly #failures: FailureCosts;
   readonly #request: RouteRequest;
   readonly #firstHop: FirstHop;
   readonly #edges: readonly ExactEdge[];
 
-  constructor(path: Path, from: { space: SearchSpace; search: RouteSearch; request: RouteRequest }) {
+  constructor(path: Path, from: { space: SearchSpace; failures: FailureCosts; request: RouteRequest }) {
     this.#space = from.space;
-    this.#search = from.search;
+    this.#failures = from.failures;
     this.#request = from.request;
     this.#firstHop = from.request.firstHops[path.firstHop] as FirstHop;
     this.#edges = path.edges.map((directed) => exactEdge(from.space, directed));
@@ -60,7 +61,7 @@ export class ExactPath {
       if (carried < edge.minimumMsat || carried > edge.maximumMsat) return edge.directed;
       const { shortChannelId, direction, to } = this.#space.edgeAt(edge.directed);
       hops.push({ nodeId: this.#space.idOf(to), shortChannelId, direction, amountMsat: carried, cltvDelta });
-      penalty += this.#search.failurePenalty(edge.directed, Number(carried));
+      penalty += this.#failures.penalty(edge.directed, Number(carried));
       carried += feeOf(edge, carried);
       cltvDelta += edge.cltvDelta;
     }

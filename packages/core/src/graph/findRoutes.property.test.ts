@@ -10,8 +10,11 @@ import {
   noKnowledge,
   routeRequest,
   type TestEdge,
+  testEdge,
 } from './graph.test.support.js';
-import type { DirectedChannel, FirstHop, RouteRequest, RouteResult } from './route.js';
+import { routeCost } from './partFinder.js';
+import type { DirectedChannel, FirstHop, Route, RouteRequest, RouteResult } from './route.js';
+import { defaultRouteWeights } from './routeWeights.js';
 
 /** Node 0 pays the last node. */
 const nodes = 7;
@@ -191,5 +194,60 @@ describe('findRoutes beside a search that tries every path', () => {
       }),
       { numRuns: 2000 },
     );
+  });
+
+  test('finds a way of the same cost however far it looks around us first', () => {
+    const edge = fc.record({
+      from: fc.integer({ min: 1, max: 40 }),
+      to: fc.integer({ min: 1, max: 40 }),
+      capacitySat: fc.bigInt({ min: 1_100n, max: 100_000n }),
+      feeBaseMsat: fc.nat(3000),
+      feeProportionalMillionths: fc.nat(300),
+      cltvExpiryDelta: fc.nat(150),
+    });
+    const observation = fc.record({
+      shortChannelId: fc.bigInt({ min: 100n, max: 240n }),
+      direction: fc.constantFrom(0 as const, 1 as const),
+      amountMsat: fc.bigInt({ min: 100_000n, max: 2_000_000n }),
+      outcome: fc.constantFrom('carried' as const, 'refused' as const),
+    });
+    let found = 0;
+    fc.assert(
+      fc.property(
+        fc.array(edge, { minLength: 60, maxLength: 140 }),
+        fc.array(observation, { maxLength: 40 }),
+        (list, observations) => {
+          const edges = list
+            .filter(({ from, to }) => from !== to)
+            .map((each, i) => testEdge(100 + i, [each.from, each.to], each));
+          const graph = graphOf(edges);
+          const wanted = routeRequest({
+            firstHops: [firstHop(1, 1), firstHop(2, 2), firstHop(3, 3)],
+            destination: nodeId(40),
+          });
+          const liquidity = noKnowledge();
+          for (const each of observations) {
+            const channel = graph.getChannel(each.shortChannelId);
+            if (channel === undefined) continue;
+            liquidity.observe(each, { nowMs: wanted.nowMs, capacityMsat: channel.capacitySat * 1000n });
+          }
+          const costs = [0, 1, 5, 15, 1000].map((nodesAround) => {
+            const result = createRouteFinder(graph, nodesAround).findRoutes({ liquidity, request: wanted });
+            return result.type === 'none'
+              ? undefined
+              : routeCost(result.routes[0] as Route, defaultRouteWeights);
+          });
+          const [first] = costs;
+          if (first !== undefined) found++;
+          for (const cost of costs) {
+            if (first === undefined) expect(cost).toBeUndefined();
+            // What fees add to amounts differs from way to way, by which costs differ in the last digits.
+            else expect(Math.abs((cost as number) / first - 1)).toBeLessThan(0.01);
+          }
+        },
+      ),
+      { numRuns: 500 },
+    );
+    expect(found).toBeGreaterThan(200);
   });
 });

@@ -1,3 +1,11 @@
+export function highWord(value: bigint): number {
+  return Number((value >> 32n) & 0xffff_ffffn);
+}
+
+export function lowWord(value: bigint): number {
+  return Number(value & 0xffff_ffffn);
+}
+
 /** Mixes two words into a hash of 32 bits, unsigned. */
 export function hashWords(high: number, low: number): number {
   let hash = Math.imul(high ^ 0x9e37_79b9, 0x85eb_ca6b) ^ low;

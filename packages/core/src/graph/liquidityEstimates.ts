@@ -1,5 +1,5 @@
 import { grownCapacity, grownUint32 } from './growable.js';
-import { HashIndex, hashWords } from './hashIndex.js';
+import { HashIndex, hashWords, highWord, lowWord } from './hashIndex.js';
 import { decodeEstimates, encodeEstimates } from './liquidityCodec.js';
 import {
   leastProbability,
@@ -78,9 +78,11 @@ export class LiquidityEstimates {
   readonly #halfLifeMs: number;
   readonly #mostChannels: number;
   readonly #rows: LiquidityRow[] = [];
-  /** By row. */
-  #hashes = new Uint32Array(16);
-  readonly #index = new HashIndex((index) => this.#hashes[index] as number);
+  /** By row, high and low word of the channel's id. */
+  #ids = new Uint32Array(32);
+  readonly #index = new HashIndex((index) =>
+    hashWords(this.#ids[2 * index] as number, this.#ids[2 * index + 1] as number),
+  );
 
   constructor({ halfLifeMs = defaultHalfLifeMs, mostChannels = defaultMostChannels }: LiquidityOptions = {}) {
     this.#halfLifeMs = halfLifeMs;
@@ -170,10 +172,9 @@ export class LiquidityEstimates {
     return this.#index.slots;
   }
 
-  /** For the search of routes alone: whether that row is of this channel. */
-  isAt(index: number, hash: number, high: number, low: number): boolean {
-    if (this.#hashes[index] !== hash) return false;
-    return (this.#rows[index] as LiquidityRow).shortChannelId === (BigInt(high) << 32n) + BigInt(low);
+  /** For the search of routes alone: by row, high and low word of the channel's id. */
+  get ids(): Uint32Array {
+    return this.#ids;
   }
 
   /**
@@ -241,9 +242,10 @@ export class LiquidityEstimates {
 
   #add(row: LiquidityRow): void {
     const index = this.#rows.push(row) - 1;
-    if (index >= this.#hashes.length)
-      this.#hashes = grownUint32(this.#hashes, grownCapacity(index, index + 1));
-    this.#hashes[index] = hashOf(row.shortChannelId);
+    if (2 * index >= this.#ids.length)
+      this.#ids = grownUint32(this.#ids, 2 * grownCapacity(index, index + 1));
+    this.#ids[2 * index] = highWord(row.shortChannelId);
+    this.#ids[2 * index + 1] = lowWord(row.shortChannelId);
     this.#index.add(index);
   }
 
@@ -253,7 +255,8 @@ export class LiquidityEstimates {
     if (index !== last) {
       this.#index.remove(last);
       this.#rows[index] = this.#rows[last] as LiquidityRow;
-      this.#hashes[index] = this.#hashes[last] as number;
+      this.#ids[2 * index] = this.#ids[2 * last] as number;
+      this.#ids[2 * index + 1] = this.#ids[2 * last + 1] as number;
       this.#index.add(index);
     }
     this.#rows.pop();
@@ -355,5 +358,5 @@ export function outagePenalty(ageBlocks: number | undefined): number {
 }
 
 function hashOf(shortChannelId: bigint): number {
-  return hashWords(Number((shortChannelId >> 32n) & 0xffff_ffffn), Number(shortChannelId & 0xffff_ffffn));
+  return hashWords(highWord(shortChannelId), lowWord(shortChannelId));
 }

@@ -1,5 +1,6 @@
 import { equalBytes } from '../bytes/index.js';
 import { ExactPath } from './exactRoute.js';
+import { FailureCosts } from './failureCosts.js';
 import type { LiquidityEstimates } from './liquidityEstimates.js';
 import type { NetworkGraph } from './networkGraph.js';
 import { type Objective, paretoSearch } from './paretoSearch.js';
@@ -33,11 +34,16 @@ const mostCorrections = 4;
 /** Finds one route for one amount; keeps its working memory. */
 export class PartFinder {
   readonly #space: SearchSpace;
+  readonly #failures: FailureCosts;
   readonly #search: RouteSearch;
 
   constructor(graph: NetworkGraph, nodesAround?: number) {
     this.#space = new SearchSpace(graph);
-    this.#search = new RouteSearch(this.#space, nodesAround);
+    this.#failures = new FailureCosts(this.#space);
+    this.#search = new RouteSearch(this.#space, {
+      failures: this.#failures,
+      ...(nodesAround !== undefined && { nodesAround }),
+    });
   }
 
   find(task: PartTask): PartOutcome {
@@ -85,11 +91,11 @@ export class PartFinder {
           path = outcome.path;
           addCut(cut, outcome.cut);
         } else {
-          this.#search.learn(searchTask);
+          this.#failures.enter(searchTask);
           path = paretoSearch(space, { task: searchTask, ...task.exhaustive });
         }
         if (path === undefined) return { route: undefined, cut };
-        const exact = new ExactPath(path, { space, search: this.#search, request: unlimited });
+        const exact = new ExactPath(path, { space, failures: this.#failures, request: unlimited });
         const route = exact.carry(request.amountMsat);
         if (typeof route !== 'number') {
           if (!ignore.has('fee') && route.feeMsat > request.maxFeeMsat)

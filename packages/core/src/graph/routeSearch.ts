@@ -1,28 +1,16 @@
 import { inwardUsable, outwardUsable } from './adjacency.js';
 import {
-  atBirth,
   atCapacity,
   atCltvDelta,
   atFeeBase,
   atFeeProportional,
-  atHash,
   atMaximum,
   atMinimum,
   recordLength,
 } from './channelTable.js';
+import type { FailureCosts, FailureTask } from './failureCosts.js';
 import { grownCapacity } from './growable.js';
 import { Heap } from './heap.js';
-import type { LiquidityEstimates } from './liquidityEstimates.js';
-import {
-  oldOutage,
-  priorPenalties,
-  priorSteps,
-  unknownCapacityPenalty,
-  valvePenalties,
-  valveShare,
-  youngBlocks,
-  youngOutage,
-} from './liquidityPrior.js';
 import { nodeBarred } from './networkGraph.js';
 import type { RouteRequest } from './route.js';
 import type { RouteWeights } from './routeWeights.js';
@@ -38,12 +26,10 @@ export interface SearchLimits {
   readonly ignoreSpendable: boolean;
 }
 
-export interface SearchTask {
+export interface SearchTask extends FailureTask {
   readonly request: RouteRequest;
   readonly amount: number;
   readonly limits: SearchLimits;
-  readonly weights: RouteWeights;
-  readonly liquidity: LiquidityEstimates;
 }
 
 /** A way through the space: which of the first hops, then directed channels up to the destination. */
@@ -83,6 +69,7 @@ const none = -1;
 export class RouteSearch {
   readonly #space: SearchSpace;
   readonly #nodesAround: number;
+  readonly #failures: FailureCosts;
   readonly #heap = new Heap();
   #run = 0;
   // Labels of the search from the destination.
@@ -98,16 +85,14 @@ export class RouteSearch {
   #nearCosts = new Float64Array(0);
   #radius = 0;
   #cut: SearchCut = { ...uncut };
-  // Of the task at hand.
-  #height = 0;
-  #nowMs = 0;
-  #failureBase = 0;
-  #failurePerMsat = 0;
-  #liquidity: LiquidityEstimates | undefined;
 
-  constructor(space: SearchSpace, nodesAround = defaultNodesAround) {
+  constructor(
+    space: SearchSpace,
+    { failures, nodesAround }: { failures: FailureCosts; nodesAround?: number },
+  ) {
     this.#space = space;
-    this.#nodesAround = nodesAround;
+    this.#failures = failures;
+    this.#nodesAround = nodesAround ?? defaultNodesAround;
   }
 
   /** The space must be that of the task's request. */
@@ -115,18 +100,9 @@ export class RouteSearch {
     this.#reserve();
     this.#run += 2;
     this.#cut = { ...uncut };
-    this.learn(task);
+    this.#failures.enter(task);
     const reached = this.#lookAround(task) && this.#searchBack(task);
     return { path: reached ? this.#trace() : undefined, cut: this.#cut };
-  }
-
-  /** Takes in what `failurePenalty` depends on. */
-  learn(task: SearchTask): void {
-    this.#height = task.request.blockHeight;
-    this.#nowMs = task.request.nowMs;
-    this.#failureBase = task.weights.failureBase;
-    this.#failurePerMsat = task.weights.failurePerMsat;
-    this.#liquidity = task.liquidity.count > 0 ? task.liquidity : undefined;
   }
 
   #reserve(): void {
@@ -153,6 +129,7 @@ export class RouteSearch {
     const { nodeFlags, adjacency, usableInward } = space.graph;
     const { records } = space.graph.channelTable;
     const { pool, starts, lengths } = adjacency;
+    const failures = this.#failures;
     const { nodeMarks, edgeMarks, destination } = space;
     const stamps = this.#nearStamps;
     const costs = this.#nearCosts;
@@ -232,7 +209,7 @@ export class RouteSearch {
           hop;
         const isOpen = stamps[to] === open;
         if (isOpen && way >= (costs[to] as number)) continue;
-        if (withFailures) way += this.#failureCost(records, at, directed, amount, held);
+        if (withFailures) way += failures.cost(directed, amount);
         if (isOpen && way >= (costs[to] as number)) continue;
         stamps[to] = open;
         costs[to] = way;
@@ -253,6 +230,7 @@ export class RouteSearch {
     const { nodeFlags, adjacency, usableInward } = space.graph;
     const { records } = space.graph.channelTable;
     const { pool, starts, lengths } = adjacency;
+    const failures = this.#failures;
     const { nodeMarks, edgeMarks, source, destination } = space;
     const stamps = this.#stamps;
     const costs = this.#costs;
@@ -338,7 +316,7 @@ export class RouteSearch {
         let way = cost + fee * feeFactor + delta * timeLock + hop;
         const isOpen = stamp === open;
         if (isOpen && way >= (costs[from] as number)) continue;
-        if (withFailures) way += this.#failureCost(records, at, directed, amount, held);
+        if (withFailures) way += failures.cost(directed, amount);
         if (isOpen && way >= (costs[from] as number)) continue;
         const ahead = nearStamps[from] === settled ? (nearCosts[from] as number) : radius;
         if (ahead === Number.POSITIVE_INFINITY) continue;
@@ -430,78 +408,7 @@ export class RouteSearch {
       delta * (weights.timeLockPerMsatBlock * amount + weights.timeLockPerBlock) +
       weights.hop;
     if (weights.failureBase === 0 && weights.failurePerMsat === 0) return cost;
-    return (
-      cost + this.failurePenalty(-2 - index, amount) * (weights.failureBase + amount * weights.failurePerMsat)
-    );
-  }
-
-  /** Minus the logarithm of the probability that a channel of the space, or of a hint, carries the amount. */
-  failurePenalty(directed: number, amount: number): number {
-    const space = this.#space;
-    const held = space.heldIn(directed);
-    if (directed >= 0) {
-      const { records } = space.graph.channelTable;
-      return this.#penalty(records, recordLength * directed, directed, amount, held);
-    }
-    const { shortChannelId, direction } = space.edgeAt(directed);
-    const liquidity = this.#liquidity;
-    const question = { direction, amount, held, capacity: 0, nowMs: this.#nowMs };
-    const known =
-      liquidity === undefined ? unknownCapacityPenalty : liquidity.penaltyOf(shortChannelId, question);
-    return oldOutage + known;
-  }
-
-  #failureCost(records: Float64Array, at: number, directed: number, amount: number, held: number): number {
-    return (
-      this.#penalty(records, at, directed, amount, held) * (this.#failureBase + amount * this.#failurePerMsat)
-    );
-  }
-
-  #penalty(records: Float64Array, at: number, directed: number, amount: number, held: number): number {
-    const capacity = records[at + atCapacity] as number;
-    const age = this.#height - (records[at + atBirth] as number);
-    const outage = oldOutage + youngOutage / (1 + Math.max(0, age) / youngBlocks);
-    if (this.#liquidity !== undefined) {
-      const known = this.#knownPenalty(records, at, directed, amount, held);
-      if (known >= 0) return outage + known;
-    }
-    const table =
-      (records[at + atMaximum] as number) < valveShare * capacity ? valvePenalties : priorPenalties;
-    const scale = priorSteps / capacity;
-    const position = (amount + held) * scale;
-    const step = position | 0;
-    const low = table[step] as number;
-    const penalty = low + (position - step) * ((table[step + 1] as number) - low);
-    if (held === 0) return outage + penalty;
-    const before = held * scale;
-    const stepBefore = before | 0;
-    const lowBefore = table[stepBefore] as number;
-    // What is held is there: only the rest is in question.
-    return (
-      outage + penalty - (lowBefore + (before - stepBefore) * ((table[stepBefore + 1] as number) - lowBefore))
-    );
-  }
-
-  /** -1 where nothing is known of the channel. */
-  #knownPenalty(records: Float64Array, at: number, directed: number, amount: number, held: number): number {
-    const liquidity = this.#liquidity as LiquidityEstimates;
-    const { slots } = liquidity;
-    const { ids } = this.#space.graph.channelTable;
-    const channel = directed & ~1;
-    const hash = records[at + atHash] as number;
-    const mask = slots.length - 1;
-    for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
-      const index = (slots[slot] as number) - 1;
-      if (index < 0) return -1;
-      if (!liquidity.isAt(index, hash, ids[channel] as number, ids[channel + 1] as number)) continue;
-      return liquidity.penalty(index, {
-        direction: directed & 1,
-        amount,
-        held,
-        capacity: records[at + atCapacity] as number,
-        nowMs: this.#nowMs,
-      });
-    }
+    return cost + this.#failures.cost(-2 - index, amount);
   }
 
   #trace(): Path {
