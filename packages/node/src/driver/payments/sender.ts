@@ -129,28 +129,12 @@ export class Sender {
   ): { sending: Sending; observations: readonly LiquidityObservation[] } {
     const nowMs = this.#options.now();
     const { id } = attempt;
-    const sharedSecrets = sharedSecretsOf(attempt, this.#sessionKey(sending, id));
-    switch (outcome.type) {
-      case 'fulfilled': {
-        const { preimage, attributionData } = outcome;
-        return attemptFulfilled(sending, {
-          id,
-          preimage,
-          nowMs,
-          sharedSecrets,
-          ...(attributionData === undefined ? {} : { attributionData }),
-        });
-      }
-      case 'failed':
-        return attemptFailed(sending, { id, settlement: outcome.settlement, sharedSecrets, nowMs });
-      case 'timed_out_on_chain':
-        return attemptFailed(sending, {
-          id,
-          settlement: { type: 'timed_out_on_chain' },
-          sharedSecrets,
-          nowMs,
-        });
+    if (outcome.type === 'fulfilled') {
+      return attemptFulfilled(sending, { id, preimage: outcome.preimage, nowMs });
     }
+    const sharedSecrets = sharedSecretsOf(attempt, this.#sessionKey(sending, id));
+    const settlement = outcome.type === 'failed' ? outcome.settlement : outcome;
+    return attemptFailed(sending, { id, settlement, sharedSecrets, nowMs });
   }
 
   #sessionKey({ request, startedAtMs }: Sending, id: number): Uint8Array {
