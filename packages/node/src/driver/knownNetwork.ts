@@ -9,6 +9,7 @@ import {
   type RouteRequest,
   type RouteResult,
 } from '@rivulet/core/graph';
+import type { SlowHop } from '@rivulet/core/payment';
 import { decodeMessage } from '@rivulet/core/wire';
 import type { GossipStore, NodeStorage } from '@rivulet/storage';
 import type { Logger } from '../logging/logger.js';
@@ -27,12 +28,16 @@ export interface KnownNetworkOptions {
 
 const liquidityKey = 'liquidity-estimates';
 const saveIntervalMs = 600_000;
+/** How long others are preferred to a node that was slow, and of how many such nodes. */
+const slowForMs = 3_600_000;
+const maxSlow = 100;
 
 /** The network as gossip tells it, and what our own payments taught of its liquidity. */
 export class KnownNetwork {
   readonly graph = new NetworkGraph();
   readonly #options: KnownNetworkOptions;
   readonly #liquidity: LiquidityEstimates;
+  readonly #slowUntilMs = new Map<string, number>();
   #learned = false;
   #cancel: CancelTimer | undefined;
 
@@ -41,8 +46,40 @@ export class KnownNetwork {
     this.#liquidity = readEstimates(options);
   }
 
+  /** Routes around nodes that were slow; through them only where there is no other way. */
   findRoutes(request: RouteRequest): RouteResult {
+    const slow = this.#slowNodes(bytesToHex(request.destination));
+    if (slow.length > 0) {
+      const excludedNodes = new Set([...request.excludedNodes, ...slow]);
+      const found = this.#find({ ...request, excludedNodes });
+      if (found.type === 'found') return found;
+    }
+    return this.#find(request);
+  }
+
+  #find(request: RouteRequest): RouteResult {
     return findRoutes({ graph: this.graph, liquidity: this.#liquidity, request });
+  }
+
+  #slowNodes(destination: string): string[] {
+    const now = this.#options.now();
+    for (const [nodeId, untilMs] of this.#slowUntilMs) {
+      if (untilMs <= now) this.#slowUntilMs.delete(nodeId);
+    }
+    return [...this.#slowUntilMs.keys()].filter((nodeId) => nodeId !== destination);
+  }
+
+  /** A node held an HTLC for long: others are preferred to it for a while. */
+  avoid({ nodeId, heldMs }: SlowHop): void {
+    const id = bytesToHex(nodeId);
+    this.#options.logger.info({ nodeId: id, heldMs }, 'a node on the way was slow');
+    // The oldest goes first: a set that only grows would be at the mercy of others.
+    this.#slowUntilMs.delete(id);
+    this.#slowUntilMs.set(id, this.#options.now() + slowForMs);
+    for (const oldest of this.#slowUntilMs.keys()) {
+      if (this.#slowUntilMs.size <= maxSlow) break;
+      this.#slowUntilMs.delete(oldest);
+    }
   }
 
   /** Takes what an attempt taught, with what else we hold in channels. It is an estimate: what a rolled back turn leaves of it does no harm. */

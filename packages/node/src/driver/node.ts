@@ -181,6 +181,7 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
       remotePolicies: this.remotePolicies,
       findRoutes: (request) => this.known.findRoutes(request),
       observe: (observations, inFlightMsat) => this.known.observe(observations, inFlightMsat),
+      onSlowHop: (slow) => this.known.avoid(slow),
       blockHeight: () => this.#chain.height,
       now,
       scheduler,

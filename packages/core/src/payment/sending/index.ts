@@ -5,3 +5,4 @@ export * from './planSending.js';
 export * from './sending.js';
 export * from './sendingCodec.js';
 export * from './sendingFailure.js';
+export * from './slowHop.js';

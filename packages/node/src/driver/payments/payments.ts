@@ -6,7 +6,7 @@ import type { RouteRequest, RouteResult } from '@rivulet/core/graph';
 import type { Invoice } from '@rivulet/core/invoice';
 import type { ClaimedHtlc } from '@rivulet/core/monitor';
 import { createAttributedFailure } from '@rivulet/core/onion';
-import { type ReceivePolicy, readIncoming } from '@rivulet/core/payment';
+import { type ReceivePolicy, readIncoming, type SlowHop } from '@rivulet/core/payment';
 import type { IncomingPayment, ListedInvoice, NodeStorage, OutgoingPayment } from '@rivulet/storage';
 import { channelLogger, type Logger } from '../../logging/logger.js';
 import type { Scheduler } from '../../peers/index.js';
@@ -35,6 +35,7 @@ export interface PaymentsOptions {
   readonly remotePolicies: RemotePolicies;
   readonly findRoutes: (request: RouteRequest) => RouteResult;
   readonly observe: ObserveLiquidity;
+  readonly onSlowHop: (slow: SlowHop) => void;
   readonly blockHeight: () => number;
   readonly now: () => number;
   readonly scheduler: Scheduler;
@@ -65,6 +66,7 @@ export class Payments {
       source: options.nodeId,
       findRoutes: options.findRoutes,
       observe: options.observe,
+      onSlowHop: options.onSlowHop,
       sessionKeyOf: (attempt) => sessionKey(options.sessionSecret, attempt),
       random: () => new DataView(randomBytes(4).buffer).getUint32(0) / 2 ** 32,
       blockHeight,

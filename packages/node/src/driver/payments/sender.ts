@@ -7,6 +7,7 @@ import type {
   RouteRequest,
   RouteResult,
 } from '@rivulet/core/graph';
+import { readFailure, readFulfillAttribution } from '@rivulet/core/onion';
 import {
   type Attempt,
   attemptFailed,
@@ -20,7 +21,9 @@ import {
   planSending,
   type Sending,
   type SendingPlan,
+  type SlowHop,
   sharedSecretsOf,
+  slowestHop,
 } from '@rivulet/core/payment';
 import type { NodeStorage } from '@rivulet/storage';
 import { type ChannelKey, channelKey, type Turn } from '../turns.js';
@@ -41,6 +44,7 @@ export interface SenderOptions {
   readonly source: Uint8Array;
   readonly findRoutes: (request: RouteRequest) => RouteResult;
   readonly observe: ObserveLiquidity;
+  readonly onSlowHop: (slow: SlowHop) => void;
   /** A fresh key for each attempt, the same one for the same attempt after a restart. */
   readonly sessionKeyOf: (attempt: {
     readonly paymentHash: Uint8Array;
@@ -54,6 +58,9 @@ export interface SenderOptions {
   /** A payment has changed for its owner: ended, or its fee. Called inside the turn. */
   readonly onChange: (turn: Turn, change: { before: Sending | undefined; after: LiveSending }) => void;
 }
+
+/** An answer that took longer makes us ask who held it. */
+const slowMs = 5_000;
 
 /** What an HTLC of ours came to. */
 export type HtlcOutcome =
@@ -129,12 +136,23 @@ export class Sender {
   ): { sending: Sending; observations: readonly LiquidityObservation[] } {
     const nowMs = this.#options.now();
     const { id } = attempt;
+    const isLate = nowMs - attempt.startedAtMs >= slowMs;
     if (outcome.type === 'fulfilled') {
+      if (isLate) this.#tellSlow(sending, { attempt, outcome });
       return attemptFulfilled(sending, { id, preimage: outcome.preimage, nowMs });
     }
+    if (isLate) this.#tellSlow(sending, { attempt, outcome });
     const sharedSecrets = sharedSecretsOf(attempt, this.#sessionKey(sending, id));
     const settlement = outcome.type === 'failed' ? outcome.settlement : outcome;
     return attemptFailed(sending, { id, settlement, sharedSecrets, nowMs });
+  }
+
+  /** BOLT 4: hold times say which hop a late answer waited for. */
+  #tellSlow(sending: Sending, { attempt, outcome }: { attempt: Attempt; outcome: HtlcOutcome }): void {
+    const sharedSecrets = sharedSecretsOf(attempt, this.#sessionKey(sending, attempt.id));
+    const holdTimesMs = holdTimesOf(outcome, sharedSecrets);
+    const slow = slowestHop(attempt.route, { holdTimesMs, thresholdMs: slowMs });
+    if (slow !== undefined) this.#options.onSlowHop(slow);
   }
 
   #sessionKey({ request, startedAtMs }: Sending, id: number): Uint8Array {
@@ -234,6 +252,17 @@ export class Sender {
       else this.#inFlightMsat.delete(key);
     }
   }
+}
+
+/** As far as they are proved, from the first hop on. */
+function holdTimesOf(outcome: HtlcOutcome, sharedSecrets: readonly Uint8Array[]): readonly number[] {
+  if (outcome.type === 'fulfilled') {
+    const { attributionData } = outcome;
+    return readFulfillAttribution({ sharedSecrets, attributionData })?.holdTimesMs ?? [];
+  }
+  if (outcome.type !== 'failed' || outcome.settlement.type !== 'fail') return [];
+  const read = readFailure({ sharedSecrets, ...outcome.settlement });
+  return read.type === 'unattributable' ? [] : read.holdTimesMs;
 }
 
 function attemptOf({ attempts }: Sending, id: number): Attempt {
