@@ -20,7 +20,6 @@ import type { Logger } from '../logging/logger.js';
 import { ChainFollower } from '../onchain/index.js';
 import {
   type PeerAddress,
-  PeerError,
   type PeerInfo,
   PeerManager,
   type Scheduler,
@@ -45,6 +44,7 @@ import { currencyOf } from './payments/currency.js';
 import type { SentPayment } from './payments/outgoing.js';
 import { Payments } from './payments/payments.js';
 import { circleOf, type RebalanceRequest } from './payments/rebalance.js';
+import { reachPeer } from './reach.js';
 import { Rebalancer } from './rebalancer.js';
 import { releaseEffects } from './release.js';
 import { RemotePolicies } from './remotePolicies.js';
@@ -53,17 +53,6 @@ import { Signers } from './signers.js';
 import { channelKey, type Turn, Turns } from './turns.js';
 
 type PeerSend = (nodeId: string, messages: Parameters<PeerManager['send']>[1]) => void;
-
-/** How long a peer that was dialed for a payment may take to say where its channel stands. */
-const reachTimeoutMs = 5_000;
-
-function withResolver(): { promise: Promise<void>; resolve: () => void } {
-  let resolve: () => void = () => {};
-  const promise = new Promise<void>((done) => {
-    resolve = done;
-  });
-  return { promise, resolve };
-}
 
 /** BOLT 7: announcement_signatures: not before the funding transaction has six confirmations. */
 const announcementDepth = 6;
@@ -487,36 +476,10 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
     await this.#fees.follow();
   }
 
-  /**
-   * Dials a node that we have an open channel with and that is away, where its address is known: a payment
-   * should not wait for the next try of the back-off. Returns when a channel can be used, or none can. Nothing is
-   * dialed where `reconnect` is off.
-   */
+  /** Dials a peer of ours that is away, for a payment to it; nothing is dialed where `reconnect` is off. */
   async reach(nodeId: string): Promise<void> {
     if (!this.#reconnect) return;
-    const open = this.channels.filter(
-      ({ params, phase }) => phase.name === 'open' && bytesToHex(params.remoteNodeId) === nodeId,
-    );
-    if (open.length === 0 || open.some(({ link }) => link !== 'offline')) return;
-    const known = this.storage.loadPeers().find((peer) => bytesToHex(peer.nodeId) === nodeId);
-    if (known === undefined) return;
-    const { promise: synced, resolve } = withResolver();
-    const onChannel = ({ params, link }: Channel) => {
-      if (link === 'online' && bytesToHex(params.remoteNodeId) === nodeId) resolve();
-    };
-    this.on('channel', onChannel);
-    const cancel = this.#scheduler.schedule(reachTimeoutMs, resolve);
-    try {
-      await this.peers.connect({ nodeId, host: known.host, port: known.port });
-      await synced;
-    } catch (error) {
-      if (!(error instanceof PeerError)) throw error;
-      // It is away; the payment is refused with a sentence that says so.
-      this.#logger.debug({ code: error.code }, `a peer with a channel cannot be reached: ${error.message}`);
-    } finally {
-      cancel();
-      this.off('channel', onChannel);
-    }
+    await reachPeer(nodeId, { node: this, scheduler: this.#scheduler, logger: this.#logger });
   }
 
   /** Opens a channel with a connected peer. */
