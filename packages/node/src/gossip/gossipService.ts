@@ -68,6 +68,9 @@ export interface GossipStatus {
   readonly height: number | undefined;
 }
 
+/** Channels that are forgotten in one turn of the event loop: a few milliseconds. */
+const PRUNED_PER_TURN = 50;
+
 /**
  * Learns the network from peers, keeps it, and passes it on (BOLT 7). Everything that a peer can make it do is
  * bounded (see GossipLimits), and nothing of it is done in the turn in which a message comes.
@@ -75,6 +78,7 @@ export interface GossipStatus {
 export class GossipService {
   readonly #given: GossipServiceOptions;
   readonly #limits: GossipLimits;
+  readonly #defer: (run: () => void) => void;
   readonly #view: NetworkView;
   readonly #sender: GossipSender;
   readonly #intake: GossipIntake;
@@ -93,7 +97,8 @@ export class GossipService {
       options;
     this.#limits = { ...defaultGossipLimits, ...options.limits };
     const limits = this.#limits;
-    const defer = options.defer ?? ((run: () => void) => void setImmediate(run));
+    this.#defer = options.defer ?? ((run) => void setImmediate(run));
+    const defer = this.#defer;
     const ourNodeId = hexToBytes(options.nodeId);
     const nowSeconds = () => this.#nowSeconds();
     const punish = (nodeId: string, why: string) => this.#punish(nodeId, why);
@@ -176,9 +181,8 @@ export class GossipService {
   load(): void {
     const now = this.#nowSeconds();
     this.#storedUntil = this.#view.load(now);
-    const pruned = this.#view.pruneStale(now);
     const { channelCount, nodeCount } = this.#given.graph;
-    this.#given.logger.info({ channels: channelCount, nodes: nodeCount, pruned }, 'the network was loaded');
+    this.#given.logger.info({ channels: channelCount, nodes: nodeCount }, 'the network was loaded');
   }
 
   /** Begins to follow the chain and to ask peers. @throws ChainError when the chain cannot be asked for its tip. */
@@ -321,8 +325,15 @@ export class GossipService {
   }
 
   #prune(): void {
-    const pruned = this.#view.pruneStale(this.#nowSeconds());
-    if (pruned > 0) this.#given.logger.info({ pruned }, 'channels that fell silent are forgotten');
+    const stale = this.#view.staleChannels(this.#nowSeconds());
+    if (stale.length === 0) return;
+    this.#given.logger.info({ channels: stale.length }, 'channels that fell silent are forgotten');
+    const some = () => {
+      if (this.#stopped) return;
+      for (const shortChannelId of stale.splice(0, PRUNED_PER_TURN)) this.#view.prune(shortChannelId);
+      if (stale.length > 0) this.#defer(some);
+    };
+    some();
   }
 
   /** What to ask a peer about a channel that it has. */

@@ -49,18 +49,18 @@ export class NetworkView {
     this.#ourNodeId = given.ourNodeId;
   }
 
-  /** Fills the graph from the store. @returns the latest timestamp of a node that is not in the future, or 0. */
+  /** Fills the graph from the store, but for what grew stale. @returns the latest timestamp of a node that is not in the future, or 0. */
   load(nowSeconds: number): number {
-    const broken: bigint[] = [];
+    const forgotten: bigint[] = [];
     const strangers: string[] = [];
     let latest = 0;
     this.store.load({
       channel: (channel) => {
         try {
-          this.#loadChannel(channel);
+          this.#loadChannel(channel, nowSeconds, forgotten);
         } catch {
           // Bytes that no longer say what they said: they are fetched again.
-          broken.push(channel.shortChannelId);
+          forgotten.push(channel.shortChannelId);
         }
       },
       node: (nodeId, message) => {
@@ -73,14 +73,21 @@ export class NetworkView {
         }
       },
     });
-    for (const shortChannelId of broken) this.removeChannel(shortChannelId);
+    for (const shortChannelId of forgotten) this.store.removeChannel(shortChannelId);
     for (const nodeId of strangers) this.store.removeNode(nodeId);
     return latest;
   }
 
-  #loadChannel(channel: GossipChannel): void {
-    const { shortChannelId, updates, fundingTxid, capacitySat, spentHeight } = channel;
+  #loadChannel(channel: GossipChannel, nowSeconds: number, forgotten: bigint[]): void {
+    const { shortChannelId, knownSince, fundingTxid, capacitySat, spentHeight } = channel;
     const { features, nodeId1, nodeId2 } = readAnnouncement(channel.announcement);
+    const updates = channel.updates.map((update) => update && readUpdate(update));
+    const timestamps = [updates[0]?.timestamp ?? 0, updates[1]?.timestamp ?? 0] as const;
+    const stale = isChannelStale({ timestamps, knownSinceSeconds: knownSince, nowSeconds });
+    if (stale && !this.isOurs({ nodeId1, nodeId2 })) {
+      forgotten.push(shortChannelId);
+      return;
+    }
     this.graph.addChannel({
       shortChannelId,
       nodeId1,
@@ -88,7 +95,7 @@ export class NetworkView {
       capacitySat: capacitySat ?? UNKNOWN_CAPACITY_SAT,
       features,
     });
-    for (const update of updates) if (update !== undefined) this.graph.updateChannel(readUpdate(update));
+    for (const update of updates) if (update !== undefined) this.graph.updateChannel(update);
     if (fundingTxid !== undefined)
       this.#fundings.add(outpointOf(shortChannelId, fundingTxid), shortChannelId);
     if (spentHeight !== undefined) this.#gone.set(shortChannelId, spentHeight);
@@ -200,22 +207,21 @@ export class NetworkView {
     return [...this.#gone];
   }
 
-  /** Forgets channels of which one end has said nothing for two weeks, but not ours. @returns how many. */
-  pruneStale(nowSeconds: number): number {
+  /** Channels of which one end has said nothing for two weeks; ours are not among them. */
+  staleChannels(nowSeconds: number): bigint[] {
     const stale: bigint[] = [];
     for (const { shortChannelId, timestamps, knownSince } of this.store.summaries(0n)) {
-      if (isChannelStale({ timestamps, knownSinceSeconds: knownSince, nowSeconds }))
-        stale.push(shortChannelId);
-    }
-    let pruned = 0;
-    for (const shortChannelId of stale) {
+      if (!isChannelStale({ timestamps, knownSinceSeconds: knownSince, nowSeconds })) continue;
       const channel = this.graph.getChannel(shortChannelId);
-      if (channel !== undefined && this.isOurs(channel)) continue;
-      this.removeChannel(shortChannelId);
-      this.#pruned.add(shortChannelId);
-      pruned++;
+      if (channel === undefined || !this.isOurs(channel)) stale.push(shortChannelId);
     }
-    return pruned;
+    return stale;
+  }
+
+  /** Forgets a stale channel, and remembers that it was one. */
+  prune(shortChannelId: bigint): void {
+    this.removeChannel(shortChannelId);
+    this.#pruned.add(shortChannelId);
   }
 
   /** Forgets all channels: what happened to them on chain cannot be told any more. */

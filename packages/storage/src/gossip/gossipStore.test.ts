@@ -10,7 +10,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { GossipStore } from './gossipStore.js';
+import type { GossipChannel, GossipStore } from './gossipStore.js';
 import { fakeChannel, fakeNode, fakeUpdate, loaded, nodeIdOf } from './gossipStore.test.support.js';
 import { type OpenGossipStoreOptions, openGossipStore } from './openGossipStore.js';
 
@@ -107,6 +107,8 @@ describe('what was put', () => {
     const store = open();
     const ids = [900n << 40n, 3n, 700n << 40n];
     for (const id of ids) store.putChannel(fakeChannel(id));
+    store.putChannel({ ...fakeChannel(900n << 40n), fundingTxid: undefined, capacitySat: undefined });
+    store.putUpdate(update(700n << 40n, 1, 1_700_000_001));
     store.putUpdate(update(3n, 0, 1_700_000_001));
     store.putUpdate(update(3n, 1, 1_700_000_002));
     store.setSpent(3n, 800_000);
@@ -117,8 +119,11 @@ describe('what was put', () => {
     store.close();
 
     const again = open();
-    const { channels, nodes } = loaded(again);
-    expect(channels).toEqual([3n, 700n << 40n, 900n << 40n]);
+    const rows: GossipChannel[] = [];
+    const nodes: Uint8Array[] = [];
+    again.load({ channel: (channel) => rows.push(channel), node: (nodeId) => nodes.push(nodeId) });
+    expect(rows.map(({ shortChannelId }) => shortChannelId)).toEqual([3n, 700n << 40n, 900n << 40n]);
+    for (const row of rows) expect(row).toEqual(again.getChannel(row.shortChannelId));
     expect(nodes).toHaveLength(1);
     expect([...again.summaries(0n)][0]).toEqual({
       shortChannelId: 3n,
