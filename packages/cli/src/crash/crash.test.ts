@@ -1,5 +1,6 @@
-import { ClientError, type Payment } from '@rivulet/sdk';
+import type { Payment } from '@rivulet/sdk';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { agree, Callers, nothingPending, only, sum, usable } from './callers.test.support.js';
 import { CrashWorld } from './crashWorld.test.support.js';
 import type { DaemonProcess } from './daemonProcess.test.support.js';
 
@@ -14,70 +15,6 @@ afterEach(() => world.close());
 const capacitySat = 10_000_000n;
 const pushSat = 4_000_000n;
 
-/** One call of `keysend`, and what its caller knows. */
-interface Call {
-  readonly from: DaemonProcess;
-  readonly to: DaemonProcess;
-  readonly key: string;
-  readonly amountMsat: bigint;
-  outcome: Payment | 'failed' | 'unknown' | 'under way';
-}
-
-/** Callers of both daemons: each knows of its payment what its daemon told it. */
-class Callers {
-  readonly calls: Call[] = [];
-  #settled = 0;
-  #waiting: { count: number; resolve: () => void }[] = [];
-
-  start(from: DaemonProcess, to: DaemonProcess): Promise<void> {
-    const number = this.calls.length;
-    const call: Call = {
-      from,
-      to,
-      key: `call-${number}`,
-      // Each amount once, so that nothing can be mistaken for another; every fifth is dust.
-      amountMsat: (number % 5 === 0 ? 100_000n : 2_000_000n) + BigInt(number),
-      outcome: 'under way',
-    };
-    this.calls.push(call);
-    return this.attempt(call);
-  }
-
-  /** One caller, who makes the next payment when it has the answer to the one before. */
-  async keepPaying(from: DaemonProcess, to: DaemonProcess, pump: { on: boolean }): Promise<void> {
-    while (pump.on) await this.start(from, to);
-  }
-
-  async attempt(call: Call): Promise<void> {
-    const { from, to, key, amountMsat } = call;
-    try {
-      call.outcome = await from.client.keysend({ nodeId: to.nodeId, amountMsat, idempotencyKey: key });
-    } catch (error) {
-      if (!(error instanceof ClientError)) throw error;
-      const known = error.code !== 'connection_lost' && error.code !== 'daemon_unreachable';
-      call.outcome = known ? 'failed' : 'unknown';
-    }
-    this.#settled++;
-    for (const { count, resolve } of this.#waiting) if (this.#settled >= count) resolve();
-  }
-
-  /** Resolves when so many more calls than now have an answer. */
-  answered(more: number): Promise<void> {
-    const count = this.#settled + more;
-    return new Promise((resolve) => this.#waiting.push({ count, resolve }));
-  }
-}
-
-async function usable(daemon: DaemonProcess): Promise<void> {
-  await daemon.until('its channel is usable', async (client) => (await client.info()).channels.usable === 1);
-}
-
-async function nothingPending(daemon: DaemonProcess): Promise<void> {
-  await daemon.until('all payments have ended', async () =>
-    (await daemon.payments()).every(({ status }) => status !== 'pending'),
-  );
-}
-
 async function openChannel(from: DaemonProcess, to: DaemonProcess): Promise<string> {
   const { channelId } = await from.client.openChannel({
     nodeId: to.nodeId,
@@ -90,22 +27,6 @@ async function openChannel(from: DaemonProcess, to: DaemonProcess): Promise<stri
   await Promise.all([usable(from), usable(to)]);
   return channelId;
 }
-
-function only(payments: readonly Payment[], direction: Payment['direction']): Payment[] {
-  return payments.filter((payment) => payment.direction === direction);
-}
-
-/** The sender's list against the receiver's: both tell the same story, each payment once. */
-function agree(sent: readonly Payment[], received: readonly Payment[]): void {
-  const story = (payment: Payment) => `${payment.paymentHash} ${payment.amountMsat} ${payment.preimage}`;
-  const succeeded = sent.filter(({ status }) => status === 'succeeded');
-  expect(succeeded.map(story).sort()).toEqual(received.map(story).sort());
-  expect(new Set(received.map(({ paymentHash }) => paymentHash)).size).toBe(received.length);
-  expect(new Set(sent.map(({ idempotencyKey }) => idempotencyKey)).size).toBe(sent.length);
-}
-
-const sum = (payments: readonly Payment[]) =>
-  payments.reduce((total, { amountMsat }) => total + amountMsat, 0n);
 
 test('payments in flight both ways survive kill after kill, each paid once or not at all (threat 26)', {
   timeout: 180_000,
