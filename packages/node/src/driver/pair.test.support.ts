@@ -1,9 +1,17 @@
 import { type ChainBackend, embeddedBackend, RegtestChain } from '@rivulet/chain';
 import { hexToBytes } from '@rivulet/core/bytes';
 import { type Channel, defaultAcceptPolicy, defaultOpeningLimits } from '@rivulet/core/channel';
-import { type NodeStorage, openMemoryStorage, StorageError, type StorageTransaction } from '@rivulet/storage';
+import {
+  type GossipStore,
+  type NodeStorage,
+  openMemoryGossipStore,
+  openMemoryStorage,
+  StorageError,
+  type StorageTransaction,
+} from '@rivulet/storage';
 import { createLogger, silentLogger } from '../logging/logger.js';
 import { RivuletNode } from './node.js';
+import type { NodeOptions, NodePolicy } from './nodeOptions.js';
 import { defaultPaymentPolicy } from './paymentPolicy.js';
 
 const logger = process.env.DEBUG_NODE ? createLogger({ level: 'debug', to: 'stderr' }) : silentLogger;
@@ -11,26 +19,58 @@ const logger = process.env.DEBUG_NODE ? createLogger({ level: 'debug', to: 'stde
 /** A storage that can be told to fail, and that a node may "close" and another one take over: a restart. */
 export class TestStorage {
   readonly memory = openMemoryStorage();
+  /** The same for each process. */
+  readonly gossip: GossipStore = Object.assign(openMemoryGossipStore(), { close: () => {} });
   /** Transactions fail: with the first write or, `before`, with none of their works run. */
   full: 'no' | 'before' | 'after' = 'no';
   /** Called inside every transaction, after its body: what it throws rolls back. */
   inspect: (tx: StorageTransaction) => void = () => {};
+  /** Transactions that are left until the process "dies": of the last one all is stored, or nothing. */
+  #dying: { left: number; how: 'before' | 'after' } | undefined;
+
+  /** From the transaction of this number on, counted from 1, nothing happens any more: as in a crash. */
+  dieAt(transaction: number, how: 'before' | 'after'): void {
+    this.#dying = { left: transaction, how };
+  }
+
+  get dead(): boolean {
+    return this.#dying !== undefined && this.#dying.left <= 0;
+  }
+
+  /** For the next process. */
+  revive(): void {
+    this.#dying = undefined;
+  }
 
   get storage(): NodeStorage {
     const diskFull = () => new StorageError('disk_full', 'no room on the disk (a test)');
     return {
       ...this.memory,
-      transaction: (body) =>
-        this.memory.transaction((tx) => {
+      transaction: (body) => {
+        const dying = this.#dying;
+        if (dying !== undefined) {
+          dying.left--;
+          if (dying.left < 0 || (dying.left === 0 && dying.how === 'before')) throw diskFull();
+        }
+        const stored = this.memory.transaction((tx) => {
           if (this.full === 'before') throw diskFull();
           const result = body(tx);
           this.inspect(tx);
           if (this.full === 'after') throw diskFull();
           return result;
-        }),
+        });
+        // All of it is stored, and whoever asked for it never hears of it.
+        if (dying?.left === 0) throw diskFull();
+        return stored;
+      },
       close: () => {},
     };
   }
+}
+
+/** What a test changes of a node. */
+export interface TestSettings extends Pick<NodeOptions, 'scheduler' | 'now'> {
+  readonly policy?: Partial<NodePolicy>;
 }
 
 export interface TestNode {
@@ -48,20 +88,24 @@ export async function startNode(
     backend = embeddedBackend(chain),
     anchors = true,
     reconnect = false,
+    settings: { policy, ...settings } = {},
   }: {
     seed: number;
     store?: TestStorage;
     backend?: ChainBackend;
     anchors?: boolean;
     reconnect?: boolean;
+    settings?: TestSettings;
   },
 ): Promise<TestNode> {
   const node = new RivuletNode({
     network: 'regtest',
     seed: new Uint8Array(64).fill(seed),
     storage: store.storage,
+    gossipStore: store.gossip,
     backend,
     reconnect,
+    ...settings,
     policy: {
       receive: { acceptKeysend: true, minAmountMsat: 1n },
       limits: defaultOpeningLimits,
@@ -70,6 +114,7 @@ export async function startNode(
       anchors,
       ...defaultPaymentPolicy,
       gossip: { enabled: true, checkFunding: true, limits: { relayIntervalMs: 20 } },
+      ...policy,
     },
     logger: logger.child({ node: seed }),
   });

@@ -1,24 +1,39 @@
 import { RegtestChain } from '@rivulet/chain';
 import { bytesToHex, hexToBytes } from '@rivulet/core/bytes';
-import type { Channel } from '@rivulet/core/channel';
-import { startNode, type TestNode, until } from './pair.test.support.js';
+import { type Channel, shortChannelIdOf } from '@rivulet/core/channel';
+import type { ForwardTotal } from '@rivulet/storage';
+import { startNode, type TestNode, type TestSettings, until } from './pair.test.support.js';
+import type { KeysendOptions, SentPayment } from './payments/outgoing.js';
+import { type ChannelKey, channelKey } from './turns.js';
 
-export type Place = 'spring' | 'brook' | 'lake';
+export const places = ['spring', 'brook', 'lake'] as const;
+export type Place = (typeof places)[number];
 const seeds = { spring: 11, brook: 12, lake: 13 } as const;
+/** What each side of a channel pushes to the other at its opening, of 1,000,000 sat. */
+export const pushedMsat = 400_000_000n;
 
 /** spring - brook - lake: three nodes, a channel between each two neighbours. */
 export class Trio {
   readonly chain = new RegtestChain({});
+  readonly settings: Partial<Record<Place, TestSettings>>;
   spring!: TestNode;
   brook!: TestNode;
   lake!: TestNode;
 
+  constructor(settings: Partial<Record<Place, TestSettings>> = {}) {
+    this.settings = settings;
+  }
+
   /** With usable channels; announced ones are known to all three. */
-  static async withChannels({ announce }: { announce: boolean }): Promise<Trio> {
-    const trio = new Trio();
-    for (const place of ['spring', 'brook', 'lake'] as const) {
-      trio[place] = await startNode(trio.chain, { seed: seeds[place] });
-    }
+  static async withChannels({
+    announce = true,
+    settings = {},
+  }: {
+    announce?: boolean;
+    settings?: Partial<Record<Place, TestSettings>>;
+  } = {}): Promise<Trio> {
+    const trio = new Trio(settings);
+    for (const place of places) await trio.#start(place);
     for (const { node } of [trio.spring, trio.brook]) {
       trio.chain.mine({ blocks: 1, script: node.wallet.newAddress().script });
     }
@@ -26,15 +41,35 @@ export class Trio {
     await trio.open('spring', 'brook', announce);
     await trio.open('brook', 'lake', announce);
     await trio.mine(6);
-    await until(() => trio.nodes.every((node) => node.channels.every(isOpen)), 'all channels are open');
-    if (announce) {
-      await until(() => trio.nodes.every(({ known }) => knowsAll(known.graph)), 'gossip has reached all');
-    }
+    await trio.usable();
+    if (announce) await trio.known(2);
     return trio;
+  }
+
+  async #start(place: Place): Promise<void> {
+    const { store } = this[place] ?? {};
+    const settings = this.settings[place];
+    this[place] = await startNode(this.chain, {
+      seed: seeds[place],
+      ...(store === undefined ? {} : { store }),
+      ...(settings === undefined ? {} : { settings }),
+    });
   }
 
   get nodes() {
     return [this.spring.node, this.brook.node, this.lake.node];
+  }
+
+  async usable(): Promise<void> {
+    await until(() => this.nodes.every((node) => node.channels.every(isOpen)), 'all channels are open');
+  }
+
+  /** All three know so many channels, and the terms of both directions of each. */
+  async known(channels: number): Promise<void> {
+    await until(
+      () => this.nodes.every(({ known }) => knowsAll(known.graph, channels)),
+      'gossip has reached all',
+    );
   }
 
   async connect(from: Place, to: Place) {
@@ -47,29 +82,60 @@ export class Trio {
     return this[from].node.openChannel({
       peer,
       capacitySat: 1_000_000n,
-      pushMsat: 400_000_000n,
+      pushMsat: pushedMsat,
       announce,
     });
   }
 
   async mine(blocks: number): Promise<void> {
     this.chain.mine({ blocks });
+    await this.caughtUp();
+  }
+
+  async caughtUp(): Promise<void> {
     await until(
       () => this.nodes.every((node) => node.blockHeight === this.chain.tip.height),
       'the blocks are seen',
     );
   }
 
-  /** The channel between two neighbours, as the first of them has it. */
-  channel(of: Place, to: Place): Channel {
+  /** Block after block, with time for what each of them has the nodes publish. */
+  async mineUntil(holds: () => boolean, what: string, mostBlocks = 400): Promise<void> {
+    for (let i = 0; !holds(); i++) {
+      if (i === mostBlocks) throw new Error(`mined in vain until ${what}`);
+      await this.mine(1);
+      await pause();
+    }
+  }
+
+  /** The channels between two neighbours, as the first of them has them. */
+  channels(of: Place, to: Place): Channel[] {
     const id = this[to].node.nodeId;
-    const found = this[of].node.channels.find(({ params }) => bytesToHex(params.remoteNodeId) === id);
+    return this[of].node.channels.filter(({ params }) => bytesToHex(params.remoteNodeId) === id);
+  }
+
+  /** The first of them. */
+  channel(of: Place, to: Place): Channel {
+    const [found] = this.channels(of, to);
     if (found === undefined) throw new Error(`${of} has no channel with ${to}`);
     return found;
   }
 
+  key(of: Place, to: Place): ChannelKey {
+    return channelKey(this.channel(of, to).params.channelId);
+  }
+
   id(place: Place): Uint8Array {
     return hexToBytes(this[place].node.nodeId);
+  }
+
+  pay(to: Place, amountMsat: bigint, options: Partial<KeysendOptions> = {}): SentPayment {
+    return this.spring.node.payments.outgoing.keysend({
+      destination: this.id(to),
+      amountMsat,
+      customRecords: new Map(),
+      ...options,
+    });
   }
 
   /** All that is in the channels of the three: each counts what it has in its own. */
@@ -77,10 +143,61 @@ export class Trio {
     return this.nodes.flatMap(({ channels }) => channels).reduce((sum, { localMsat }) => sum + localMsat, 0n);
   }
 
+  /** What a node has in its channels. */
+  balance(place: Place): bigint {
+    return this[place].node.channels.reduce((sum, { localMsat }) => sum + localMsat, 0n);
+  }
+
+  /** What brook passed on, in sum. */
+  get forwarded(): Pick<ForwardTotal, 'settledCount' | 'failedCount' | 'amountMsat' | 'feeMsat'> {
+    const totals = this.brook.node.storage.listForwardTotals({ fromHour: 0, toHour: 10_000_000 });
+    return totals.reduce(
+      (sum, total) => ({
+        settledCount: sum.settledCount + total.settledCount,
+        failedCount: sum.failedCount + total.failedCount,
+        amountMsat: sum.amountMsat + total.amountMsat,
+        feeMsat: sum.feeMsat + total.feeMsat,
+      }),
+      { settledCount: 0, failedCount: 0, amountMsat: 0n, feeMsat: 0n },
+    );
+  }
+
+  async stopNode(place: Place): Promise<void> {
+    await this[place].node.stop();
+  }
+
+  /** The next process of a node that was stopped, with what was stored. */
+  async startAgain(place: Place): Promise<void> {
+    this[place].store.revive();
+    await this.#start(place);
+  }
+
   async restart(place: Place): Promise<void> {
-    const { node, store } = this[place];
-    await node.stop();
-    this[place] = await startNode(this.chain, { seed: seeds[place], store });
+    await this.stopNode(place);
+    await this.startAgain(place);
+  }
+
+  /** Connects the neighbours that are not connected, until their channels can be used. */
+  async heal(): Promise<void> {
+    await until(
+      () =>
+        this.nodes.every((node) =>
+          node.peers.peers.every(({ nodeId }) => this.#isPeerOf(node.nodeId, nodeId)),
+        ),
+      'both sides of each connection know of its end',
+    );
+    for (const [from, to] of [
+      ['brook', 'lake'],
+      ['spring', 'brook'],
+    ] as const) {
+      await this.connect(from, to);
+    }
+    await this.usable();
+  }
+
+  #isPeerOf(nodeId: string, other: string): boolean {
+    const node = this.nodes.find((one) => one.nodeId === other);
+    return node?.peers.peers.some((peer) => peer.nodeId === nodeId) === true;
   }
 
   /** All HTLCs are over. */
@@ -91,19 +208,39 @@ export class Trio {
     );
   }
 
+  /** Whether the mempool or the chain has spent a channel's funding output. */
+  isSpent({ params }: Channel): boolean {
+    return this.chain.unspent(params.fundingOutpoint, { mempool: true }) === undefined;
+  }
+
   async stop(): Promise<void> {
     for (const node of this.nodes) await node.stop();
   }
+}
+
+/** What a node lets out from here on is lost, as if its machine had lost power. */
+export function mute({ node }: TestNode): void {
+  node.peers.send = () => true;
+}
+
+/** The real id of a channel. */
+export function realId(channel: Channel): bigint {
+  return shortChannelIdOf(channel) as bigint;
+}
+
+/** Lets go what is under way in the event loop. */
+export async function pause(): Promise<void> {
+  for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
 }
 
 function isOpen({ phase, link }: Channel): boolean {
   return phase.name === 'open' && link === 'online';
 }
 
-function knowsAll(graph: TestNode['node']['known']['graph']): boolean {
+function knowsAll(graph: TestNode['node']['known']['graph'], count: number): boolean {
   const channels = [...graph.channels()];
   return (
-    channels.length === 2 &&
+    channels.length === count &&
     channels.every(({ policies }) => policies.every((policy) => policy !== undefined))
   );
 }
