@@ -31,7 +31,7 @@ export interface InvoicesOptions {
 }
 
 /** Blocks that the last HTLC of a payment to us has left at least: 18 are needed to claim it on chain. */
-export const invoiceFinalCltvDelta = 40;
+const invoiceFinalCltvDelta = 40;
 const defaultExpirySeconds = 3_600;
 /** More would make the text long, and each is tried only where the ones before it fail. */
 const maxHints = 3;
