@@ -32,7 +32,7 @@ const edges: fc.Arbitrary<TestEdge[]> = fc
       htlcMaximumMsat: fc.constantFrom(400_000n, 1_000_000n, 1_002_000n, 1_020_000n, 10_000_000n),
       disabled: fc.nat(9).map((roll) => roll === 0),
     }),
-    { maxLength: 24 },
+    { maxLength: 24, size: 'max' },
   )
   .map((list) =>
     list
@@ -214,8 +214,8 @@ describe('findRoutes beside a search that tries every path', () => {
     let found = 0;
     fc.assert(
       fc.property(
-        fc.array(edge, { minLength: 60, maxLength: 140 }),
-        fc.array(observation, { maxLength: 40 }),
+        fc.array(edge, { minLength: 60, maxLength: 140, size: 'max' }),
+        fc.array(observation, { maxLength: 40, size: 'max' }),
         (list, observations) => {
           const edges = list
             .filter(({ from, to }) => from !== to)

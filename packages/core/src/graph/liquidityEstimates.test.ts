@@ -193,7 +193,7 @@ describe('LiquidityEstimates', () => {
       inFlightMsat: fc.bigInt({ min: 0n, max: 500n }),
     });
     fc.assert(
-      fc.property(fc.array(fc.tuple(seen, where), { maxLength: 40 }), (list) => {
+      fc.property(fc.array(fc.tuple(seen, where), { maxLength: 40, size: 'max' }), (list) => {
         const estimates = new LiquidityEstimates({ mostChannels: 6 });
         let atMs = nowMs;
         for (const [observation, { afterMs, ...context }] of list) {
