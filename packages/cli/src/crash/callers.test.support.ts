@@ -32,7 +32,8 @@ export class Callers {
       // Its daemon was killed: there is no invoice to pay.
       return undefined;
     });
-    if (asked !== undefined) await this.#begin({ from, to, invoice: asked.invoice, ...next });
+    if (asked !== undefined && from.isRunning)
+      await this.#begin({ from, to, invoice: asked.invoice, ...next });
   }
 
   #next(): { key: string; amountMsat: bigint } {

@@ -1,4 +1,4 @@
-import type { ChannelInfo, Payment } from '@rivulet/sdk';
+import { type ChannelInfo, ClientError, type Payment } from '@rivulet/sdk';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { agree, Callers, nothingPending, only, usable } from './callers.test.support.js';
 import { CrashWorld } from './crashWorld.test.support.js';
@@ -41,6 +41,13 @@ async function open(from: DaemonProcess, to: DaemonProcess, announce: boolean): 
   const address = { nodeId: to.nodeId, host: '127.0.0.1', port: to.port };
   await from.client.openChannel({ ...address, capacitySat, pushSat, announce });
   await world.mine(6, [from, to]);
+}
+
+async function connect(from: DaemonProcess, to: DaemonProcess): Promise<void> {
+  await from.client
+    .connect({ nodeId: to.nodeId, host: '127.0.0.1', port: to.port })
+    // The other one was quicker.
+    .catch((error: unknown) => expect(error).toBeInstanceOf(ClientError));
 }
 
 async function allUsable(): Promise<void> {
@@ -90,6 +97,9 @@ test('the middle of three nodes is killed again and again with payments in fligh
     expect(callers.calls.filter(({ outcome }) => outcome === 'under way').length).toBeGreaterThan(10);
     await Promise.all(victims.map((victim) => victim.kill()));
     await Promise.all(victims.map((victim) => victim.start()));
+    // They would find each other by themselves, ever more slowly with each of these short connections.
+    await connect(spring, brook);
+    await connect(brook, lake);
     await Promise.all([allUsable(), ...pumps]);
     // Those that were cut off ask again, with the same key or the same invoice.
     const cutOff = callers.calls.slice(first).filter(({ outcome }) => outcome === 'unknown');

@@ -112,6 +112,10 @@ export class DaemonProcess {
     return this.#running.client;
   }
 
+  get isRunning(): boolean {
+    return this.#running !== undefined;
+  }
+
   get pid(): number | undefined {
     return this.#running?.process.pid;
   }
