@@ -1,5 +1,5 @@
 import type { ChainBlock, ChainTip } from '@rivulet/chain';
-import { equalBytes, RivuletError } from '@rivulet/core/bytes';
+import { equalBytes } from '@rivulet/core/bytes';
 import { txid } from '@rivulet/core/tx';
 import { fromShortChannelId } from '@rivulet/core/wire';
 import type { Logger } from '../logging/logger.js';
@@ -16,6 +16,8 @@ const MAX_BEHIND = 2_016;
 
 /** Blocks of the node that are kept until the follower comes to them. */
 const OFFERED_BLOCKS = 8;
+
+const RETRY_MS = 60_000;
 
 interface ChainWatchOptions {
   readonly chain: GossipChain;
@@ -36,7 +38,9 @@ export class ChainWatch {
   #cancelDelay: CancelTimer | undefined;
   readonly #offered = new Map<number, ChainBlock>();
   #height: number | undefined;
+  #tipHeight: number | undefined;
   #version = 0;
+  #stopped = false;
 
   constructor(options: ChainWatchOptions) {
     this.#given = options;
@@ -45,6 +49,11 @@ export class ChainWatch {
   /** The last block that was handled. */
   get height(): number | undefined {
     return this.#height;
+  }
+
+  /** Of the chain, as far as is known; blocks up to there may not be handled yet. */
+  get tipHeight(): number | undefined {
+    return this.#tipHeight;
   }
 
   /** Changes with every block that is handled or undone. */
@@ -58,6 +67,7 @@ export class ChainWatch {
     const blocks = view.store.loadBlocks();
     let last = blocks.at(-1);
     const tip = await chain.getTip();
+    this.#tipHeight = tip.height;
     if (last === undefined || tip.height - last.height > MAX_BEHIND) {
       if (view.store.channelCount > 0) {
         logger.info({}, 'the stored network is too old to be followed to now: it is learned anew');
@@ -85,10 +95,8 @@ export class ChainWatch {
       onBlock: (block) => this.#handle(block),
       onUndo: (block) => this.#undo(block),
       onError: (error, retryInMs) => {
-        const details = error instanceof RivuletError ? { reason: error.message } : { err: error };
-        if (retryInMs !== undefined)
-          logger.debug({ ...details, retryInMs }, 'gossip cannot follow the chain');
-        else logger.error(details, 'gossip no longer follows the chain: closed channels stay known');
+        if (retryInMs === undefined) this.#beginAnew(error);
+        else logger.debug({ err: error, retryInMs }, 'gossip cannot follow the chain for now');
       },
     });
     this.#follower.start();
@@ -110,6 +118,7 @@ export class ChainWatch {
   }
 
   async stop(): Promise<void> {
+    this.#stopped = true;
     this.#cancelDelay?.();
     await this.#follower?.stop();
   }
@@ -117,12 +126,28 @@ export class ChainWatch {
   /** The node follows the same chain: it may offer the block in a moment, which so is fetched once. */
   #seeTip(tip: ChainTip): void {
     const { scheduler, blockDelayMs } = this.#given;
+    this.#tipHeight = tip.height;
     if (blockDelayMs === 0) this.#listener?.(tip);
     else
       this.#cancelDelay ??= scheduler.schedule(blockDelayMs, () => {
         this.#cancelDelay = undefined;
         this.#listener?.(tip);
       });
+  }
+
+  /** The chain is another one than was followed: nothing that was learned of it can be told from what is gone. */
+  #beginAnew(error: unknown): void {
+    const { view, logger, scheduler, onTip } = this.#given;
+    logger.warn({ err: error }, 'the chain was replaced too far back: the network is learned anew');
+    view.removeAll();
+    view.store.removeBlocksFrom(0);
+    this.#version++;
+    onTip({ undone: true });
+    const again = () => {
+      if (this.#stopped) return;
+      this.start().catch(() => scheduler.schedule(RETRY_MS, again));
+    };
+    again();
   }
 
   async #getBlock(at: number | Uint8Array): Promise<ChainBlock | undefined> {
@@ -154,6 +179,7 @@ export class ChainWatch {
     }
     view.store.putBlock({ height: block.height, hash: block.hash });
     this.#height = block.height;
+    this.#tipHeight = Math.max(this.#tipHeight ?? 0, block.height);
     this.#version++;
     onTip({ undone: false });
   }

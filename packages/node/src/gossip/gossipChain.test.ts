@@ -104,6 +104,20 @@ describe('the chain', () => {
     expect(third.service.status()).toMatchObject({ channels: 0, height: net.chain.height });
   });
 
+  test('a chain that was replaced further back than is remembered is begun anew', async () => {
+    const { net, node, source } = await informed(new GossipNet(200));
+    net.chain.mineEmpty(150);
+    await net.settle();
+    net.chain.reorganise(150);
+    await net.settle();
+    expect(node.service.status()).toMatchObject({ channels: 0, height: net.chain.height });
+    const [channel] = openChannels(net.chain, [[x, y]]) as [TestChannel];
+    await net.settle();
+    net.say(source, node, ...gossipOf(channel));
+    await net.settle();
+    expect(node.service.status()).toMatchObject({ channels: 1, height: net.chain.height });
+  });
+
   test('blocks that the node has anyway are not fetched again', async () => {
     const net = new GossipNet();
     const node = await net.node('alice', { limits: { blockDelayMs: 10_000 } });

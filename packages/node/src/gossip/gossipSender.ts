@@ -1,5 +1,6 @@
 import { type QueryFault, QueryResponder, type TimestampFilter } from '@rivulet/core/gossip';
 import type { Message, UnknownMessage } from '@rivulet/core/wire';
+import type { Logger } from '../logging/logger.js';
 import type { CancelTimer, Scheduler } from '../peers/scheduler.js';
 import { TokenBucket } from '../peers/tokenBucket.js';
 import type { GossipLimits } from './gossipLimits.js';
@@ -17,6 +18,7 @@ interface GossipSenderOptions {
   /** Runs something in a later turn of the event loop. */
   readonly defer: (run: () => void) => void;
   readonly isSynced: () => boolean;
+  readonly logger: Logger;
 }
 
 type Out = Message | UnknownMessage;
@@ -245,7 +247,7 @@ export class GossipSender {
     for (const nodeId of this.#ready) {
       if (turns-- <= 0 || scheduler.now() - start >= limits.sliceMs) break;
       this.#ready.delete(nodeId);
-      if (this.#feed(nodeId)) this.#ready.add(nodeId);
+      if (this.#feedGuarded(nodeId)) this.#ready.add(nodeId);
     }
     this.#trim();
     if (this.#queue.size > 0 || this.#crowded) this.#lookAgain();
@@ -277,6 +279,20 @@ export class GossipSender {
       if (this.#queue.size > 0) this.#lookAgain();
       this.#wakeAll();
     });
+  }
+
+  /** A fault of our own over what one peer asked for costs it the answer, and the node nothing. */
+  #feedGuarded(nodeId: string): boolean {
+    try {
+      return this.#feed(nodeId);
+    } catch (error) {
+      this.#given.logger.error({ err: error }, 'a query of gossip could not be answered');
+      const peer = this.#peers.get(nodeId);
+      if (peer === undefined) return false;
+      this.#stopServing(nodeId, peer);
+      peer.responder = this.#createResponder();
+      return false;
+    }
   }
 
   /** Sends a peer what is next for it. @returns whether there may be more, and room for it. */

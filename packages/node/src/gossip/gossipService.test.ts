@@ -128,6 +128,21 @@ describe('learning', () => {
   });
 });
 
+describe('a store', () => {
+  test('that loses what it held is filled again from peers', async () => {
+    const { net, channel, node } = await informed();
+    const other = await net.node('bob');
+    net.connect(other, node);
+    await net.settle();
+    expect(other.service.status()).toMatchObject({ channels: 1, synced: true });
+    other.store.removeChannel(channel.shortChannelId);
+    other.service.storeLost();
+    await net.settle();
+    expect(other.service.status()).toMatchObject({ channels: 1, nodes: 2, synced: true });
+    expect(other.store.getChannel(channel.shortChannelId)?.updates).toMatchObject([{}, {}]);
+  });
+});
+
 describe('an invalid signature', () => {
   const wrongs = (channel: TestChannel) => {
     const update = updateOf(channel, x);
@@ -250,6 +265,17 @@ describe('channels of our own', () => {
     expect(node.ownUpdates).toEqual([{ nodeId: peer.keys.nodeIdHex, update }]);
     expect(node.service.status().channels).toBe(0);
     expect(net.heard(eve, node, 'channel_update')).toEqual([]);
+  });
+
+  test('what its peer repeats whenever it connects is told once, and uses up nothing', async () => {
+    const { net, node, peer, channel } = await own();
+    const update = updateOf(channel, peer.keys, { dontForward: true });
+    for (let i = 0; i < 30; i++) net.say(peer, node, update);
+    await net.settle();
+    const next = updateOf(channel, peer.keys, { dontForward: true, timestamp: startSeconds });
+    net.say(peer, node, next);
+    await net.settle();
+    expect(node.ownUpdates.map((one) => one.update)).toEqual([update, next]);
   });
 
   test('nobody else can speak for its peer, nor its peer for us', async () => {

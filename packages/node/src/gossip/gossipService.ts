@@ -112,17 +112,20 @@ export class GossipService {
       limits,
       defer,
       isSynced: () => this.#planner.synced,
+      logger,
     });
     this.#intake = new GossipIntake({
       scheduler,
       limits,
       defer,
       handle: (peer, message) => {
-        if (message.type !== 'reply_channel_range' && message.type !== 'reply_short_channel_ids_end') {
-          return this.#acceptor.accept(peer, message);
-        }
-        this.#planner.receive(peer, message);
-        return 0;
+        let signatures = 0;
+        this.#guarded(() => {
+          if (message.type === 'reply_channel_range' || message.type === 'reply_short_channel_ids_end') {
+            this.#planner.receive(peer, message);
+          } else signatures = this.#acceptor.accept(peer, message);
+        });
+        return signatures;
       },
       isFull: (peer) => this.#checks.isFull(peer),
       isAwaited: (peer) => this.#planner.isAwaiting(peer),
@@ -133,7 +136,7 @@ export class GossipService {
       limits,
       logger,
       tipVersion: () => this.#watch.version,
-      onChecked: (checked) => this.#acceptor.checked(checked),
+      onChecked: (checked) => this.#guarded(() => this.#acceptor.checked(checked)),
       onRoom: () => this.#intake.wake(),
     });
     this.#acceptor = new NewsAcceptor({
@@ -144,7 +147,7 @@ export class GossipService {
       limits,
       nowSeconds,
       checkFunding: options.checkFunding ?? true,
-      height: () => this.#watch.height,
+      height: () => this.#watch.tipHeight,
       findOwnChannel,
       onOwnChannelUpdate,
       checkOutput: this.#checks,
@@ -336,12 +339,21 @@ export class GossipService {
     some();
   }
 
+  /** Gossip must not end the node: a fault of our own costs the message that it showed with. */
+  #guarded(run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      this.#given.logger.error({ err: error }, 'gossip could not be handled');
+    }
+  }
+
   /** What to ask a peer about a channel that it has. */
   #wanted(channel: RemoteChannel): number {
     const view = this.#view;
     const { shortChannelId, timestamps } = channel;
     const { blockHeight } = fromShortChannelId(shortChannelId);
-    if (blockHeight > (this.#watch.height ?? 0) || this.#acceptor.isRejected(shortChannelId)) return 0;
+    if (blockHeight > (this.#watch.tipHeight ?? 0) || this.#acceptor.isRejected(shortChannelId)) return 0;
     if (view.isGone(shortChannelId) || this.#given.findOwnChannel(shortChannelId) !== undefined) return 0;
     const now = this.#nowSeconds();
     if (view.wasPruned(shortChannelId)) {

@@ -1,4 +1,3 @@
-export { defaultGossipLimits, type GossipLimits } from './gossipLimits.js';
 export * from './gossipPorts.js';
-export * from './gossipService.js';
+export { GossipService, type GossipServiceOptions, type GossipStatus } from './gossipService.js';
 export type { Funding } from './networkView.js';

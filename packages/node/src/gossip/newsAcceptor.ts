@@ -74,7 +74,7 @@ const MAX_REMEMBERED_PEERS = 10_000;
 /** Ids of 2^63 and more are of blocks that no chain has. */
 const ID_LIMIT = 1n << 63n;
 /** The sender of what we publish ourselves. */
-export const OURSELVES = '';
+const OURSELVES = '';
 
 /**
  * Judges what is told of the network, and takes over what is true. The order matters: what is known, stale or
@@ -93,6 +93,8 @@ export class NewsAcceptor {
   readonly #false = new Map<string, number>();
   /** Channels of ours that were announced since the start. */
   readonly #announced = new Set<bigint>();
+  /** The latest that the peers of our channels said of them, by update. */
+  readonly #ownHeard = new Map<string, number>();
   /** Ours too, until their channel was looked up on chain. */
   #ownWaiting: NewsMessage[] = [];
 
@@ -293,17 +295,25 @@ export class NewsAcceptor {
     const remote = hexToBytes(peer);
     const remoteDirection = bytesToHex(ourNodeId) < peer ? 1 : 0;
     if (updateDirection(update) !== remoteDirection) return 0;
+    const key = updateKey(update);
+    const isNew = update.timestamp > (this.#ownHeard.get(key) ?? 0);
+    const isPublic = isForwardable(update);
+    const isForGraph = isPublic && view.hasChannel(update.shortChannelId) && !this.#isKnown(peer, update);
+    // Peers repeat themselves whenever they connect.
+    if (!isNew && !isForGraph) return 0;
     const verdict = verifyChannelUpdate(update, remote);
     if (!verdict.valid) {
       this.#refuse(peer, update, verdict);
       return 1;
     }
-    if (!this.#admits(updateKey(update))) return 1;
-    onOwnChannelUpdate(peer, update);
-    if (!isForwardable(update)) return 1;
+    if (!this.#admits(key)) return 1;
+    if (isNew) {
+      this.#ownHeard.set(key, update.timestamp);
+      onOwnChannelUpdate(peer, update);
+    }
+    if (isForGraph) this.#applyUpdate(update, { peer, own: false });
     // Its peer may be quicker than we are to see that it is announced.
-    if (!view.hasChannel(update.shortChannelId)) this.#premature.add(peer, update);
-    else if (!this.#isKnown(peer, update)) this.#applyUpdate(update, { peer, own: false });
+    else if (isPublic && !view.hasChannel(update.shortChannelId)) this.#premature.add(peer, update);
     return 1;
   }
 

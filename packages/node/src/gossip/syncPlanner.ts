@@ -60,6 +60,7 @@ export class SyncPlanner {
   #complete = 0;
   #nextResyncAt = 0;
   #cancelCheck: CancelTimer | undefined;
+  #started = false;
   #stopped = false;
 
   constructor(options: SyncPlannerOptions) {
@@ -79,6 +80,8 @@ export class SyncPlanner {
   /** @param storedUntil the latest timestamp that is stored, in seconds; 0 for nothing stored. */
   start(storedUntil: number): void {
     this.#storedUntil = storedUntil;
+    this.#started = true;
+    for (const { nodeId, queries } of this.#peers.values()) this.#sendFilter(nodeId, queries);
     this.#check();
   }
 
@@ -104,6 +107,7 @@ export class SyncPlanner {
       syncedAt: undefined,
       failedAt: undefined,
     });
+    if (!this.#started) return;
     this.#sendFilter(peer.nodeId, queries);
     this.#plan();
   }
@@ -169,7 +173,7 @@ export class SyncPlanner {
   }
 
   #plan(): void {
-    if (this.#stopped || this.#active !== undefined) return;
+    if (!this.#started || this.#stopped || this.#active !== undefined) return;
     const { scheduler, limits } = this.#given;
     const now = scheduler.now();
     const candidates = [...this.#peers.values()].filter(
