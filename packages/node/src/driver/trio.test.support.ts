@@ -34,7 +34,7 @@ export class Trio {
   } = {}): Promise<Trio> {
     const trio = new Trio(settings);
     for (const place of places) await trio.#start(place);
-    for (const { node } of [trio.spring, trio.brook]) {
+    for (const node of trio.nodes) {
       trio.chain.mine({ blocks: 1, script: node.wallet.newAddress().script });
     }
     await trio.mine(100);

@@ -3,6 +3,7 @@ import {
   type Channel,
   type ChannelRefusal,
   type Htlc,
+  htlcStateFacts,
   isKnownAs,
   type Settlement,
   shortChannelIdOf,
@@ -14,6 +15,7 @@ import {
   encodePendingForward,
   type ForwardingPolicy,
   type ForwardLimits,
+  forwardDeadlines,
   judgeForward,
   type OutgoingChannel,
   type PendingForward,
@@ -331,13 +333,14 @@ export class Forwarder {
   #settle(turn: Turn, forward: PendingForward, settlement: Settlement): void {
     const { channelId, htlcId } = forward.incoming;
     turn.command(channelKey(channelId), { type: 'settleHtlc', id: htlcId, settlement });
-    if (settlement.type === 'fulfill' && !isSettled(turn, forward)) {
-      // Its channel took no command, because a fault stopped it: the preimage stays, for the next start.
+    if (!isSettled(turn, forward)) {
+      // Its channel took no command, because a fault stopped it: what is known stays, for the next start.
       this.#remember(forward);
       this.#put(turn, forward);
+      const what = settlement.type === 'fulfill' ? 'was paid and cannot be claimed from' : 'failed on';
       channelLogger(this.#options.logger, channelId).error(
         { htlcId },
-        'a forwarded payment was paid and cannot be claimed from this channel now; restart the node',
+        `a forwarded payment ${what} this channel now; restart the node`,
       );
       return;
     }
@@ -360,21 +363,67 @@ export class Forwarder {
     });
   }
 
-  /** At the start: those that were paid and could not be settled then. */
+  /** At the start: those that came to an end and could not be settled then. */
   resume(turn: Turn): void {
     for (const forward of [...this.#byIncoming.values()]) {
       const { preimage } = forward;
-      if (preimage === undefined) continue;
       const { sharedSecret } = forward.incoming;
-      const attributionData = wrapFulfillAttribution({ sharedSecret, holdTimeMs: this.#holdTime(forward) });
-      this.#settle(turn, forward, { type: 'fulfill', preimage, attributionData });
+      const holdTimeMs = this.#holdTime(forward);
+      if (preimage !== undefined) {
+        const attributionData = wrapFulfillAttribution({ sharedSecret, holdTimeMs });
+        this.#settle(turn, forward, { type: 'fulfill', preimage, attributionData });
+      } else if (isGone(turn, forward)) {
+        const failure: FailureMessage = { type: 'temporary_node_failure' };
+        const answer = createAttributedFailure({ sharedSecret, failure, holdTimeMs });
+        this.#settle(turn, forward, { type: 'fail', ...answer });
+      }
     }
   }
 
   /** A block has come. */
-  onBlock(height: number): void {
+  onBlock(turn: Turn, height: number): void {
     this.#replays.prune(height);
+    for (const forward of [...this.#byIncoming.values()]) {
+      const { incoming, outgoing, preimage } = forward;
+      const deadlines = forwardDeadlines({
+        incomingExpiry: incoming.cltvExpiry,
+        outgoingExpiry: outgoing.cltvExpiry,
+      });
+      if (preimage === undefined && height >= deadlines.timeOutOutgoingHeight)
+        this.#endIfWaiting(turn, forward);
+    }
   }
+
+  /**
+   * An HTLC that is in a commitment past its deadline has its channel closed by the channel itself. So has to be
+   * one that still waits for our signature, or whose removal waits for a revocation: the peer could have it
+   * committed, or the old commitment confirmed, and take it with the preimage when the incoming one is gone.
+   */
+  #endIfWaiting(turn: Turn, { outgoing }: PendingForward): void {
+    const key = channelKey(outgoing.channelId);
+    const channel = turn.channels.get(key);
+    const htlc = channel?.htlcs.get('offered', outgoing.htlcId);
+    if (channel === undefined || htlc === undefined || isOnChain(channel)) return;
+    const { inLocal, inRemote } = htlcStateFacts[htlc.state];
+    if (inLocal || inRemote) return;
+    channelLogger(this.#options.logger, outgoing.channelId).warn(
+      { htlcId: htlc.id, state: htlc.state },
+      'the peer keeps a forwarded payment from coming to an end: the channel is closed',
+    );
+    turn.command(key, { type: 'forceClose' });
+  }
+}
+
+function isOnChain({ phase }: Channel): boolean {
+  const { name } = phase;
+  return name === 'failed' || name === 'stale' || name === 'spent' || name === 'closed';
+}
+
+/** Whether the outgoing HTLC is over, and was not paid: of one that was the preimage is stored. */
+function isGone(turn: Turn, { outgoing }: PendingForward): boolean {
+  const channel = turn.channels.get(channelKey(outgoing.channelId));
+  if (channel === undefined || channel.phase.name === 'closed') return true;
+  return channel.htlcs.get('offered', outgoing.htlcId) === undefined;
 }
 
 /** Whether the incoming HTLC has its answer, or is there no more. */

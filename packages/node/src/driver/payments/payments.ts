@@ -134,7 +134,7 @@ export class Payments {
 
   processBlock(turn: Turn, height: number): void {
     this.receiver.processBlock(turn, height);
-    this.forwarder.onBlock(height);
+    this.forwarder.onBlock(turn, height);
   }
 
   /** Called for every event of a channel, inside its turn. */
