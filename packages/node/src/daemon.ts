@@ -120,19 +120,22 @@ async function startNode(parts: {
   logger: Logger;
 }): Promise<RivuletNode> {
   const { config, seed, restored, storage, source, logger } = parts;
+  const profile = {
+    alias: config.alias,
+    rgbColor: hexToBytes(config.color.replace(/^#/, '').toLowerCase()),
+    addresses: config.addresses.map(toNodeAddress),
+  };
+  const gossipStore = openGossipStore({
+    path: join(config.dataDir, gossipFileName),
+    warn: (message) => logger.warn({}, message),
+    onLost: () => node.gossip.storeLost(),
+  });
   const node = new RivuletNode({
     network: config.network,
     seed,
     storage,
-    gossipStore: openGossipStore({
-      path: join(config.dataDir, gossipFileName),
-      warn: (message) => logger.warn({}, message),
-    }),
-    profile: {
-      alias: config.alias,
-      rgbColor: hexToBytes(config.color.replace(/^#/, '').toLowerCase()),
-      addresses: config.addresses.map(toNodeAddress),
-    },
+    gossipStore,
+    profile,
     backend: source.backend,
     policy: policyOf(config),
     reconnect: config.reconnect,
