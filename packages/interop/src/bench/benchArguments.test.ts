@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { parseBenchArguments } from './benchArguments.js';
+import { prepareBench } from './benches.js';
 
 describe('the arguments of the benchmark', () => {
   test('measure what the goals are about unless told otherwise', () => {
-    expect(parseBenchArguments(['payments'])).toEqual({
+    expect(parseBenchArguments([])).toEqual({
       payments: 10000,
       amountsSat: [1n, 10000n],
       inFlight: [1, 100, 966],
@@ -15,7 +16,7 @@ describe('the arguments of the benchmark', () => {
   });
 
   test('take lists of amounts and of payments in flight', () => {
-    const args = ['payments', '--amount', '5', '--in-flight', '1,483', '--channels', '10', '--skip-ldk'];
+    const args = ['--amount', '5', '--in-flight', '1,483', '--channels', '10', '--skip-ldk'];
     const { amountsSat, inFlight, channels, skipLdk } = parseBenchArguments(args);
     expect({ amountsSat, inFlight, channels, skipLdk }).toEqual({
       amountsSat: [5n],
@@ -26,11 +27,19 @@ describe('the arguments of the benchmark', () => {
   });
 
   test.each([
-    [['onions'], 'there is no benchmark onions'],
     [['--payments', '0'], '--payments: 0 is no number from 1'],
     [['--in-flight', '1,x'], '--in-flight: x is no number from 1'],
     [['--amount', '0.5'], '--amount: 0.5 is no number from 1'],
   ])('refuse %j with a sentence', (args, message) => {
     expect(() => parseBenchArguments(args)).toThrow(message);
   });
+});
+
+test.each([
+  [['onions'], 'there is no benchmark onions'],
+  [['paths', '--pairs', '0'], '--pairs: 0 is no number from 1'],
+  [['paths', 'more'], 'more'],
+  [['--seed', '3'], '--seed'],
+])('a command line of %j is refused before anything runs', (args, message) => {
+  expect(() => prepareBench(args)).toThrow(message);
 });

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { positiveArgument } from './positiveArgument.js';
 
 export interface BenchArguments {
   payments: number;
@@ -21,18 +22,10 @@ export const benchUsage = `npm run bench -- payments [options]
   --profile FOLDER     both Rivulet processes leave a CPU profile there
   --json               results as JSON`;
 
-function positive(name: string, text: string): number {
-  const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < 1)
-    throw new RangeError(`--${name}: ${text} is no number from 1`);
-  return value;
-}
-
 /** @throws RangeError or TypeError, with a sentence for the user. */
 export function parseBenchArguments(args: readonly string[]): BenchArguments {
-  const { values, positionals } = parseArgs({
+  const { values } = parseArgs({
     args: [...args],
-    allowPositionals: true,
     options: {
       payments: { type: 'string', default: '10000' },
       amount: { type: 'string', default: '1,10000' },
@@ -43,14 +36,11 @@ export function parseBenchArguments(args: readonly string[]): BenchArguments {
       json: { type: 'boolean', default: false },
     },
   });
-  if (positionals.length > 1 || (positionals[0] ?? 'payments') !== 'payments') {
-    throw new RangeError(`there is no benchmark ${positionals.join(' ')}`);
-  }
   return {
-    payments: positive('payments', values.payments),
-    amountsSat: values.amount.split(',').map((text) => BigInt(positive('amount', text))),
-    inFlight: values['in-flight'].split(',').map((text) => positive('in-flight', text)),
-    channels: positive('channels', values.channels),
+    payments: positiveArgument('payments', values.payments),
+    amountsSat: values.amount.split(',').map((text) => BigInt(positiveArgument('amount', text))),
+    inFlight: values['in-flight'].split(',').map((text) => positiveArgument('in-flight', text)),
+    channels: positiveArgument('channels', values.channels),
     skipLdk: values['skip-ldk'],
     json: values.json,
     profileDir: values.profile,
