@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { addressToScript, type Regtest, startRegtest } from '@rivulet/chain';
+import { bytesToHex } from '@rivulet/core/bytes';
 import { InteropChain } from '../ldk/interopChain.js';
 import { LdkNode } from '../ldk/ldkNode.js';
 import type { LdkPeer } from '../ldk/ldkPeer.js';
@@ -83,6 +84,14 @@ export class Rig {
 
   #ldkSeed(): Uint8Array {
     return new Uint8Array(32).fill(0x11 + this.#ldks.length);
+  }
+
+  /** Of all nodes that were started, in hex. */
+  get nodeIds(): string[] {
+    return [
+      ...this.#rivulets.map(({ nodeId }) => nodeId),
+      ...this.#ldks.map(({ pubkey }) => bytesToHex(pubkey)),
+    ];
   }
 
   /** Waits for something that any of the nodes may bring about. */

@@ -3,6 +3,7 @@ import { hexToBytes } from '@rivulet/core/bytes';
 import type { Channel } from '@rivulet/core/channel';
 import type { ReceivePolicy } from '@rivulet/core/payment';
 import type { Message } from '@rivulet/core/wire';
+import type { RivuletNode } from '@rivulet/node';
 import { type RivuletHost, startRivuletHost } from './rivuletHost.js';
 import type { RivuletApi, RivuletOptions, RivuletPeer } from './rivuletPeer.js';
 import { RivuletStory } from './rivuletStory.js';
@@ -48,6 +49,16 @@ export class RivuletHere extends RivuletStory implements RivuletPeer {
 
   get api(): RivuletApi {
     return this.#running.service;
+  }
+
+  /** The node itself, for what its API does not do. */
+  get node(): RivuletNode {
+    return this.#running.node;
+  }
+
+  /** Lets time pass, as far as the node asks for it; its timers are not moved. */
+  advance(ms: number): void {
+    this.#running.advance(ms);
   }
 
   /** Channels as the core has them: only of a node in this process. */

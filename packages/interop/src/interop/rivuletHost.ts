@@ -12,6 +12,8 @@ export interface RivuletHost {
   /** May be changed at any time. */
   readonly receive: { acceptKeysend: boolean; minAmountMsat: bigint };
   readonly port: number;
+  /** Lets time pass, as far as the node asks for it; its timers are not moved. */
+  advance(ms: number): void;
 }
 
 export interface RivuletHostOptions {
@@ -28,6 +30,7 @@ export async function startRivuletHost(host: RivuletHostOptions): Promise<Rivule
   const { options, backend, onEvent, onChange, onLog } = host;
   const { seed, dataDir, port = 0 } = options;
   const receive = { ...(options.receive ?? { acceptKeysend: true, minAmountMsat: 1n }) };
+  let aheadMs = 0;
   const node = new RivuletNode({
     // The cases say when there is a connection.
     reconnect: false,
@@ -35,6 +38,8 @@ export async function startRivuletHost(host: RivuletHostOptions): Promise<Rivule
     seed,
     storage: dataDir === undefined ? openMemoryStorage() : openStorage({ path: join(dataDir, 'rivulet.db') }),
     backend,
+    now: () => Date.now() + aheadMs,
+    profile: { alias: options.alias ?? 'rivulet', rgbColor: Uint8Array.of(0x33, 0x99, 0xff), addresses: [] },
     policy: {
       receive,
       limits: defaultOpeningLimits,
@@ -42,6 +47,8 @@ export async function startRivuletHost(host: RivuletHostOptions): Promise<Rivule
       maxDustExposureMsat: 100_000_000n,
       anchors: true,
       ...defaultPaymentPolicy,
+      // News of others are passed on at once, and blocks looked at when they come: nobody waits for a timer.
+      gossip: { ...defaultPaymentPolicy.gossip, limits: { relayIntervalMs: 50 } },
     },
     logger: createLogger({ level: 'debug', to: { write: onLog } }),
   });
@@ -54,5 +61,13 @@ export async function startRivuletHost(host: RivuletHostOptions): Promise<Rivule
   node.peers.on('messages', () => setImmediate(onChange));
   const address = { host: '127.0.0.1', port };
   await node.start({ listen: address });
-  return { node, service, receive, port: node.listening[0]?.port ?? 0 };
+  return {
+    node,
+    service,
+    receive,
+    port: node.listening[0]?.port ?? 0,
+    advance: (ms) => {
+      aheadMs += ms;
+    },
+  };
 }

@@ -11,6 +11,8 @@ export interface RivuletOptions {
   /** 0 picks a free port, which is kept over restarts. */
   readonly port?: number;
   readonly receive?: ReceivePolicy;
+  /** As the network knows it. */
+  readonly alias?: string;
 }
 
 /** All that the API of a node can do, but its stream of events. */

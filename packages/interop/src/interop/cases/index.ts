@@ -7,6 +7,7 @@ import { feeCases } from './fees.js';
 import { forceCloseCases } from './forceCloses.js';
 import { interruptionCases } from './interruptions.js';
 import { keysendCases } from './keysends.js';
+import { networkPaymentCases } from './network/payments.js';
 import { openingCases } from './openings.js';
 import { paymentCases } from './payments.js';
 import { pendingCloseCases } from './pendingCloses.js';
@@ -26,6 +27,7 @@ export const allCases: readonly InteropCase[] = [
   ...crashCases,
   ...dataLossCases,
   ...randomWalkCases,
+  ...networkPaymentCases,
 ];
 
 /** A few that take seconds. */

@@ -35,11 +35,11 @@ const ldkFails: InteropCase = {
     const pair = await Pair.open(rig, peers, { opener: 'rivulet' });
     const nodeId = bytesToHex(pair.ldk.pubkey);
     const message = await failureOf(pair.rivulet.api.keysend({ nodeId, amountMsat: 5_000_000n }));
-    expectThat(message.startsWith('the receiver does not take this payment'), `a sentence, not "${message}"`);
+    expectThat(message.startsWith('the destination does not take this payment'), `a sentence, not "${message}"`);
     await pair.expectBalances({ rivuletMsat: 600_000_000n });
     const { payments } = await pair.rivulet.api.payments({});
     expectSame(payments[0]?.status, 'failed', 'the payment');
-    expectSame(payments[0]?.failure?.code, 'incorrect_or_unknown_payment_details', 'the failure');
+    expectSame(payments[0]?.failure?.code, 'refused_by_destination', 'the failure');
     await pair.ldk.setReceivePolicy('claim');
     await pair.rivulet.api.keysend({ nodeId, amountMsat: 5_000_000n });
     await pair.expectBalances({ rivuletMsat: 595_000_000n });
