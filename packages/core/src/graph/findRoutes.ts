@@ -72,7 +72,7 @@ function find(graph: NetworkGraph, finder: PartFinder, question: RouteQuestion):
   if (request.maxParts <= 1) {
     const one = findOne(finder, task);
     if (one.route !== undefined) return { type: 'found', routes: [one.route] };
-    return { type: 'none', ...explainOne(finder, { task, first: one }) };
+    return explainOne(finder, { task, first: one });
   }
   const one = finder.find(task).route;
   if (one !== undefined && one.probability >= likelyEnough) return { type: 'found', routes: [one] };
@@ -158,22 +158,25 @@ function isCut(cut: SearchCut): boolean {
 }
 
 /** Why one path does not do: the first of the limits without which there is one. */
-function explainOne(finder: PartFinder, { task, first }: { task: PartTask; first: PartOutcome }): NoRoute {
+function explainOne(
+  finder: PartFinder,
+  { task, first }: { task: PartTask; first: PartOutcome },
+): RouteResult {
   const { request } = task;
-  if (!isCut(first.cut)) return noPath;
+  if (!isCut(first.cut)) return { type: 'none', ...noPath };
   const dearer = leastOf(finder, { ...task, weights: cheapestWeights, ignore: ['fee'] }, 'fee');
-  if (dearer !== undefined) return { reason: 'fee_limit', feeMsat: dearer.feeMsat };
+  if (dearer !== undefined) return judge([dearer], request);
   // The least amounts in all channels: if these do not fit, nothing does.
   const ignore = ['fee', 'cltv', 'hops'] as const;
   const any = finder.find({ ...task, weights: cheapestWeights, ignore });
   if (any.route === undefined) {
     const richer = finder.find({ ...task, weights: cheapestWeights, ignore: [...ignore, 'spendable'] });
-    return richer.route === undefined ? noPath : insufficient(request);
+    return { type: 'none', ...(richer.route === undefined ? noPath : insufficient(request)) };
   }
   const longer = leastOf(finder, { ...task, weights: soonestWeights, ignore: ['fee', 'cltv'] }, 'cltv');
-  if (longer !== undefined) return { reason: 'cltv_limit', cltvDelta: longer.hops[0]?.cltvDelta as number };
+  if (longer !== undefined) return judge([longer], request);
   const farther = leastOf(finder, { ...task, weights: shortestWeights, ignore }, 'hops') ?? any.route;
-  return { reason: 'too_many_hops', hops: farther.hops.length };
+  return judge([farther], request);
 }
 
 /** The route of the least fee, the earliest expiry or the fewest hops within the limits that the task does not ignore. */
@@ -195,27 +198,21 @@ function explainSeveral(finder: PartFinder, task: PartTask): RouteResult {
   const without = (ignore: NonNullable<PartTask['ignore']>, weights: RouteWeights): Route[] | undefined =>
     splitRoutes(finder, { task: { ...task, ignore, weights }, strategy: 'balanced' }) ??
     splitRoutes(finder, { task: { ...task, ignore, weights }, strategy: 'greedy' });
-  const dearer = without(['fee'], cheapestWeights);
-  if (dearer !== undefined) {
-    const feeMsat = dearer.reduce((sum, route) => sum + route.feeMsat, 0n);
-    // The parts' shares of the limit were in the way, not the limit.
-    if (feeMsat <= request.maxFeeMsat) return { type: 'found', routes: dearer };
-    return { type: 'none', reason: 'fee_limit', feeMsat };
+  const any = without(['fee', 'cltv', 'hops'], shortestWeights);
+  if (any === undefined) {
+    const richer = without(['fee', 'cltv', 'hops', 'spendable'], shortestWeights);
+    return { type: 'none', ...(richer === undefined ? noPath : insufficient(request)) };
   }
-  const longer = without(['fee', 'cltv'], soonestWeights);
-  if (longer !== undefined) {
-    const cltvDelta = Math.max(...longer.map(({ hops }) => hops[0]?.cltvDelta as number));
-    return { type: 'none', reason: 'cltv_limit', cltvDelta };
-  }
-  const farther = without(['fee', 'cltv', 'hops'], shortestWeights);
-  if (farther !== undefined) {
-    return {
-      type: 'none',
-      reason: 'too_many_hops',
-      hops: Math.max(...farther.map(({ hops }) => hops.length)),
-    };
-  }
-  const richer = without(['fee', 'cltv', 'hops', 'spendable'], shortestWeights);
-  if (richer !== undefined) return { type: 'none', ...insufficient(request) };
-  return { type: 'none', ...noPath };
+  return judge(without(['fee'], cheapestWeights) ?? without(['fee', 'cltv'], soonestWeights) ?? any, request);
+}
+
+/** Which limit routes break that were found without it; none, where they were only hard to find. */
+function judge(routes: readonly Route[], { maxHops, maxCltvDelta, maxFeeMsat }: RouteRequest): RouteResult {
+  const hops = Math.max(...routes.map((route) => route.hops.length));
+  if (hops > maxHops) return { type: 'none', reason: 'too_many_hops', hops };
+  const cltvDelta = Math.max(...routes.map((route) => route.hops[0]?.cltvDelta as number));
+  if (cltvDelta > maxCltvDelta) return { type: 'none', reason: 'cltv_limit', cltvDelta };
+  const feeMsat = routes.reduce((sum, route) => sum + route.feeMsat, 0n);
+  if (feeMsat > maxFeeMsat) return { type: 'none', reason: 'fee_limit', feeMsat };
+  return { type: 'found', routes };
 }
