@@ -57,7 +57,16 @@ export class Settlement {
       upToHeight: tip.height,
       getBlock: (height) => backend.getBlock(height),
     });
-    turns.enqueue({ run: (turn) => this.#handle(turn, events) });
+    // They are not told again before the next start: where they cannot be stored there is none.
+    await new Promise<void>((resolve, reject) => {
+      turns.enqueue({
+        run: (turn) => {
+          this.#handle(turn, events);
+          turn.afterCommit(resolve);
+        },
+        failed: reject,
+      });
+    });
   }
 
   #spentChannel(channel: Channel, height: number): SpentChannel | undefined {
@@ -78,10 +87,16 @@ export class Settlement {
   }
 
   processBlock(turn: Turn, block: ChainBlock): void {
-    for (const channel of turn.channels.values()) {
+    this.#update(turn);
+    this.#handle(turn, this.#sweeper.onBlock(block));
+    // A preimage that one channel's close has shown may be what another one's claim needs.
+    turn.afterCommit(() => this.#update(turn));
+  }
+
+  #update({ channels }: Turn): void {
+    for (const channel of channels.values()) {
       if (channel.phase.name === 'spent') this.#sweeper.update(channel);
     }
-    this.#handle(turn, this.#sweeper.onBlock(block));
   }
 
   undoBlock(turn: Turn, block: ChainTip): void {

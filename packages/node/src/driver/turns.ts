@@ -7,6 +7,7 @@ import {
   encodeArchivedHtlc,
   encodeChannel,
   encodeHtlc,
+  type Step,
   type StepContext,
   type StoreAction,
   step,
@@ -345,11 +346,31 @@ export class Turn {
   command(key: ChannelKey, command: Command): void {
     const channel = this.#after.get(key);
     if (channel === undefined || this.#deaf.has(key)) return;
-    if (this.#stopped.has(key) && !chainCommands.has(command.type)) return;
+    if (this.#stopped.has(key) && !chainCommands.has(command.type)) {
+      if (command.type === 'settleHtlc') this.#settleStopped(key, { channel, command });
+      return;
+    }
     this.#guarded(key, () => {
       const made = step(channel, command, this.#options.contextFor(channel));
       this.apply(key, made);
     });
+  }
+
+  /**
+   * What becomes of an HTLC of a stopped channel is stored as well: from then on the channel keeps its deadline,
+   * and claims it on chain (threats 13, 14). Where that stumbles too, nothing has happened: who asked for it has
+   * to look, and to ask again after the next start.
+   */
+  #settleStopped(key: ChannelKey, { channel, command }: { channel: Channel; command: Command }): void {
+    let made: Step;
+    try {
+      made = step(channel, command, this.#options.contextFor(channel));
+      encodeChannel(made.channel);
+    } catch (error) {
+      channelLogger(this.#options.logger, key).error({ err: error }, 'a stopped channel could not settle');
+      return;
+    }
+    this.apply(key, made);
   }
 
   /** Takes over the outcome of a step that was made outside: at a restart. */

@@ -1,4 +1,4 @@
-import { bytesToHex } from '@rivulet/core/bytes';
+import { bytesToHex, equalBytes } from '@rivulet/core/bytes';
 import {
   type Channel,
   type ChannelRefusal,
@@ -178,7 +178,7 @@ export class Forwarder {
     const others = [...turn.channels.values()].filter(
       (other) =>
         other !== named &&
-        other.params.channelId !== channel.params.channelId &&
+        !equalBytes(other.params.channelId, channel.params.channelId) &&
         bytesToHex(other.params.remoteNodeId) === peer,
     );
     const can = (one: Channel) =>
@@ -210,7 +210,7 @@ export class Forwarder {
       disabled,
       announced: named.params.announce,
       namedByAlias: shortChannelIdOf(named) !== order.payload.shortChannelId,
-      isIncoming: best.params.channelId === order.channel.params.channelId,
+      isIncoming: equalBytes(best.params.channelId, order.channel.params.channelId),
       spendableMsat: enough ? surelyMsat : spendableNowMsat(best),
       minimumMsat: best.params.remote.htlcMinimumMsat,
       policy,

@@ -1,5 +1,5 @@
 import { bytesToHex } from '@rivulet/core/bytes';
-import { type Channel, receivableNowMsat } from '@rivulet/core/channel';
+import { type Channel, isAnnounced, receivableNowMsat } from '@rivulet/core/channel';
 import { secp256k1, sha256 } from '@rivulet/core/crypto';
 import type { HintHop } from '@rivulet/core/graph';
 import { createInvoice, type Invoice } from '@rivulet/core/invoice';
@@ -53,10 +53,11 @@ export class Invoices {
     return new Promise((resolve, reject) => {
       this.#options.turns.enqueue({
         run: (turn) => {
-          if (turn.tx.getInvoice(paymentHash) !== undefined) {
+          // Of a hash that was paid once the preimage is known to all who passed it on.
+          if (turn.tx.getInvoice(paymentHash) !== undefined || turn.tx.hasSeenHash(paymentHash)) {
             const error = new PaymentError(
               'request_invalid',
-              `there is an invoice with the hash ${bytesToHex(paymentHash)} already: use a new preimage`,
+              `the hash ${bytesToHex(paymentHash)} was used before: use a new preimage`,
             );
             turn.afterCommit(() => reject(error));
             return;
@@ -121,7 +122,7 @@ export class Invoices {
   /** The unannounced channels over which most can come in; none where the network knows a way to us. */
   #hints(amountMsat: bigint): HintHop[][] {
     const usable = [...this.#options.turns.channels.values()].filter(isUsable);
-    if (usable.some(({ params }) => params.announce)) return [];
+    if (usable.some(isAnnounced)) return [];
     return usable
       .flatMap((channel) => {
         const hop = this.#hintOf(channel);

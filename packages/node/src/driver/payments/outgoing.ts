@@ -100,6 +100,11 @@ interface Ended {
   readonly sending?: Sending;
 }
 
+interface Meta {
+  readonly idempotencyKey?: string;
+  readonly label?: string;
+}
+
 interface Waiter {
   resolve(ended: Ended): void;
   reject(error: Error): void;
@@ -180,7 +185,7 @@ export class Outgoing {
    */
   route(options: ProbeOptions): readonly Route[] {
     const { sender, turns } = this.#options;
-    const { sending, attempts } = sender.preview(turns.channels, this.#probeRequest(options));
+    const { sending, attempts } = asked(() => sender.preview(turns.channels, this.#probeRequest(options)));
     if (sending.status === 'failed') throw failureOf(sending);
     return attempts.map(({ route }) => route);
   }
@@ -243,10 +248,7 @@ export class Outgoing {
     };
   }
 
-  #send(
-    request: PaymentRequest,
-    { idempotencyKey, label }: { idempotencyKey?: string; label?: string },
-  ): SentPayment {
+  #send(request: PaymentRequest, { idempotencyKey, label }: Meta): SentPayment {
     const sent = this.#begin(request, {
       ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
       ...(label === undefined ? {} : { label }),
@@ -263,26 +265,22 @@ export class Outgoing {
     return payment;
   }
 
-  #begin(request: PaymentRequest, meta: { idempotencyKey?: string; label?: string }): Promise<Ended> {
-    const { paymentHash, destination } = request;
-    if (!secp256k1.isPublicKey(destination)) {
+  #begin(request: PaymentRequest, meta: Meta): Promise<Ended> {
+    if (!secp256k1.isPublicKey(request.destination)) {
       throw new PaymentError(
         'request_invalid',
         'the destination is not a public key: 66 hex digits from 02 or 03 on',
       );
     }
-    const outcome = this.#wait(paymentHash);
-    this.#options.turns.enqueue({
-      run: (turn) => this.#run(turn, { request, meta }),
-      failed: (cause) => this.#finish(paymentHash, notStored(cause)),
+    return new Promise((resolve, reject) => {
+      this.#options.turns.enqueue({
+        run: (turn) => this.#run(turn, { request, meta, waiter: { resolve, reject } }),
+        failed: (cause) => reject(notStored(cause)),
+      });
     });
-    return outcome;
   }
 
-  #run(
-    turn: Turn,
-    { request, meta }: { request: PaymentRequest; meta: { idempotencyKey?: string; label?: string } },
-  ): void {
+  #run(turn: Turn, { request, meta, waiter }: { request: PaymentRequest; meta: Meta; waiter: Waiter }): void {
     const { paymentHash } = request;
     // Two calls with one key, or for one invoice, may be in the same turn.
     const earlier =
@@ -291,30 +289,28 @@ export class Outgoing {
         : turn.tx.getOutgoingPaymentByKey(meta.idempotencyKey);
     if (earlier !== undefined && (meta.idempotencyKey !== undefined || earlier.status !== 'failed')) {
       const conflict = conflictOf(earlier, request);
-      if (conflict !== undefined) {
-        turn.afterCommit(() => this.#finish(paymentHash, conflict));
-        return;
-      }
-      const isSame = equalBytes(earlier.paymentHash, paymentHash);
-      if (!isSame || earlier.status !== 'pending') {
-        turn.afterCommit(() => this.#follow(paymentHash, earlier));
-      }
+      turn.afterCommit(() => {
+        if (conflict !== undefined) waiter.reject(conflict);
+        else this.#outcomeOf(earlier).then(waiter.resolve, waiter.reject);
+      });
       return;
     }
+    // Before what the payment may say at once, and only for this call: another one may have other limits.
+    turn.afterCommit(() => this.#addWaiter(paymentHash, waiter));
     try {
       this.#meta = meta;
       this.#options.sender.begin(turn, request);
     } catch (cause) {
       if (!(cause instanceof SendingError)) throw cause;
       const error = new PaymentError('request_invalid', cause.message, { cause });
-      turn.afterCommit(() => this.#finish(paymentHash, error));
+      turn.afterCommit(() => this.#reject(paymentHash, error));
     } finally {
       this.#meta = undefined;
     }
   }
 
   /** Of the payment that is being begun. */
-  #meta: { idempotencyKey?: string; label?: string } | undefined;
+  #meta: Meta | undefined;
 
   /** What the sender tells of a payment, inside the turn. */
   onChange(turn: Turn, { before, after }: { before: Sending | undefined; after: LiveSending }): void {
@@ -329,7 +325,13 @@ export class Outgoing {
         return;
       }
       if (!isProbe) turn.tx.putOutgoingPayment(this.#rowOf(after));
-    } else if (before.status === sending.status) return;
+    } else if (before.status === sending.status) {
+      // A part that comes back when the payment is paid already takes its fee back.
+      const feeMsat = sendingFeeMsat(sending);
+      const isLess = sending.status === 'succeeded' && feeMsat !== sendingFeeMsat(before);
+      if (isLess && !isProbe) turn.tx.updateOutgoingPayment(paymentHash, { feeMsat });
+      return;
+    }
     if (sending.status === 'pending') return;
     if (!isProbe && before !== undefined) turn.tx.updateOutgoingPayment(paymentHash, this.#endOf(sending));
     turn.afterCommit(() => {
@@ -366,20 +368,17 @@ export class Outgoing {
   }
 
   #wait(paymentHash: Uint8Array): Promise<Ended> {
-    return new Promise((resolve, reject) => {
-      const key = bytesToHex(paymentHash);
-      this.#waiters.set(key, [...(this.#waiters.get(key) ?? []), { resolve, reject }]);
-    });
+    return new Promise((resolve, reject) => this.#addWaiter(paymentHash, { resolve, reject }));
   }
 
-  #finish(paymentHash: Uint8Array, outcome: Sending | PaymentError): void {
-    if (outcome instanceof PaymentError) this.#reject(paymentHash, outcome);
-    else if (outcome.status === 'failed') this.#reject(paymentHash, failureOf(outcome));
-    else this.#resolve(paymentHash, { paymentHash, sending: outcome });
+  #addWaiter(paymentHash: Uint8Array, waiter: Waiter): void {
+    const key = bytesToHex(paymentHash);
+    this.#waiters.set(key, [...(this.#waiters.get(key) ?? []), waiter]);
   }
 
-  #resolve(paymentHash: Uint8Array, ended: Ended): void {
-    for (const waiter of this.#takeWaiters(paymentHash)) waiter.resolve(ended);
+  #finish(paymentHash: Uint8Array, sending: Sending): void {
+    if (sending.status === 'failed') this.#reject(paymentHash, failureOf(sending));
+    else for (const waiter of this.#takeWaiters(paymentHash)) waiter.resolve({ paymentHash, sending });
   }
 
   #reject(paymentHash: Uint8Array, error: Error): void {
@@ -391,14 +390,6 @@ export class Outgoing {
     const waiters = this.#waiters.get(key) ?? [];
     this.#waiters.delete(key);
     return waiters;
-  }
-
-  /** A call that turned out to be about a payment that another call made in the same turn. */
-  #follow(paymentHash: Uint8Array, earlier: OutgoingPayment): void {
-    this.#outcomeOf(earlier).then(
-      (payment) => this.#resolve(paymentHash, { paymentHash: payment.paymentHash }),
-      (error: Error) => this.#reject(paymentHash, error),
-    );
   }
 
   #again(earlier: OutgoingPayment, options: KeysendOptions): SentPayment {
@@ -424,6 +415,16 @@ export class Outgoing {
 function failureOf({ failure }: Sending): PaymentError {
   if (failure === undefined) return new PaymentError('internal', 'the payment failed and nothing says why');
   return new PaymentError(failure.code, failure.text, { failure });
+}
+
+/** @throws PaymentError for a request that cannot be. */
+function asked<T>(run: () => T): T {
+  try {
+    return run();
+  } catch (cause) {
+    if (!(cause instanceof SendingError)) throw cause;
+    throw new PaymentError('request_invalid', cause.message, { cause });
+  }
 }
 
 function notStored(cause: unknown): PaymentError {

@@ -1,3 +1,4 @@
+import { equalBytes } from '@rivulet/core/bytes';
 import type { Channel } from '@rivulet/core/channel';
 import type { HintHop } from '@rivulet/core/graph';
 import { isUsable } from '../describe.js';
@@ -29,15 +30,18 @@ export function circleOf(
   if (from === undefined && to === undefined) {
     throw invalid('say where the payment leaves, or where it comes back');
   }
-  if (from !== undefined && from === to) throw invalid('it cannot leave and come back by the same channel');
+  if (from !== undefined && to !== undefined && isSame(from, to))
+    throw invalid('it cannot leave and come back by the same channel');
   for (const end of [from, to]) {
     if (end !== undefined && !isUsable(end)) {
       throw invalid('this channel cannot be used now: its peer is away, or it is not open');
     }
   }
   const usable = channels.filter(isUsable);
-  const leaving = from === undefined ? usable.filter((channel) => channel !== to) : [from];
-  const returning = to === undefined ? usable.filter((channel) => channel !== from) : [to];
+  const except = (end: Channel | undefined) =>
+    usable.filter((channel) => end === undefined || !isSame(channel, end));
+  const leaving = from === undefined ? except(to) : [from];
+  const returning = to === undefined ? except(from) : [to];
   const hints = returning.flatMap((channel) => {
     const hint = hintThrough(channel, remotePolicies);
     return hint === undefined ? [] : [[hint]];
@@ -47,6 +51,11 @@ export function circleOf(
     throw invalid('no peer has said yet what it takes for forwarding to us; wait for its channel_update');
   }
   return { firstHops: new Set(leaving.flatMap((channel) => nameOf(channel) ?? [])), hints };
+}
+
+/** A channel is another object after each of its steps. */
+function isSame(a: Channel, b: Channel): boolean {
+  return equalBytes(a.params.channelId, b.params.channelId);
 }
 
 function invalid(message: string): PaymentError {

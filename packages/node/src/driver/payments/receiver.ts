@@ -229,6 +229,7 @@ export class Receiver {
       if (atMs === undefined) return;
       const cancel = this.#options.scheduler.schedule(Math.max(0, atMs - this.#options.now()), () => {
         this.#timer = undefined;
+        // Where that cannot be stored the next block brings it again.
         this.#options.turns.enqueue({ run: (later) => this.#expire(later) });
       });
       this.#timer = { atMs, cancel };
@@ -243,6 +244,7 @@ export class Receiver {
   /** What is held is failed before its time to be claimed is over. */
   processBlock(turn: Turn, height: number): void {
     for (const ended of this.#sets.expireByHeight(height)) this.#fail(turn, ended);
+    this.#expire(turn);
   }
 
   /** A received HTLC is over. */
@@ -269,7 +271,11 @@ export class Receiver {
       }
       const set = invoice.state === 'held' ? this.#sets.takeHeld(paymentHash) : undefined;
       if (set === undefined) {
-        throw new PaymentError('request_invalid', `this invoice is not held: it is ${invoice.state}`);
+        const why =
+          invoice.state === 'held'
+            ? 'not all of its parts are here again since the start'
+            : `it is ${invoice.state}`;
+        throw new PaymentError('request_invalid', `this invoice is not held now: ${why}`);
       }
       this.#settle(turn, { set, preimage, own: false });
     });
