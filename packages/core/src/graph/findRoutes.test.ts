@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { bytesToHex } from '../bytes/index.js';
+import { bytesToHex, HexError } from '../bytes/index.js';
 import { encodeFeatureBits } from '../wire/index.js';
 import { createRouteFinder, findRoutes } from './findRoutes.js';
 import {
@@ -13,6 +13,7 @@ import {
   type TestEdge,
   testEdge,
 } from './graph.test.support.js';
+import { GraphError } from './graphError.js';
 import { LiquidityEstimates } from './liquidityEstimates.js';
 import { NetworkGraph } from './networkGraph.js';
 import type { Route, RouteRequest, RouteResult } from './route.js';
@@ -367,6 +368,17 @@ describe('findRoutes where there is no route', () => {
     const result = findRoutes({ graph, liquidity: noKnowledge(), request });
     if (result.type === 'found') expect(faultsOf(result.routes, { graph, request })).toEqual([]);
     else expect(['fee_limit', 'cltv_limit']).toContain(result.reason);
+  });
+
+  test('is of use after a request that no search understands', () => {
+    const graph = graphOf(diamond);
+    const finder = createRouteFinder(graph);
+    const request = routeRequest({ firstHops: [firstHop(1, 1)] });
+    const broken = { ...request, excludedNodes: new Set(['no hex']) };
+    expect(() => finder.findRoutes({ liquidity: noKnowledge(), request: broken })).toThrow(HexError);
+    const nothing = { ...request, amountMsat: 0n };
+    expect(() => finder.findRoutes({ liquidity: noKnowledge(), request: nothing })).toThrow(GraphError);
+    expect(finder.findRoutes({ liquidity: noKnowledge(), request }).type).toBe('found');
   });
 
   test('has no answer to a graph that is empty but that', () => {

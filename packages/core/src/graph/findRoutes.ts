@@ -1,4 +1,5 @@
 import { equalBytes } from '../bytes/index.js';
+import { GraphError } from './graphError.js';
 import type { LiquidityEstimates } from './liquidityEstimates.js';
 import type { NetworkGraph } from './networkGraph.js';
 import type { Objective } from './paretoSearch.js';
@@ -22,7 +23,10 @@ export interface RouteQuestion {
 }
 
 export interface RouteFinder {
-  /** Routes that carry the whole amount within all limits of the request, or why there are none. */
+  /**
+   * Routes that carry the whole amount within all limits of the request, or why there are none.
+   * @throws GraphError `amount_invalid` for an amount that is not above zero.
+   */
   findRoutes(question: RouteQuestion): RouteResult;
 }
 
@@ -64,6 +68,9 @@ export function findRoutes({
 
 function find(graph: NetworkGraph, finder: PartFinder, question: RouteQuestion): RouteResult {
   const { request, liquidity, weights = defaultRouteWeights } = question;
+  if (request.amountMsat <= 0n) {
+    throw new GraphError('amount_invalid', 'a route is for an amount above zero');
+  }
   const direct = findDirect(request);
   if (direct !== undefined) return { type: 'found', routes: [direct] };
   const hopeless = refuseEarly(graph, request);

@@ -29,7 +29,7 @@ export interface TestEdge extends TestPolicy {
   readonly capacitySat: bigint;
 }
 
-export const plainPolicy: TestPolicy = {
+const plainPolicy: TestPolicy = {
   feeBaseMsat: 1000,
   feeProportionalMillionths: 100,
   cltvExpiryDelta: 40,

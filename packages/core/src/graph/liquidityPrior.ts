@@ -12,7 +12,7 @@ const uniformShare = 0.25;
 export const leastProbability = 0.001;
 
 /** The probability that the liquidity is below the share `x`. */
-export function shareBelow(x: number): number {
+function shareBelow(x: number): number {
   if (x <= 0) return 0;
   if (x >= 1) return 1;
   const d = 2 * x - 1;

@@ -75,8 +75,8 @@ export class PartFinder {
     if (limits.maxCltv < 0) return { route: undefined, cut: { ...cut, cltv: true } };
     const unlimited = limits.ignoreSpendable ? withUnlimitedFirstHops(request) : request;
     const space = this.#space;
-    space.enter(unlimited);
     try {
+      space.enter(unlimited);
       for (let corrections = 0; corrections < mostCorrections; corrections++) {
         const searchTask = {
           request: unlimited,
@@ -121,8 +121,8 @@ function addCut(all: SearchCut, one: SearchCut): void {
   all.spendable ||= one.spendable;
 }
 
-/** No onion has room for more. */
-const mostHops = 27;
+/** More hops are not counted. */
+const mostHops = 60_000;
 
 /**
  * A channel between us and the destination, without looking at the graph: the one of those that suffice with

@@ -23,7 +23,7 @@ export const hintBegins = 4;
 /** By directed channel: not to be used. */
 export const edgeExcluded = 1;
 /** By directed channel: HTLCs of ours are in it. */
-export const edgeHeld = 2;
+const edgeHeld = 2;
 
 /** A channel that is not in the graph: of a hint. */
 interface HintEdge {
