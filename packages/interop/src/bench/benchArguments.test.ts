@@ -39,6 +39,8 @@ test.each([
   [['onions'], 'there is no benchmark onions'],
   [['paths', '--pairs', '0'], '--pairs: 0 is no number from 1'],
   [['paths', 'more'], 'more'],
+  [['forwarding', '--in-flight', '484'], '483 payments at most'],
+  [['forwarding', '--skip-ldk', '--skip-rivulet'], 'nothing left to measure'],
   [['--seed', '3'], '--seed'],
 ])('a command line of %j is refused before anything runs', (args, message) => {
   expect(() => prepareBench(args)).toThrow(message);

@@ -1,5 +1,10 @@
 import { benchUsage, parseBenchArguments } from './benchArguments.js';
 import { printJson, printMachine } from './benchOutput.js';
+import {
+  forwardingUsage,
+  parseForwardingArguments,
+  runForwardingBench,
+} from './forwarding/forwardingBench.js';
 import { parsePathsArguments, pathsUsage } from './paths/pathsArguments.js';
 import { benchPaths } from './paths/pathsBench.js';
 import { formatPathsResult } from './paths/pathsResult.js';
@@ -13,6 +18,10 @@ const benches: Readonly<Record<string, Prepare>> = {
     const parsed = parseBenchArguments(args);
     return () => runPaymentsBench(parsed);
   },
+  forwarding(args) {
+    const parsed = parseForwardingArguments(args);
+    return () => runForwardingBench(parsed);
+  },
   paths(args) {
     const parsed = parsePathsArguments(args);
     return async () => {
@@ -24,7 +33,7 @@ const benches: Readonly<Record<string, Prepare>> = {
   },
 };
 
-export const benchesUsage = [benchUsage, pathsUsage].join('\n\n');
+export const benchesUsage = [benchUsage, forwardingUsage, pathsUsage].join('\n\n');
 
 /**
  * What the command line asks for: a benchmark's name and its options; payments, where there is no name.

@@ -1,12 +1,10 @@
 import { mkdirSync } from 'node:fs';
 import type { BenchArguments } from './benchArguments.js';
 import { printJson, printMachine } from './benchOutput.js';
+import { ldkMaxInFlight } from './ldkBenchNodes.js';
 import { benchLdkPair } from './ldkPair.js';
 import { formatComparison, type PaymentsComparison } from './paymentsReport.js';
 import { benchRivuletPair } from './rivuletPair.js';
-
-/** LDK tells that a payment is sent before its HTLC is gone: half of 483 leaves room for those. */
-const ldkMaxInFlight = 240;
 
 async function compare(
   args: BenchArguments,

@@ -21,7 +21,8 @@ function main(): void {
   };
 
   const methods: RivuletChildMethods = {
-    async start({ seed, dataDir, bitcoind }) {
+    async start({ seed, dataDir, bitcoind, forwardingFee }) {
+      const { forwarding, gossip } = defaultPaymentPolicy;
       const cryptoBackend = await initCrypto();
       const node = new RivuletNode({
         network: 'regtest',
@@ -35,6 +36,9 @@ function main(): void {
           maxDustExposureMsat: 50_000_000n,
           anchors: true,
           ...defaultPaymentPolicy,
+          forwarding: { ...forwarding, policy: { ...forwarding.policy, ...forwardingFee } },
+          // A minute, in which others collect news, would be lost at the beginning of each measurement.
+          gossip: { ...gossip, limits: { relayIntervalMs: 100 } },
         },
         logger: createLogger({ level: 'info', to: { file: join(dataDir, 'log') } }),
       });
@@ -46,16 +50,20 @@ function main(): void {
     async connect({ nodeId, port }) {
       await current().peers.connect({ nodeId, host: '127.0.0.1', port });
     },
-    async openChannel({ nodeId, capacitySat, pushMsat }) {
+    async openChannel({ nodeId, ...channel }) {
       const peer = current().peers.getPeer(nodeId);
       if (peer === undefined) throw new LdkError('ldk_not_running', 'the peer is not connected');
-      await current().openChannel({ peer, capacitySat, pushMsat });
+      await current().openChannel({ peer, ...channel });
     },
     async status() {
-      const { blockHeight, channels } = current();
+      const { blockHeight, channels, known } = current();
       const usable = channels.filter(({ phase, link }) => phase.name === 'open' && link === 'online');
       const pendingHtlcs = channels.reduce((sum, { htlcs }) => sum + htlcs.size, 0);
-      return { height: blockHeight, usableChannels: usable.length, pendingHtlcs };
+      let knownChannels = 0;
+      for (const { policies } of known.graph.channels()) {
+        if (policies.every((policy) => policy !== undefined)) knownChannels++;
+      }
+      return { height: blockHeight, usableChannels: usable.length, knownChannels, pendingHtlcs };
     },
     sendMany: (request) => runKeysendLoad(current(), request),
     async usage() {

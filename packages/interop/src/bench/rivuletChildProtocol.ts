@@ -5,6 +5,8 @@ export interface RivuletChildOptions {
   seed: Uint8Array;
   dataDir: string;
   bitcoind: { url: string; user: string; password: string };
+  /** What it asks for forwarding; the node's default otherwise. */
+  forwardingFee?: { feeBaseMsat: number; feeProportionalMillionths: number };
 }
 
 /** What the child tells once it runs. */
@@ -26,6 +28,8 @@ export interface RivuletSendMany {
 interface RivuletChildStatus {
   height: number;
   usableChannels: number;
+  /** Announced channels whose terms are known in both directions. */
+  knownChannels: number;
   /** HTLCs that are not over yet, of all channels. */
   pendingHtlcs: number;
 }
@@ -40,7 +44,12 @@ export interface RivuletUsage {
 export interface RivuletChildMethods {
   start(options: RivuletChildOptions): Promise<RivuletChildStarted>;
   connect(peer: { nodeId: string; port: number }): Promise<void>;
-  openChannel(channel: { nodeId: string; capacitySat: bigint; pushMsat: bigint }): Promise<void>;
+  openChannel(channel: {
+    nodeId: string;
+    capacitySat: bigint;
+    pushMsat: bigint;
+    announce?: boolean;
+  }): Promise<void>;
   status(): Promise<RivuletChildStatus>;
   sendMany(request: RivuletSendMany): Promise<BenchMeasurement>;
   /** After a garbage collection. */

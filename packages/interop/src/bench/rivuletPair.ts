@@ -1,7 +1,6 @@
 import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { type Regtest, startRegtest } from '@rivulet/chain';
 import {
   type BenchMeasurement,
@@ -11,9 +10,10 @@ import {
 } from './benchResult.js';
 import type { RivuletSendMany, RivuletUsage } from './rivuletChildProtocol.js';
 import { RivuletProcess } from './rivuletProcess.js';
+import { untilTrue } from './untilTrue.js';
 
 /** As many as for LDK: after them the code is compiled. */
-const warmUpPayments = 600;
+export const rivuletWarmUpPayments = 600;
 /** BOLT 2: what one side may have in a commitment. */
 const maxInFlightOneWay = 483;
 
@@ -36,15 +36,11 @@ export interface RivuletBenchResult extends BenchResult {
   cryptoBackend: string;
 }
 
-function folderBytes(folder: string): number {
+/** Of a node's database, its write-ahead log included. */
+export function databaseBytes(folder: string): number {
   return readdirSync(folder)
     .filter((name) => name.startsWith('rivulet.db'))
     .reduce((sum, name) => sum + statSync(join(folder, name)).size, 0);
-}
-
-async function untilTrue(what: string, check: () => Promise<boolean>): Promise<void> {
-  for (const end = Date.now() + 60_000; Date.now() < end; await sleep(10)) if (await check()) return;
-  throw new Error(`the benchmark waited a minute in vain for ${what}`);
 }
 
 interface Pair {
@@ -133,18 +129,23 @@ export async function benchRivuletPair(request: RivuletBenchRequest): Promise<Ri
   try {
     const pair: Pair = { regtest, sender: await start(1, folders[0]), receiver: await start(2, folders[1]) };
     // Reserve, fees of a full commitment and an uneven use of the channels on top.
-    const eachSat = ((amountMsat / 1000n) * BigInt(payments + warmUpPayments) * 11n) / 10n / BigInt(channels);
+    const eachSat =
+      ((amountMsat / 1000n) * BigInt(payments + rivuletWarmUpPayments) * 11n) / 10n / BigInt(channels);
     const capacitySat = eachSat + (amountMsat / 1000n) * BigInt(inFlight) + 2_000_000n;
     const pushMsat = bothWays ? (capacitySat / 2n) * 1000n : 0n;
     await openChannels(pair, { channels, capacitySat, pushMsat });
-    await run(pair, { payments: warmUpPayments, amountMsat, inFlight: Math.min(inFlight, 100) }, false);
+    await run(
+      pair,
+      { payments: rivuletWarmUpPayments, amountMsat, inFlight: Math.min(inFlight, 100) },
+      false,
+    );
     const before = await usages(pair);
     const measurement = await run(pair, request, bothWays);
     const after = await usages(pair);
     for (const node of nodes) await node.stop();
     const perPayment = (of: (at: 0 | 1) => number): [number, number] => [of(0) / payments, of(1) / payments];
-    const stored = [folderBytes(folders[0]), folderBytes(folders[1])] as const;
-    const total = payments + warmUpPayments;
+    const stored = [databaseBytes(folders[0]), databaseBytes(folders[1])] as const;
+    const total = payments + rivuletWarmUpPayments;
     return {
       ...createBenchResult({
         implementation: 'rivulet',
