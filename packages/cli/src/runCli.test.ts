@@ -106,6 +106,7 @@ describe('the command line', () => {
     [['decode', 'bc1qxyz'], /is no invoice/],
     [['pay', 'hello'], /is no invoice/],
     [['route', nodeId], /missing required argument 'sats'/],
+    [['route', nodeId, '5', '--probe', '--max-parts', '2'], /--probe tries one way/],
     [['rebalance', '--amount', '5', '--max-fee-ppm', '5'], /--from <channel>.*--to <channel>/],
     [['rebalance', '--from', '1x1x1', '--amount', '5'], /--max-fee-ppm/],
     [['rebalance', '--from', 'some', '--amount', '5', '--max-fee-ppm', '5'], /names no channel/],

@@ -137,9 +137,9 @@ function hintFor(error: unknown): string | undefined {
     case 'chain_bad_response':
       return 'Check what is there: --chain-type and --chain-url have to fit each other.';
     case 'fee_limit':
-      return 'If that is worth it, allow it: --max-fee <sats>';
+      return 'If that is worth it, raise the limit: --max-fee <sats> (of rebalance: --max-fee-ppm)';
     case 'cltv_limit':
-      return 'If that is worth it, allow it: --max-delay <blocks>';
+      return 'If that is worth it, raise the limit: --max-delay <blocks>';
     case 'destination_unknown':
     case 'unknown_node':
       return 'See what is known of the network with: rivulet network';

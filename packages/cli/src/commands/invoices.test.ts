@@ -207,7 +207,7 @@ describe('pay', () => {
     expect(await world.run('pay', text, '--max-fee', '1')).toMatchObject({
       code: 1,
       err: expect.stringMatching(
-        /error: a route exists that would cost 12 sat\nIf that is worth it, allow it: --max-fee <sats>\n$/,
+        /error: a route exists that would cost 12 sat\nIf that is worth it, raise the limit: --max-fee <sats>/,
       ),
     });
   });

@@ -104,7 +104,7 @@ describe('route', () => {
 
   test.each([
     ['no_route', 'nothing connects this node', /^error: nothing connects this node\n$/],
-    ['fee_limit', 'a route exists that would cost 90 sat', /would cost 90 sat\n.*--max-fee <sats>\n$/],
+    ['fee_limit', 'a route exists that would cost 90 sat', /would cost 90 sat\n.*--max-fee <sats>/],
     ['cltv_limit', 'a route would last 1,400 blocks', /1,400 blocks\n.*--max-delay <blocks>\n$/],
     ['destination_unknown', 'the network has no such node', /rivulet network\n$/],
   ])('says that there is none, or what another limit would bring: %s', async (code, message, says) => {

@@ -46,10 +46,14 @@ export const registerRouting: RegisterCommand = (program, context) => {
     )
     .action(async (node: string, sats: string, _, command) => {
       const options = allOptions<LimitOptions & { probe?: boolean }>(command);
+      const limits = parseLimits(options);
+      if (options.probe === true && (limits.maxParts ?? 1) > 1) {
+        throw usageError('--probe tries one way: it does not go with --max-parts');
+      }
       const request = {
         nodeId: parseNodeId(node),
         amountMsat: parseSatsToMsat(sats),
-        ...parseLimits(options),
+        ...limits,
         ...(options.probe === true ? { probe: true } : {}),
       };
       await withDaemon(context, options, async (client) => {

@@ -81,8 +81,14 @@ test('an invoice is paid in parts over two channels, whose parts are settled tog
   expect(settledAtOnce[0]).toBe(trio.forwarded.settledCount);
 });
 
-test('a keysend goes in parts where both sides want it', async () => {
+test('a keysend goes in parts where both sides want it, as the routes that are shown before', async () => {
   trio = await withTwoChannels(takesParts);
+  const wanted = { destination: trio.id('lake'), amountMsat: 900_000_000n };
+  const { outgoing } = trio.spring.node.payments;
+  const routes = outgoing.route({ ...wanted, maxParts: 4 });
+  expect(routes.length).toBeGreaterThan(1);
+  expect(routes.reduce((sum, { amountMsat }) => sum + amountMsat, 0n)).toBe(wanted.amountMsat);
+  expect(() => outgoing.route(wanted)).toThrow(expect.objectContaining({ code: 'insufficient_balance' }));
   const paid = await trio.pay('lake', 900_000_000n, { maxParts: 4 }).outcome;
   expect(paid.status).toBe('succeeded');
   await trio.settled();

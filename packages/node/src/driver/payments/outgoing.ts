@@ -125,14 +125,19 @@ export class Outgoing {
    * @throws PaymentError for a request that cannot be.
    */
   keysend(options: KeysendOptions): SentPayment {
-    const { idempotencyKey, maxParts = 1 } = options;
+    const { idempotencyKey } = options;
     const earlier =
       idempotencyKey === undefined
         ? undefined
         : this.#options.storage.getOutgoingPaymentByKey(idempotencyKey);
     if (earlier !== undefined) return this.#again(earlier, options);
+    return this.#send(this.#keysendRequest(options), options);
+  }
+
+  #keysendRequest(options: KeysendOptions): PaymentRequest {
+    const { maxParts = 1 } = options;
     const preimage = this.#options.randomBytes(32);
-    const request: PaymentRequest = {
+    return {
       ...this.#limits(options),
       paymentHash: sha256(preimage),
       destination: options.destination,
@@ -144,7 +149,6 @@ export class Outgoing {
       hints: options.hints ?? [],
       maxParts,
     };
-    return this.#send(request, options);
   }
 
   /**
@@ -185,7 +189,9 @@ export class Outgoing {
    */
   route(options: ProbeOptions): readonly Route[] {
     const { sender, turns } = this.#options;
-    const { sending, attempts } = asked(() => sender.preview(turns.channels, this.#probeRequest(options)));
+    const { sending, attempts } = asked(() =>
+      sender.preview(turns.channels, this.#keysendRequest({ ...options, customRecords: new Map() })),
+    );
     if (sending.status === 'failed') throw failureOf(sending);
     return attempts.map(({ route }) => route);
   }
