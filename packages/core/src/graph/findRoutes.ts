@@ -14,7 +14,7 @@ import {
   soonestWeights,
 } from './routeWeights.js';
 import { isExcluded } from './searchSpace.js';
-import { leastPartOf, splitRoutes } from './splitRoutes.js';
+import { splitRoutes } from './splitRoutes.js';
 
 export interface RouteQuestion {
   readonly liquidity: LiquidityEstimates;
@@ -93,21 +93,10 @@ function find(graph: NetworkGraph, finder: PartFinder, question: RouteQuestion):
 
 /** Where neither one path nor parts of moderate size were found. */
 function findWithEffort(finder: PartFinder, task: PartTask): RouteResult {
-  const { request } = task;
-  const partMsat = leastPartOf(request);
-  const part = { ...task, request: { ...request, amountMsat: partMsat, maxParts: 1 } };
-  // One of the parts is at least so great: where not even that one passes, there is nothing to split.
-  const any = finder.find({ ...part, weights: cheapestWeights, ignore: ['fee', 'cltv', 'hops'] });
-  if (any.route === undefined) {
-    const ignore = ['fee', 'cltv', 'hops', 'spendable'] as const;
-    const richer = finder.find({ ...part, weights: cheapestWeights, ignore });
-    return { type: 'none', ...(richer.route === undefined ? noPath : insufficient(request)) };
-  }
-  const greedy = splitRoutes(finder, { task, strategy: 'greedy' });
-  if (greedy !== undefined) return { type: 'found', routes: greedy };
   const one = findOne(finder, task);
   if (one.route !== undefined) return { type: 'found', routes: [one.route] };
-  return explainSeveral(finder, task);
+  const greedy = splitRoutes(finder, { task, strategy: 'greedy' });
+  return greedy === undefined ? explainSeveral(finder, task) : { type: 'found', routes: greedy };
 }
 
 function likelihood(routes: readonly Route[]): number {

@@ -19,7 +19,7 @@ export function splitRoutes(
 ): Route[] | undefined {
   const { request } = task;
   const freeOfFee = task.ignore?.includes('fee') ?? false;
-  const parts = partsOf(request);
+  const parts = Math.min(request.maxParts, mostParts);
   const routes: Route[] = [];
   let left = request.amountMsat;
   let feeLeft = request.maxFeeMsat;
@@ -52,15 +52,6 @@ export function splitRoutes(
     rest = withHeld(rest, route);
   }
   return routes;
-}
-
-function partsOf({ maxParts }: RouteRequest): number {
-  return Math.min(maxParts, mostParts);
-}
-
-/** The greatest part of any split is at least so great. */
-export function leastPartOf(request: RouteRequest): bigint {
-  return ceilDivide(request.amountMsat, BigInt(partsOf(request)));
 }
 
 /** A greater amount over the path that was found, if the strategy likes it better. */
