@@ -39,7 +39,7 @@ export const text = z.string('expected text').min(1, 'expected text that is not 
 export const hostName = text.regex(/^[^\s/]+$/, 'expected a host name or an IP address');
 
 /** A JSON array of texts, or one text with commas. */
-export const textList = z.preprocess(
+const textList = z.preprocess(
   (value) =>
     typeof value === 'string'
       ? value
@@ -48,6 +48,18 @@ export const textList = z.preprocess(
           .filter((part) => part !== '')
       : value,
   z.array(text, 'expected a list of texts'),
+);
+
+/** Channel ids in full: a short one could come to mean another channel. */
+export const channelIdList = textList.pipe(
+  z.array(
+    text
+      .transform((value) => value.toLowerCase())
+      .refine(
+        (value) => /^[0-9a-f]{64}$/.test(value),
+        'expected channel ids: 64 hex digits each, as `rivulet channels --json` shows them',
+      ),
+  ),
 );
 
 /** `host:port`, an IPv6 address in brackets. */

@@ -3,12 +3,12 @@ import {
   addressList,
   amount,
   boolean,
+  channelIdList,
   choice,
   hostName,
   httpUrl,
   integer,
   text,
-  textList,
 } from './configFields.js';
 
 const maxSat = 2_100_000_000_000_000n;
@@ -159,9 +159,9 @@ export const settings = z.strictObject({
       maxLocalPercent: integer(50, 100)
         .default(75)
         .describe('a channel with more than this share on our side is drained'),
-      channels: textList
+      channels: channelIdList
         .default([])
-        .describe('the channel ids that are kept so; all announced ones by default'),
+        .describe('the channel ids, in full, that are kept so: id,…; all announced ones by default'),
       maxFeePpm: integer(0, 1_000_000).default(200).describe('the most that one rebalancing may cost'),
       dailyBudgetSat: amount(0n, maxSat).default(1_000n).describe('the most that a day of it may cost'),
       intervalMinutes: integer(1, 1_440).default(10).describe('how often it is looked at'),

@@ -126,8 +126,12 @@ describe('what cannot be used', () => {
   });
 
   test('a list in the file is named with the place in it', () => {
-    writeConfig({ rebalance: { channels: ['1f2e3d4c', 5] } });
+    writeConfig({ rebalance: { channels: ['AB'.repeat(32), 5] } });
     expect(failure().message).toMatch(/^rebalance.channels \(.*rivulet.json\), entry 2: expected text, not/);
+    writeConfig({ rebalance: { channels: ['1f2e3d4c'] } });
+    expect(failure().message).toMatch(/entry 1: expected channel ids: 64 hex digits each/);
+    writeConfig({ rebalance: { channels: ['AB'.repeat(32)] } });
+    expect(load().rebalance.channels).toEqual(['ab'.repeat(32)]);
     writeConfig({ addresses: { host: 'a' } });
     expect(failure().message).toMatch(/^addresses \(.*rivulet.json\): expected a list of texts, not/);
   });
