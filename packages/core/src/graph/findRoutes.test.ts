@@ -349,6 +349,16 @@ describe('findRoutes where there is no route', () => {
     expect(faults).toEqual([]);
   });
 
+  test('finds the one way whose fees leave an amount that the channels before take', () => {
+    // The dearer of two channels to 9 is more likely to carry it, but then channel 12 would have to take more.
+    const edges = [
+      testEdge(12, [1, 2], { htlcMaximumMsat: 1_000_000n }),
+      testEdge(28, [2, 9], { feeBaseMsat: 1 }),
+      testEdge(29, [2, 9], { feeBaseMsat: 0, feeProportionalMillionths: 0, capacitySat: 1_010n }),
+    ];
+    expect(search(edges).channels).toEqual([[1, 12, 29]]);
+  });
+
   test('answers on a graph that was made to be hard', () => {
     // Between each pair of neighbours many channels, each better in one respect: ways without number.
     const edges: TestEdge[] = [];

@@ -199,7 +199,24 @@ function explainSeveral(finder: PartFinder, task: PartTask): RouteResult {
     const richer = without(['fee', 'cltv', 'hops', 'spendable'], shortestWeights);
     return { type: 'none', ...(richer === undefined ? noPath : insufficient(request)) };
   }
-  return judge(without(['fee'], cheapestWeights) ?? without(['fee', 'cltv'], soonestWeights) ?? any, request);
+  const dearer = cheaper(
+    finder.find({ ...task, weights: cheapestWeights, ignore: ['fee'] }).route,
+    without(['fee'], cheapestWeights),
+  );
+  return judge(dearer ?? without(['fee', 'cltv'], soonestWeights) ?? any, request);
+}
+
+/** One path or several, whichever takes less. */
+function cheaper(
+  one: Route | undefined,
+  several: readonly Route[] | undefined,
+): readonly Route[] | undefined {
+  if (one === undefined) return several;
+  return several === undefined || one.feeMsat <= totalFee(several) ? [one] : several;
+}
+
+function totalFee(routes: readonly Route[]): bigint {
+  return routes.reduce((sum, { feeMsat }) => sum + feeMsat, 0n);
 }
 
 /** Which limit routes break that were found without it; none, where they were only hard to find. */
@@ -208,7 +225,7 @@ function judge(routes: readonly Route[], { maxHops, maxCltvDelta, maxFeeMsat }: 
   if (hops > maxHops) return { type: 'none', reason: 'too_many_hops', hops };
   const cltvDelta = Math.max(...routes.map((route) => route.hops[0]?.cltvDelta as number));
   if (cltvDelta > maxCltvDelta) return { type: 'none', reason: 'cltv_limit', cltvDelta };
-  const feeMsat = routes.reduce((sum, route) => sum + route.feeMsat, 0n);
+  const feeMsat = totalFee(routes);
   if (feeMsat > maxFeeMsat) return { type: 'none', reason: 'fee_limit', feeMsat };
   return { type: 'found', routes };
 }

@@ -292,8 +292,12 @@ export class RouteSearch {
         if (nodeMarks[from] === 0 && (usableInward[from] as number) <= (entry & outwardUsable) >> 1) continue;
         const directed = (entry >> 2) ^ 1;
         const at = recordLength * directed;
-        if (amount > (records[at + atMaximum] as number) || amount < (records[at + atMinimum] as number))
+        const maximum = records[at + atMaximum] as number;
+        if (amount > maximum) {
+          if (arriving <= maximum) cut.amount = true;
           continue;
+        }
+        if (amount < (records[at + atMinimum] as number)) continue;
         const mark = edgeMarks[directed] as number;
         if ((mark & edgeExcluded) !== 0) continue;
         const held = mark === 0 ? 0 : space.heldIn(directed);
