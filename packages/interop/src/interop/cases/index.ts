@@ -7,6 +7,9 @@ import { feeCases } from './fees.js';
 import { forceCloseCases } from './forceCloses.js';
 import { interruptionCases } from './interruptions.js';
 import { keysendCases } from './keysends.js';
+import { forwardedFailureCases } from './network/failuresForwarded.js';
+import { sentFailureCases } from './network/failuresSent.js';
+import { networkGossipCases } from './network/gossip.js';
 import { networkPaymentCases } from './network/payments.js';
 import { openingCases } from './openings.js';
 import { paymentCases } from './payments.js';
@@ -28,6 +31,9 @@ export const allCases: readonly InteropCase[] = [
   ...dataLossCases,
   ...randomWalkCases,
   ...networkPaymentCases,
+  ...networkGossipCases,
+  ...sentFailureCases,
+  ...forwardedFailureCases,
 ];
 
 /** A few that take seconds. */

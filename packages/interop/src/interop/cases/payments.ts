@@ -35,7 +35,10 @@ const ldkFails: InteropCase = {
     const pair = await Pair.open(rig, peers, { opener: 'rivulet' });
     const nodeId = bytesToHex(pair.ldk.pubkey);
     const message = await failureOf(pair.rivulet.api.keysend({ nodeId, amountMsat: 5_000_000n }));
-    expectThat(message.startsWith('the destination does not take this payment'), `a sentence, not "${message}"`);
+    expectThat(
+      message.startsWith('the destination does not take this payment'),
+      `a sentence, not "${message}"`,
+    );
     await pair.expectBalances({ rivuletMsat: 600_000_000n });
     const { payments } = await pair.rivulet.api.payments({});
     expectSame(payments[0]?.status, 'failed', 'the payment');
