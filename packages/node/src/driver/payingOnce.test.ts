@@ -1,0 +1,166 @@
+import { decodeInvoice } from '@rivulet/core/invoice';
+import { afterEach, describe, expect, test } from 'vitest';
+import { until } from './pair.test.support.js';
+import { realId, Trio } from './trio.test.support.js';
+
+let trio: Trio | undefined;
+afterEach(async () => {
+  await trio?.stop();
+  trio = undefined;
+});
+
+const amountMsat = 3_000_000n;
+
+async function invoiceOf(made: Trio, wanted: { amountMsat?: bigint; hold?: boolean } = { amountMsat }) {
+  const { bolt11, paymentHash } = await made.lake.node.payments.invoices.create({
+    description: 'one',
+    ...wanted,
+  });
+  return { invoice: decodeInvoice(bolt11), paymentHash };
+}
+
+const received = (made: Trio) => made.lake.node.storage.listPayments().payments.length;
+
+test('a key pays once: at the same time, later, and after a restart', async () => {
+  trio = await Trio.withChannels();
+  const once = { idempotencyKey: 'boost 1' };
+  const both = [trio.pay('lake', amountMsat, once), trio.pay('lake', amountMsat, once)];
+  const [first, second] = await Promise.all(both.map(({ outcome }) => outcome));
+  expect(second).toEqual(first);
+  expect(await trio.pay('lake', amountMsat, once).outcome).toEqual(first);
+  await trio.restart('spring');
+  await trio.heal();
+  expect(await trio.pay('lake', amountMsat, once).outcome).toEqual(first);
+  expect(() => trio!.pay('lake', amountMsat + 1n, once)).toThrow(/this idempotency key was used/);
+  expect(received(trio)).toBe(1);
+});
+
+test('a key whose payment failed on its way tells that again; one that never left may be used again', async () => {
+  trio = await Trio.withChannels();
+  const once = { idempotencyKey: 'boost 2' };
+  await trio.stopNode('lake');
+  await until(() => trio!.channel('brook', 'lake').link === 'offline', 'lake is away');
+  await expect(trio.pay('lake', amountMsat, once).outcome).rejects.toMatchObject({ code: 'no_route' });
+  await trio.startAgain('lake');
+  await trio.heal();
+  await expect(trio.pay('lake', amountMsat, once).outcome).rejects.toMatchObject({ code: 'failed_before' });
+  const never = { idempotencyKey: 'boost 3' };
+  await expect(trio.pay('lake', amountMsat, { ...never, maxFeeMsat: 0n }).outcome).rejects.toMatchObject({
+    code: 'fee_limit',
+  });
+  expect((await trio.pay('lake', amountMsat, never).outcome).status).toBe('succeeded');
+});
+
+describe('an invoice', () => {
+  test('is paid once, whoever asks while it is being paid and after', async () => {
+    trio = await Trio.withChannels();
+    const { spring, lake } = trio;
+    const { invoice, paymentHash } = await invoiceOf(trio, { amountMsat, hold: true });
+    const pay = () => spring.node.payments.outgoing.payInvoice({ invoice }).outcome;
+    const calls = [pay(), pay()];
+    await until(() => lake.node.storage.getInvoice(paymentHash)?.state === 'held', 'it is held');
+    calls.push(pay());
+    await trio.restart('spring');
+    await trio.heal();
+    const afterRestart = trio.spring.node.payments.outgoing.payInvoice({ invoice }).outcome;
+    await lake.node.payments.receiver.settleHeld(paymentHash, undefined);
+    const paid = await afterRestart;
+    expect(paid.status).toBe('succeeded');
+    expect(await trio.spring.node.payments.outgoing.payInvoice({ invoice }).outcome).toEqual(paid);
+    expect(received(trio)).toBe(1);
+    await trio.settled();
+    expect(trio.forwarded.settledCount).toBe(1);
+  });
+
+  test('that failed can be paid again, and is listed as two payments', async () => {
+    trio = await Trio.withChannels();
+    const { invoice } = await invoiceOf(trio);
+    await trio.stopNode('lake');
+    await until(() => trio!.channel('brook', 'lake').link === 'offline', 'lake is away');
+    const pay = () => trio!.spring.node.payments.outgoing.payInvoice({ invoice }).outcome;
+    await expect(pay()).rejects.toMatchObject({ code: 'no_route' });
+    await trio.startAgain('lake');
+    await trio.heal();
+    expect((await pay()).status).toBe('succeeded');
+    expect(trio.spring.node.storage.listPayments().payments.map(({ status }) => status)).toEqual([
+      'succeeded',
+      'failed',
+    ]);
+  });
+
+  test('that is asked for twice in one turn, with another amount: one pays, the other is told so', async () => {
+    trio = await Trio.withChannels();
+    const { invoice } = await invoiceOf(trio, {});
+    const { outgoing } = trio.spring.node.payments;
+    const outcomes = await Promise.allSettled([
+      outgoing.payInvoice({ invoice, amountMsat: 2_000_000n }).outcome,
+      outgoing.payInvoice({ invoice, amountMsat: 4_000_000n }).outcome,
+    ]);
+    expect(outcomes).toMatchObject([
+      { status: 'fulfilled', value: { amountMsat: 2_000_000n } },
+      { status: 'rejected', reason: { code: 'idempotency_conflict' } },
+    ]);
+    expect(received(trio)).toBe(1);
+  });
+
+  test('that is asked for twice in one turn, with other limits: each call hears what it came to itself', async () => {
+    trio = await Trio.withChannels();
+    const { invoice } = await invoiceOf(trio);
+    const { outgoing } = trio.spring.node.payments;
+    const outcomes = await Promise.allSettled([
+      outgoing.payInvoice({ invoice, maxFeeMsat: 0n }).outcome,
+      outgoing.payInvoice({ invoice }).outcome,
+    ]);
+    expect(outcomes).toMatchObject([
+      { status: 'rejected', reason: { code: 'fee_limit' } },
+      { status: 'fulfilled', value: { status: 'succeeded' } },
+    ]);
+    expect(received(trio)).toBe(1);
+  });
+});
+
+test('a probe finds the way and leaves nothing at all; what it found is what a payment takes', async () => {
+  trio = await Trio.withChannels();
+  const { spring, brook, lake } = trio;
+  const before = trio.balance('spring');
+  const { outgoing } = spring.node.payments;
+  const wanted = { destination: trio.id('lake'), amountMsat };
+  const [planned] = outgoing.route(wanted);
+  const probed = await outgoing.probe(wanted);
+  const hopsOf = (route: typeof planned) =>
+    route?.hops.map(({ shortChannelId, amountMsat: sent }) => [shortChannelId, sent]);
+  expect(hopsOf(probed)).toEqual(hopsOf(planned));
+  expect(hopsOf(planned)).toEqual([
+    [realId(trio.channel('spring', 'brook')), 3_001_300n],
+    [realId(trio.channel('brook', 'lake')), 3_000_000n],
+  ]);
+  await trio.settled();
+  expect(trio.balance('spring')).toBe(before);
+  for (const { node } of [spring, brook, lake]) {
+    expect(node.storage.listPayments().payments).toEqual([]);
+    expect(node.storage.loadSendings()).toEqual([]);
+    expect(node.storage.loadForwards()).toEqual([]);
+  }
+  expect(await trio.pay('lake', amountMsat).outcome).toMatchObject({ feeMsat: planned!.feeMsat });
+});
+
+test('a probe says why a payment would not arrive, and nothing is left of one that a crash cut short', async () => {
+  trio = await Trio.withChannels();
+  const { outgoing } = trio.spring.node.payments;
+  const destination = trio.id('lake');
+  await expect(outgoing.probe({ destination, amountMsat: 700_000_000n })).rejects.toMatchObject({
+    code: 'insufficient_balance',
+  });
+  expect(() => outgoing.route({ destination, amountMsat: 0n })).toThrow(
+    expect.objectContaining({ name: 'PaymentError', code: 'request_invalid' }),
+  );
+  trio.brook.node.peers.send = () => true;
+  outgoing.probe({ destination, amountMsat }).catch(() => {});
+  await until(() => trio!.spring.node.storage.loadSendings().length === 1, 'it is on its way');
+  await trio.restart('spring');
+  await trio.restart('brook');
+  await trio.heal();
+  await trio.settled();
+  await until(() => trio!.spring.node.storage.loadSendings().length === 0, 'it is over');
+  expect(trio.spring.node.storage.listPayments().payments).toEqual([]);
+});
