@@ -1,5 +1,6 @@
 import { bytesToHex, utf8ToBytes } from '@rivulet/core/bytes';
 import { decodeInvoice } from '@rivulet/core/invoice';
+import { encodeFeatureBits } from '@rivulet/core/wire';
 import { afterEach, expect, test } from 'vitest';
 import { until } from './pair.test.support.js';
 import { Trio } from './trio.test.support.js';
@@ -57,4 +58,15 @@ test('an invoice with a hint is paid over channels that nobody knows of', async 
   // Once more: nothing is sent again.
   const again = await spring.node.payments.outgoing.payInvoice({ invoice }).outcome;
   expect(again).toEqual(paid);
+});
+
+test('nobody is pushed a payment who announces to need what we do not know', async () => {
+  trio = await Trio.withChannels({ announce: true });
+  const { spring } = trio;
+  const lake = trio.id('lake');
+  const features = encodeFeatureBits([8, 14, 300]);
+  expect(spring.node.known.graph.setNode(lake, { features, timestamp: 4_000_000_000 })).toBe(true);
+  const keysend = () =>
+    spring.node.payments.outgoing.keysend({ destination: lake, amountMsat: 1_000n, customRecords: records });
+  expect(keysend).toThrow(/needs a feature that Rivulet does not know/);
 });

@@ -171,6 +171,7 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
       findRoutes: (request) => this.known.findRoutes(request),
       observe: (observations, inFlightMsat) => this.known.observe(observations, inFlightMsat),
       onSlowHop: (slow) => this.known.avoid(slow),
+      needsUnknown: (nodeId) => this.known.graph.requiresUnknown(nodeId),
       blockHeight: () => this.#chain.height,
       now,
       scheduler,

@@ -74,6 +74,8 @@ export interface OutgoingOptions {
   readonly nodeId: Uint8Array;
   readonly currency: Invoice['currency'];
   readonly defaults: SendDefaults;
+  /** Whether a node announces compulsory features that we do not know. */
+  readonly needsUnknown: (nodeId: Uint8Array) => boolean;
   readonly now: () => number;
   readonly randomBytes: (count: number) => Uint8Array;
   /** A payment that became final; after it is durable. */
@@ -131,6 +133,13 @@ export class Outgoing {
         ? undefined
         : this.#options.storage.getOutgoingPaymentByKey(idempotencyKey);
     if (earlier !== undefined) return this.#again(earlier, options);
+    // BOLT 9: without an invoice, what its announcement says is all that is known of the destination
+    if (this.#options.needsUnknown(options.destination)) {
+      throw new PaymentError(
+        'request_invalid',
+        'this node announces that it needs a feature that Rivulet does not know: ask it for an invoice',
+      );
+    }
     return this.#send(this.#keysendRequest(options), options);
   }
 

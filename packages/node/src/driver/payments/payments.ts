@@ -36,6 +36,7 @@ export interface PaymentsOptions {
   readonly findRoutes: (request: RouteRequest) => RouteResult;
   readonly observe: ObserveLiquidity;
   readonly onSlowHop: (slow: SlowHop) => void;
+  readonly needsUnknown: (nodeId: Uint8Array) => boolean;
   readonly blockHeight: () => number;
   readonly now: () => number;
   readonly scheduler: Scheduler;
@@ -78,6 +79,7 @@ export class Payments {
       storage,
       sender: this.sender,
       nodeId: options.nodeId,
+      needsUnknown: options.needsUnknown,
       currency,
       defaults: options.sendDefaults,
       now,
