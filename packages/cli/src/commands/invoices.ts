@@ -226,7 +226,7 @@ export function describeDecoded(decoded: DecodedInvoice, nowMs: number): string 
   const { amountMsat, description, descriptionHash, expiresAtMs, hints } = decoded;
   const says =
     descriptionHash === undefined
-      ? printable(description ?? '')
+      ? printable(description ?? '') || 'none'
       : `the hash ${descriptionHash} of a text that is given elsewhere`;
   const ways = hints.map((hint) =>
     hint.map(({ nodeId, shortChannelId }) => `${shortId(nodeId)} (channel ${shortChannelId})`).join(', '),
