@@ -53,7 +53,7 @@ export class Network {
     { nodes, links }: { nodes: Readonly<Record<string, StationOptions>>; links: readonly Link[] },
   ): Promise<Network> {
     const network = new Network(rig);
-    for (const [name, options] of Object.entries(nodes)) await network.#start(name, options);
+    for (const [name, options] of Object.entries(nodes)) await network.start(name, options);
     await network.#fund();
     await network.link(links);
     return network;
@@ -83,7 +83,8 @@ export class Network {
     throw new InteropError('interop_unexpected', `${name} is no LDK node`);
   }
 
-  async #start(name: string, { kind, rivulet, ldk, apart = false }: StationOptions): Promise<void> {
+  /** Starts one more node. */
+  async start(name: string, { kind, rivulet, ldk, apart = false }: StationOptions): Promise<void> {
     const { rig } = this;
     if (kind === 'LDK') {
       const peer = apart ? await rig.startLdkProcess(ldk) : await rig.startLdk(ldk);

@@ -3,7 +3,7 @@ import type { ChainBackend } from '@rivulet/chain';
 import { defaultAcceptPolicy, defaultOpeningLimits } from '@rivulet/core/channel';
 import { createLogger, createService, defaultPaymentPolicy, RivuletNode } from '@rivulet/node';
 import type { NodeEvent, NodeService } from '@rivulet/sdk';
-import { openMemoryStorage, openStorage } from '@rivulet/storage';
+import { openGossipStore, openMemoryGossipStore, openMemoryStorage, openStorage } from '@rivulet/storage';
 import type { RivuletOptions } from './rivuletPeer.js';
 
 export interface RivuletHost {
@@ -25,6 +25,11 @@ export interface RivuletHostOptions {
   readonly onLog: (line: string) => void;
 }
 
+/** Where a node with this folder keeps what it learned of the network. */
+export function gossipPathOf(dataDir: string): string {
+  return join(dataDir, 'gossip.db');
+}
+
 /** Runs a RivuletNode with the service behind its API, as the daemon does. */
 export async function startRivuletHost(host: RivuletHostOptions): Promise<RivuletHost> {
   const { options, backend, onEvent, onChange, onLog } = host;
@@ -37,6 +42,10 @@ export async function startRivuletHost(host: RivuletHostOptions): Promise<Rivule
     network: 'regtest',
     seed,
     storage: dataDir === undefined ? openMemoryStorage() : openStorage({ path: join(dataDir, 'rivulet.db') }),
+    gossipStore:
+      dataDir === undefined
+        ? openMemoryGossipStore()
+        : openGossipStore({ path: gossipPathOf(dataDir), warn: onLog }),
     backend,
     now: () => Date.now() + aheadMs,
     profile: { alias: options.alias ?? 'rivulet', rgbColor: Uint8Array.of(0x33, 0x99, 0xff), addresses: [] },

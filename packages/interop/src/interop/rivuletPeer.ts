@@ -31,6 +31,9 @@ export interface RivuletPeer extends ChangeSource {
   /** The newest lines of its log. */
   readonly logLines: readonly string[];
 
+  /** Where it keeps what it learned of the network; absent for one that keeps it in memory. */
+  readonly gossipPath?: string;
+
   /** For payments that arrive from now on. */
   setReceivePolicy(policy: ReceivePolicy): Promise<void>;
   /** With `crash` it ends wherever it is. */

@@ -7,6 +7,7 @@ import type { ReceivePolicy } from '@rivulet/core/payment';
 import { type EndpointName, endpoints, type NodeEvent } from '@rivulet/sdk';
 import { LdkError } from '../ldk/ldkError.js';
 import { LdkIpc } from '../ldk/ldkIpc.js';
+import { gossipPathOf } from './rivuletHost.js';
 import type { RivuletApi, RivuletOptions, RivuletPeer } from './rivuletPeer.js';
 import { RivuletStory } from './rivuletStory.js';
 
@@ -61,6 +62,10 @@ export class RivuletProcess extends RivuletStory implements RivuletPeer {
 
   get port(): number {
     return this.#started.port;
+  }
+
+  get gossipPath(): string {
+    return gossipPathOf(this.#options.dataDir);
   }
 
   async setReceivePolicy(receive: ReceivePolicy): Promise<void> {

@@ -78,6 +78,8 @@ export class Announcing {
   readonly #watch: LinkWatch;
   #cancelTick: () => void = () => {};
   #nodeTold = false;
+  /** What is to be published at the start: a graph that has not begun to follow the chain may be emptied. */
+  #early: GossipMessage[] | undefined = [];
   #lastFault: string | undefined;
 
   constructor(options: AnnouncingOptions) {
@@ -85,16 +87,28 @@ export class Announcing {
     this.#watch = new LinkWatch(options.scheduler);
   }
 
-  /** Begins to look after links and ages. */
+  /** Publishes what was told until now, and begins to look after links and ages. */
   start(): void {
+    const early = this.#early ?? [];
+    this.#early = undefined;
+    for (const message of early) this.#options.publish(message);
+    this.#schedule();
+  }
+
+  #schedule(): void {
     this.#cancelTick = this.#options.scheduler.schedule(tickMs, () => {
-      this.start();
+      this.#schedule();
       this.#tick();
     });
   }
 
   stop(): void {
     this.#cancelTick();
+  }
+
+  #publish(message: GossipMessage): void {
+    if (this.#early === undefined) this.#options.publish(message);
+    else this.#early.push(message);
   }
 
   /** What a channel tells of itself, in the turn in which it happens. */
@@ -109,14 +123,14 @@ export class Announcing {
         this.#options.policies.forget(turn, key);
         return;
       }
-      if (event.type === 'announced') turn.afterCommit(() => this.#options.publish(event.announcement));
+      if (event.type === 'announced') turn.afterCommit(() => this.#publish(event.announcement));
       const made = this.#refresh(turn, channel);
       if (made || event.type === 'phaseChanged') return;
       const known = this.#read(turn.tx, key);
       if (known === undefined) return;
       // The peer may have lost what it heard of us, and our own graph may not have been stored.
       if (event.type === 'online') turn.send(bytesToHex(channel.params.remoteNodeId), known);
-      else if (isForwardable(known)) turn.afterCommit(() => this.#options.publish(known));
+      else if (isForwardable(known)) turn.afterCommit(() => this.#publish(known));
     });
     if (event.type === 'announced') this.#guarded(() => this.#refreshNode(turn));
   }
@@ -196,7 +210,7 @@ export class Announcing {
         { disabled: isDisabled(update), public: isForwardable(update) },
         'a channel_update was made',
       );
-      if (isForwardable(update)) this.#options.publish(update);
+      if (isForwardable(update)) this.#publish(update);
     });
     return true;
   }
@@ -244,7 +258,7 @@ export class Announcing {
     if (told === undefined) return;
     turn.afterCommit(() => {
       this.#nodeTold = true;
-      this.#options.publish(told);
+      this.#publish(told);
     });
   }
 

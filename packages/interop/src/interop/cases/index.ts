@@ -11,6 +11,7 @@ import { forwardedFailureCases } from './network/failuresForwarded.js';
 import { sentFailureCases } from './network/failuresSent.js';
 import { networkGossipCases } from './network/gossip.js';
 import { networkPaymentCases } from './network/payments.js';
+import { networkRestartCases } from './network/restarts.js';
 import { openingCases } from './openings.js';
 import { paymentCases } from './payments.js';
 import { pendingCloseCases } from './pendingCloses.js';
@@ -34,6 +35,7 @@ export const allCases: readonly InteropCase[] = [
   ...networkGossipCases,
   ...sentFailureCases,
   ...forwardedFailureCases,
+  ...networkRestartCases,
 ];
 
 /** A few that take seconds. */

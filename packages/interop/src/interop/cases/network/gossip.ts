@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs';
 import { bytesToHex, equalBytes, hexToBytes } from '@rivulet/core/bytes';
 import { decodeFeatureBits } from '@rivulet/core/wire';
 import type { InteropCase } from '../../interopCase.js';
@@ -209,6 +210,25 @@ const theirClose: InteropCase = {
   },
 };
 
+const restarted = (kept: boolean): InteropCase => ({
+  name: `we are restarted ${kept ? 'with' : 'without'} what was stored of gossip: a new peer learns our channels and us from us`,
+  async run(rig) {
+    const network = await openLine(rig, 'LDK-us-LDK', { bob: { apart: true } });
+    const { rivulet } = network.us('bob');
+    await rivulet.stop();
+    if (!kept) for (const end of ['', '-wal', '-shm']) rmSync(`${rivulet.gossipPath}${end}`, { force: true });
+    await rivulet.start();
+    await network.start('dave', { kind: 'LDK' });
+    await network.connect('dave', 'bob');
+    const { ldk: dave } = network.ldk('dave');
+    await rig.until('dave knows both channels and bob', async () => {
+      const { channels, nodes } = await dave.graph();
+      const bob = nodes.find(({ nodeId }) => equalBytes(nodeId, rivulet.pubkey));
+      return channels.length === 2 && bob?.announcement?.alias === 'bob';
+    });
+  },
+});
+
 export const networkGossipCases: readonly InteropCase[] = [
   ldkLearns,
   weLearn,
@@ -216,4 +236,6 @@ export const networkGossipCases: readonly InteropCase[] = [
   theirPolicy,
   ourClose,
   theirClose,
+  restarted(true),
+  restarted(false),
 ].map((each) => ({ ...each, channelTypes: ['anchors'] }));
