@@ -40,6 +40,7 @@ test.each([
   [['paths', '--pairs', '0'], '--pairs: 0 is no number from 1'],
   [['paths', 'more'], 'more'],
   [['forwarding', '--in-flight', '484'], '483 payments at most'],
+  [['gossip', '--channels', '1e999'], '--channels: 1e999 is no number from 1'],
   [['forwarding', '--skip-ldk', '--skip-rivulet'], 'nothing left to measure'],
   [['--seed', '3'], '--seed'],
 ])('a command line of %j is refused before anything runs', (args, message) => {

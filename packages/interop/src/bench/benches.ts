@@ -5,6 +5,7 @@ import {
   parseForwardingArguments,
   runForwardingBench,
 } from './forwarding/forwardingBench.js';
+import { gossipUsage, parseGossipArguments, runGossipBench } from './gossip/gossipBench.js';
 import { parsePathsArguments, pathsUsage } from './paths/pathsArguments.js';
 import { benchPaths } from './paths/pathsBench.js';
 import { formatPathsResult } from './paths/pathsResult.js';
@@ -31,9 +32,13 @@ const benches: Readonly<Record<string, Prepare>> = {
       else console.log(`\n${formatPathsResult(result)}`);
     };
   },
+  gossip(args) {
+    const parsed = parseGossipArguments(args);
+    return () => runGossipBench(parsed);
+  },
 };
 
-export const benchesUsage = [benchUsage, forwardingUsage, pathsUsage].join('\n\n');
+export const benchesUsage = [benchUsage, forwardingUsage, pathsUsage, gossipUsage].join('\n\n');
 
 /**
  * What the command line asks for: a benchmark's name and its options; payments, where there is no name.

@@ -3,7 +3,7 @@ import { bitcoindBackend } from '@rivulet/chain';
 import { defaultAcceptPolicy, defaultOpeningLimits } from '@rivulet/core/channel';
 import { initCrypto } from '@rivulet/core/crypto';
 import { createLogger, defaultPaymentPolicy, RivuletNode } from '@rivulet/node';
-import { openStorage } from '@rivulet/storage';
+import { type GossipStore, openGossipStore, openStorage } from '@rivulet/storage';
 import { LdkError } from '../ldk/ldkError.js';
 import { LdkIpc } from '../ldk/ldkIpc.js';
 import { runKeysendLoad } from './keysendLoad.js';
@@ -15,15 +15,18 @@ const maxFundingSat = 100_000_000_000n;
 /** Runs a node as the child of a RivuletProcess, with its storage on disk as in production. */
 function main(): void {
   let running: RivuletNode | undefined;
+  let gossipStore: GossipStore | undefined;
   const current = (): RivuletNode => {
     if (running === undefined) throw new LdkError('ldk_not_running', 'the node has not been started');
     return running;
   };
 
   const methods: RivuletChildMethods = {
-    async start({ seed, dataDir, bitcoind, forwardingFee }) {
+    async start({ seed, dataDir, bitcoind, forwardingFee, gossip: kept }) {
       const { forwarding, gossip } = defaultPaymentPolicy;
       const cryptoBackend = await initCrypto();
+      const store = kept && openGossipStore({ path: kept.path, warn: (message) => console.error(message) });
+      gossipStore = store;
       const node = new RivuletNode({
         network: 'regtest',
         seed,
@@ -38,8 +41,9 @@ function main(): void {
           ...defaultPaymentPolicy,
           forwarding: { ...forwarding, policy: { ...forwarding.policy, ...forwardingFee } },
           // A minute, in which others collect news, would be lost at the beginning of each measurement.
-          gossip: { ...gossip, limits: { relayIntervalMs: 100 } },
+          gossip: { ...gossip, checkFunding: kept?.checkFunding ?? true, limits: { relayIntervalMs: 100 } },
         },
+        ...(store && { gossipStore: store }),
         logger: createLogger({ level: 'info', to: { file: join(dataDir, 'log') } }),
       });
       await node.start({ listen: { host: '127.0.0.1', port: 0 } });
@@ -64,6 +68,10 @@ function main(): void {
         if (policies.every((policy) => policy !== undefined)) knownChannels++;
       }
       return { height: blockHeight, usableChannels: usable.length, knownChannels, pendingHtlcs };
+    },
+    async gossipStatus() {
+      const { channels, nodes, synced, pendingVerification } = current().gossip.status();
+      return { channels, nodes, synced, pendingVerification, announcedNodes: gossipStore?.nodeCount ?? 0 };
     },
     sendMany: (request) => runKeysendLoad(current(), request),
     async usage() {

@@ -5,6 +5,8 @@ export interface RivuletChildOptions {
   seed: Uint8Array;
   dataDir: string;
   bitcoind: { url: string; user: string; password: string };
+  /** Where it keeps what it learns of the network; in memory otherwise. */
+  gossip?: { path: string; checkFunding: boolean };
   /** What it asks for forwarding; the node's default otherwise. */
   forwardingFee?: { feeBaseMsat: number; feeProportionalMillionths: number };
 }
@@ -34,6 +36,17 @@ interface RivuletChildStatus {
   pendingHtlcs: number;
 }
 
+export interface RivuletGossipStatus {
+  channels: number;
+  /** With channels. */
+  nodes: number;
+  /** Nodes that have announced themselves. */
+  announcedNodes: number;
+  /** Whether all of some peer's network was asked for, and is here. */
+  synced: boolean;
+  pendingVerification: number;
+}
+
 export interface RivuletUsage {
   rssBytes: number;
   /** Of this process since its start. */
@@ -51,6 +64,8 @@ export interface RivuletChildMethods {
     announce?: boolean;
   }): Promise<void>;
   status(): Promise<RivuletChildStatus>;
+  /** Cheap, however large the network. */
+  gossipStatus(): Promise<RivuletGossipStatus>;
   sendMany(request: RivuletSendMany): Promise<BenchMeasurement>;
   /** After a garbage collection. */
   usage(): Promise<RivuletUsage>;

@@ -5,7 +5,6 @@ import type { BenchDirection, BenchGraph } from './benchGraph.js';
 
 /** The height that routes are found at: some years above the oldest channel. */
 export const benchBlockHeight = 900_000;
-const oldestBlock = 600_000;
 
 /** A channel as the network knows it. */
 export interface KeyedChannel {
@@ -31,7 +30,10 @@ export function benchNodeKey(number: number): Uint8Array {
 }
 
 /** Gives every node a key and every channel an id; the same for the same graph. */
-export function keyGraph({ nodeCount, channels, origin }: BenchGraph): KeyedGraph {
+export function keyGraph(
+  { nodeCount, channels, origin }: BenchGraph,
+  { firstBlock = 600_000, channelsPerBlock = 4 } = {},
+): KeyedGraph {
   const nodeIds = Array.from({ length: nodeCount }, (_, i) => secp256k1.publicKey(benchNodeKey(i)));
   return {
     origin,
@@ -40,8 +42,8 @@ export function keyGraph({ nodeCount, channels, origin }: BenchGraph): KeyedGrap
       const inOrder = compareBytes(nodeIds[a] as Uint8Array, nodeIds[b] as Uint8Array) < 0;
       return {
         shortChannelId: toShortChannelId({
-          blockHeight: oldestBlock + Math.floor(i / 4),
-          txIndex: 1 + (i % 4),
+          blockHeight: firstBlock + Math.floor(i / channelsPerBlock),
+          txIndex: 1 + (i % channelsPerBlock),
           outputIndex: 0,
         }),
         nodes: inOrder ? [a, b] : [b, a],

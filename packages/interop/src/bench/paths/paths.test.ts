@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { hexToBytes } from '@rivulet/core/bytes';
 import { initCrypto } from '@rivulet/core/crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { writeGossipFile } from './gossipFile.js';
+import { writeGossipFile } from '../gossip/gossipFile.js';
+import { createNetworkMessages } from '../gossip/networkMessages.js';
 import { type KeyedGraph, keyGraph } from './keyedGraph.js';
 import { encodeLdkGraph } from './ldkGraphFile.js';
 import { LdkPaths } from './ldkPaths.js';
@@ -16,6 +17,7 @@ import { RouteChecker } from './routeCheck.js';
 import { createSyntheticGraph } from './syntheticGraph.js';
 
 const chainHash = hexToBytes('6fe28c0ab6f1b372c1a6a246ae63f74f931e8365e15a089c68d6190000000000');
+const unsigned = { chainHash, timestamp: 1_770_000_000, signed: false };
 let folder: string;
 let graph: KeyedGraph;
 let pairs: PathPair[];
@@ -37,7 +39,7 @@ describe.each([
   test('loads the whole network, and finds routes that keep its rules', async () => {
     const path = join(folder, name);
     if (name === 'ldk') writeFileSync(path, encodeLdkGraph(graph, chainHash));
-    else writeGossipFile(graph, { path, chainHash });
+    else writeGossipFile(path, createNetworkMessages(graph, unsigned));
     const paths: PathsChildMethods = create();
     const loaded = await paths.load(path);
     expect(loaded).toMatchObject({ channels: graph.channels.length, nodes: 400 });
@@ -51,14 +53,14 @@ describe.each([
 describe('the check of routes', () => {
   test.each<[string, (hop: AnsweredHop, i: number) => Partial<AnsweredHop>]>([
     ['it ends at the destination', (_, i) => ({ nodeId: graph.nodeIds[i] as Uint8Array })],
-    ['all arrives', ({ amountMsat }) => ({ amountMsat: amountMsat + 1n })],
+    ['all arrives', ({ amountMsat }) => ({ amountMsat: amountMsat - 1n })],
     ['the final delta', () => ({ cltvDelta: 41 })],
     ['exists', () => ({ shortChannelId: 1n })],
     ['the fee', ({ amountMsat }, i) => (i === 0 ? { amountMsat: amountMsat - 1n } : {})],
     ['cltv_expiry_delta', ({ cltvDelta }, i) => (i === 0 ? { cltvDelta: cltvDelta - 1 } : {})],
   ])('refuses a route with another value for: %s', async (rule, change) => {
     const path = join(folder, 'checked');
-    writeGossipFile(graph, { path, chainHash });
+    writeGossipFile(path, createNetworkMessages(graph, unsigned));
     const paths = new RivuletPaths();
     await paths.load(path);
     const checker = new RouteChecker(graph);

@@ -2,8 +2,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { hexToBytes } from '@rivulet/core/bytes';
+import { writeGossipFile } from '../gossip/gossipFile.js';
+import { createNetworkMessages } from '../gossip/networkMessages.js';
 import { readGraphFile } from './benchGraph.js';
-import { writeGossipFile } from './gossipFile.js';
 import { keyGraph } from './keyedGraph.js';
 import { encodeLdkGraph } from './ldkGraphFile.js';
 import { type PathPair, PathPairs } from './pathPairs.js';
@@ -63,7 +64,9 @@ export async function benchPaths(args: PathsBenchArguments): Promise<PathsResult
       several: draw.needingParts(args.splitPairs),
     };
     const paths = { rivulet: join(folder, 'gossip.db'), ldk: join(folder, 'ldk-graph') };
-    writeGossipFile(graph, { path: paths.rivulet, chainHash });
+    // Loading does not look at signatures.
+    const messages = createNetworkMessages(graph, { chainHash, timestamp: 1_770_000_000, signed: false });
+    writeGossipFile(paths.rivulet, messages);
     writeFileSync(paths.ldk, encodeLdkGraph(graph, chainHash));
     const rivulet = await measure('rivulet', paths.rivulet, sets);
     const ldk = args.skipLdk ? undefined : await measure('ldk', paths.ldk, sets);

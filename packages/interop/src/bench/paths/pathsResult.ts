@@ -146,7 +146,7 @@ export function comparePaths(
 const rows: readonly (readonly [string, (one: FoundPaths & { readonly quality: PathsQuality }) => string])[] =
   [
     ['found', ({ found }) => String(found)],
-    ['invalid', ({ invalid, invalidRule }) => (invalid === 0 ? '0' : `${invalid} (${invalidRule})`)],
+    ['invalid', ({ invalid }) => String(invalid)],
     ['ms, median', ({ elapsedMs }) => elapsedMs.p50.toFixed(2)],
     ['ms, p99', ({ elapsedMs }) => elapsedMs.p99.toFixed(2)],
     ['ms, mean', ({ elapsedMs }) => elapsedMs.mean.toFixed(2)],
@@ -162,6 +162,12 @@ function formatSet(title: string, set: PathsSet): string[] {
   const line = (name: string, of: (one: NonNullable<typeof rivulet>) => string): string =>
     `  ${name.padEnd(18)}${(rivulet ? of(rivulet) : '-').padStart(12)}${(ldk ? of(ldk) : '-').padStart(12)}`;
   const notes: string[] = [];
+  for (const [name, one] of [
+    ['Rivulet', rivulet],
+    ['LDK', ldk],
+  ] as const) {
+    if (one?.invalidRule !== undefined) notes.push(`  ${name}: ${one.invalidRule}`);
+  }
   if (set.medianCheapestFeeMsat !== undefined) {
     notes.push(`  least fee known, median: ${set.medianCheapestFeeMsat.toFixed(0)} msat`);
   }
