@@ -36,7 +36,7 @@ interface RivuletChildStatus {
   pendingHtlcs: number;
 }
 
-export interface RivuletGossipStatus {
+interface RivuletGossipStatus {
   channels: number;
   /** With channels. */
   nodes: number;

@@ -9,7 +9,7 @@ import {
 import type { ChannelAnnouncement, ChannelUpdate, NodeAnnouncement } from '@rivulet/core/wire';
 import { benchNodeKey, type KeyedGraph } from '../paths/keyedGraph.js';
 
-export interface ChannelMessages {
+interface ChannelMessages {
   readonly announcement: ChannelAnnouncement;
   readonly capacitySat: bigint;
   /** Of `node_id_1`, of `node_id_2`. */

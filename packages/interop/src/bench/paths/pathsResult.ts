@@ -4,7 +4,7 @@ import type { PathsImplementation } from './pathsProcess.js';
 import type { CheckedAnswer, RouteChecker } from './routeCheck.js';
 
 /** What one implementation made of one set of pairs. */
-export interface FoundPaths {
+interface FoundPaths {
   readonly found: number;
   /** Answers that break a rule of the graph, or a limit of the query. */
   readonly invalid: number;
@@ -14,7 +14,7 @@ export interface FoundPaths {
 }
 
 /** Of the pairs that both found. */
-export interface PathsQuality {
+interface PathsQuality {
   readonly medianFeeMsat: number;
   /** The fee as millionths of the amount. */
   readonly medianFeePpm: number;

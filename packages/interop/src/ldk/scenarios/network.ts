@@ -61,7 +61,7 @@ export function knowsChannels(
  * same read as the peer's announcement_signatures, before it has announced the channel to itself: after a
  * new connection it asks for all there is.
  */
-export async function shareGossip(peers: readonly [LdkPeer, ...LdkPeer[]], channels: number): Promise<void> {
+async function shareGossip(peers: readonly [LdkPeer, ...LdkPeer[]], channels: number): Promise<void> {
   for (const peer of peers) {
     await waitForGraph(
       peer,
@@ -81,7 +81,7 @@ export async function shareGossip(peers: readonly [LdkPeer, ...LdkPeer[]], chann
 }
 
 /** Opens a channel without waiting for its confirmation. */
-export async function openFunded(
+async function openFunded(
   from: LdkPeer,
   to: LdkPeer,
   channel: { capacitySat: bigint; pushMsat?: bigint; announced?: boolean },
