@@ -98,9 +98,12 @@ function describeNoRoute(
       return {
         code: 'insufficient_balance',
         text:
-          `our channels can send ${formatMsat(noRoute.spendableMsat)} now` +
-          `${sending.knowledge.partsLimit === 1 ? ' in one part' : ''}; ` +
-          `the payment needs ${formatMsat(request.amountMsat)} and the fees`,
+          noRoute.spendableMsat < request.amountMsat
+            ? `our channels can send ${formatMsat(noRoute.spendableMsat)} now` +
+              `${sending.knowledge.partsLimit === 1 ? ' in one part' : ''}; ` +
+              `the payment needs ${formatMsat(request.amountMsat)} and the fees`
+            : `those of our channels that lead to this node can send less than ${formatMsat(request.amountMsat)} ` +
+              'and the fees now',
         details: { spendableMsat: noRoute.spendableMsat },
       };
     case 'destination_unknown':

@@ -346,7 +346,7 @@ describe('terms that a failure brings', () => {
     expect(attempts).toEqual([]);
     expect(over.failure).toMatchObject({ code: 'fee_limit', details: { feeMsat: 11_010n } });
     expect(over.failure?.text).toBe(
-      'a route exists that would cost 11,010 msat; your limit is 10 sat; ' +
+      'a route exists that would cost 11.01 sat; your limit is 10 sat; ' +
         'the attempt failed at hop 2 of 4: fee_insufficient',
     );
   });

@@ -83,7 +83,7 @@ export function checkRequest(request: PaymentRequest): void {
   check(isInteger(request.finalCltvDelta, 1, 0xffff), 'the final CLTV delta is from 1 to 65535 blocks');
   check(
     isInteger(request.maxCltvDelta, request.finalCltvDelta, 0xffff),
-    'the CLTV limit must be at least the final CLTV delta, and at most 65535 blocks',
+    `the payment may be locked for ${request.maxCltvDelta} blocks at most, and the destination alone asks for ${request.finalCltvDelta}: allow more`,
   );
   check(isInteger(request.maxParts, 1, requestLimits.parts), `from 1 to ${requestLimits.parts} parts`);
   check(

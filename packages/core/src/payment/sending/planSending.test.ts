@@ -280,10 +280,16 @@ describe('how payments end', () => {
       'none of the channels that the payment may begin with can send now',
     ],
     [
+      { reason: 'insufficient_balance', spendableMsat: 987_654n },
+      {},
+      'insufficient_balance',
+      'our channels can send 987.654 sat now in one part; the payment needs 1,000 sat and the fees',
+    ],
+    [
       { reason: 'insufficient_balance', spendableMsat: 1_234_567_000n },
       {},
       'insufficient_balance',
-      'our channels can send 1,234,567 sat now in one part; the payment needs 1,000 sat and the fees',
+      'those of our channels that lead to this node can send less than 1,000 sat and the fees now',
     ],
     [
       { reason: 'destination_unknown' },
@@ -296,7 +302,7 @@ describe('how payments end', () => {
       { reason: 'fee_limit', feeMsat: 1204n },
       { maxFeeMsat: 1000n },
       'fee_limit',
-      'a route exists that would cost 1,204 msat; your limit is 1 sat',
+      'a route exists that would cost 1.204 sat; your limit is 1 sat',
     ],
     [
       { reason: 'cltv_limit', cltvDelta: 2300 },

@@ -18,6 +18,7 @@ import {
 } from './samples.test.support.js';
 import { type Attempt, beginSending, type Sending } from './sending.js';
 import { decodeSending, encodeSending, SendingCodecError } from './sendingCodec.js';
+import type { SendingFailure } from './sendingFailure.js';
 
 const secret = new Uint8Array(32).fill(0x5e);
 
@@ -79,10 +80,15 @@ function samples(): Record<keyof typeof sendingsV1, Sending> {
   return {
     begun: beginSending(requestTo(4, { kind: { type: 'probe' } }), 5),
     parts,
-    failed,
+    // Its words are those that were frozen with it; what is said today may be put better.
+    failed: { ...failed, failure: { ...(failed.failure as SendingFailure), text: frozenText } },
     succeeded: attemptFulfilled(sent, { id: 0, preimage, nowMs: 11 }).sending,
   };
 }
+
+const frozenText =
+  'a route exists that would cost 1,204 msat; your limit is 10 sat; ' +
+  'the last of 3 attempts failed at hop 1 of 3: temporary_channel_failure';
 
 describe('stored payments', () => {
   test.each(Object.entries(samples()))('%s: comes back as it was', (_, sending) => {

@@ -68,9 +68,10 @@ function grouped(value: bigint | number): string {
   return value.toString().replace(/\B(?=(\d{3})+$)/g, ',');
 }
 
-/** An amount for people: whole satoshis as `1,204 sat`, all else as `1,204 msat`. */
+/** An amount for people: `1,204 sat`, or `1,204.567 sat` where millisatoshi are left over. */
 export function formatMsat(amountMsat: bigint): string {
-  return amountMsat % 1000n === 0n ? `${grouped(amountMsat / 1000n)} sat` : `${grouped(amountMsat)} msat`;
+  const fraction = (amountMsat % 1000n).toString().padStart(3, '0').replace(/0+$/, '');
+  return `${grouped(amountMsat / 1000n)}${fraction === '' ? '' : `.${fraction}`} sat`;
 }
 
 /** Blocks for people, with the time that they take. */

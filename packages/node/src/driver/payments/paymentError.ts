@@ -5,8 +5,8 @@ export type PaymentErrorCode =
   | SendingFailureCode
   | 'request_invalid'
   | 'idempotency_conflict'
-  /** This invoice is paid, or being paid. */
-  | 'already_paid'
+  /** An invoice of ours that is not in the state for what was asked. */
+  | 'invoice_state'
   /** It failed in an earlier run of the node; the reason is in the list of payments. */
   | 'failed_before'
   /** The node could not store it; nothing was sent. */

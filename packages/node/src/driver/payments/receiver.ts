@@ -288,7 +288,7 @@ export class Receiver {
   cancel(paymentHash: Uint8Array): Promise<ListedInvoice> {
     return this.#decide(paymentHash, (turn, invoice) => {
       if (invoice.state === 'settled') {
-        throw new PaymentError('request_invalid', 'this invoice is paid and settled: it cannot be cancelled');
+        throw new PaymentError('invoice_state', 'this invoice is paid and settled: it cannot be cancelled');
       }
       const set = this.#sets.takeHeld(paymentHash);
       for (const part of set?.parts ?? []) {
