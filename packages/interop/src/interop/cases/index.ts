@@ -10,7 +10,9 @@ import { keysendCases } from './keysends.js';
 import { forwardedFailureCases } from './network/failuresForwarded.js';
 import { sentFailureCases } from './network/failuresSent.js';
 import { networkGossipCases } from './network/gossip.js';
+import { networkHoldCases } from './network/holds.js';
 import { networkPaymentCases } from './network/payments.js';
+import { rebalancingCases } from './network/rebalancing.js';
 import { networkRestartCases } from './network/restarts.js';
 import { openingCases } from './openings.js';
 import { paymentCases } from './payments.js';
@@ -36,6 +38,8 @@ export const allCases: readonly InteropCase[] = [
   ...sentFailureCases,
   ...forwardedFailureCases,
   ...networkRestartCases,
+  ...networkHoldCases,
+  ...rebalancingCases,
 ];
 
 /** A few that take seconds. */
