@@ -46,7 +46,7 @@ export const profile: NodeProfile = {
   alias: 'rivulet',
   rgbColor: Uint8Array.of(0x33, 0x99, 0xff),
   addresses: [{ type: 'ipv4', address: Uint8Array.of(203, 0, 113, 7), port: 9735 }],
-  features: nodeFeatures({ anchors: true }),
+  features: nodeFeatures({ anchors: true, gossip: { enabled: true } }),
   acceptsKeysend: true,
 };
 

@@ -2,7 +2,7 @@ import { bytesToHex, utf8ToBytes } from '@rivulet/core/bytes';
 import { decodeInvoice } from '@rivulet/core/invoice';
 import { encodeFeatureBits } from '@rivulet/core/wire';
 import { afterEach, expect, test } from 'vitest';
-import { until } from './pair.test.support.js';
+import { Pair, until } from './pair.test.support.js';
 import { Trio } from './trio.test.support.js';
 
 let trio: Trio | undefined;
@@ -69,4 +69,23 @@ test('nobody is pushed a payment who announces to need what we do not know', asy
   const keysend = () =>
     spring.node.payments.outgoing.keysend({ destination: lake, amountMsat: 1_000n, customRecords: records });
   expect(keysend).toThrow(/needs a feature that Rivulet does not know/);
+});
+
+test('where gossip is off, an invoice still has a hint: what its peer asks is all that is taken', async () => {
+  const pair = await Pair.start({
+    settings: { policy: { gossip: { enabled: false, checkFunding: true } } },
+  });
+  try {
+    await pair.open();
+    await pair.mine(6);
+    await pair.usable();
+    const { node } = pair.bob;
+    const key = [...node.turns.channels.keys()][0] as string;
+    await until(() => node.remotePolicies.get(key) !== undefined, 'alice has told her terms');
+    const made = await node.payments.invoices.create({ description: 'water' });
+    expect(decodeInvoice(made.bolt11).hints).toHaveLength(1);
+    expect(node.known.graph.channelCount).toBe(0);
+  } finally {
+    await pair.stop();
+  }
 });

@@ -239,7 +239,10 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
     this.#router = new ChannelRouter({
       turns: this.turns,
       openings: this.#openings,
-      onGossip: (nodeId, message) => this.gossip.receive(nodeId, message),
+      onGossip: (nodeId, message) => {
+        if (policy.gossip.enabled) this.gossip.receive(nodeId, message);
+        else ownGossip.takeFromPeer(nodeId, { message, nowMs: now() });
+      },
     });
     this.#settlement = new Settlement({
       turns: this.turns,

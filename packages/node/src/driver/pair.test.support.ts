@@ -136,7 +136,9 @@ export class Pair {
   alice!: TestNode;
   bob!: TestNode;
 
-  static async start(options: { anchors?: boolean; reconnect?: boolean } = {}): Promise<Pair> {
+  static async start(
+    options: { anchors?: boolean; reconnect?: boolean; settings?: TestSettings } = {},
+  ): Promise<Pair> {
     const pair = new Pair();
     pair.alice = await startNode(pair.chain, { seed: 1, ...options });
     pair.bob = await startNode(pair.chain, { seed: 2, ...options });

@@ -13,8 +13,9 @@ import {
 import { encodeTlvStream, hasFeature } from '@rivulet/core/wire';
 import type { NodeStorage, OutgoingPayment } from '@rivulet/storage';
 import type { Turn, Turns } from '../turns.js';
+import type { HtlcRef } from './htlcAdder.js';
 import { PaymentError } from './paymentError.js';
-import type { Sender } from './sender.js';
+import type { HtlcOutcome, Sender } from './sender.js';
 import type { LiveSending } from './sendingRow.js';
 
 /** What one payment may cost and how it may go; what is absent is the node's default. */
@@ -355,6 +356,36 @@ export class Outgoing {
     });
   }
 
+  /**
+   * An HTLC of ours came to its end of which no payment under way knows: a keysend to a peer that was sent when the
+   * database was of version 1, which kept the HTLC with the payment's row and nothing else.
+   */
+  settledBefore(
+    turn: Turn,
+    { ref, paymentHash, outcome }: { ref: HtlcRef; paymentHash: Uint8Array; outcome: HtlcOutcome },
+  ): void {
+    const payment = turn.tx.getOutgoingPayment(paymentHash);
+    if (payment?.status !== 'pending' || payment.channelId === undefined) return;
+    if (payment.htlcId !== ref.htlcId || !equalBytes(payment.channelId, ref.channelId)) return;
+    const settledAtMs = this.#options.now();
+    if (outcome.type === 'fulfilled') {
+      const { preimage } = outcome;
+      turn.tx.updateOutgoingPayment(paymentHash, { status: 'succeeded', preimage, settledAtMs });
+      turn.afterCommit(() => {
+        for (const waiter of this.#takeWaiters(paymentHash)) waiter.resolve({ paymentHash });
+        this.#options.onPayment(this.#stored(paymentHash));
+      });
+      return;
+    }
+    const failureCode = outcome.type === 'failed' ? 'refused_by_destination' : outcome.type;
+    const failureText = endedBefore[failureCode];
+    turn.tx.updateOutgoingPayment(paymentHash, { status: 'failed', failureCode, failureText, settledAtMs });
+    turn.afterCommit(() => {
+      this.#reject(paymentHash, new PaymentError(failureCode, failureText));
+      this.#options.onPayment(this.#stored(paymentHash));
+    });
+  }
+
   #endOf(sending: Sending) {
     const { preimage, failure, status } = sending;
     return {
@@ -426,6 +457,13 @@ export class Outgoing {
     }
   }
 }
+
+/** Of payments that an earlier version sent: how their failures are read is not known any more. */
+const endedBefore = {
+  refused_by_destination:
+    'the payment came back from the node that it went to; it was sent by an earlier version',
+  timed_out_on_chain: 'the channel was closed on chain and the payment came back after its expiry',
+} as const;
 
 function failureOf({ failure }: Sending): PaymentError {
   if (failure === undefined) return new PaymentError('internal', 'the payment failed and nothing says why');

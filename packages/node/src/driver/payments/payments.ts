@@ -152,12 +152,16 @@ export class Payments {
       case 'htlcFulfilled': {
         const { htlc, preimage, attributionData } = event;
         const data = attributionData === undefined ? {} : { attributionData };
-        this.#settled(turn, refOf(channel, htlc), { type: 'fulfilled', preimage, ...data });
+        const outcome: HtlcOutcome = { type: 'fulfilled', preimage, ...data };
+        this.#settled(turn, { ref: refOf(channel, htlc), htlc, outcome });
         return;
       }
-      case 'htlcFailed':
-        this.#settled(turn, refOf(channel, event.htlc), { type: 'failed', settlement: event.settlement });
+      case 'htlcFailed': {
+        const { htlc, settlement } = event;
+        const outcome: HtlcOutcome = { type: 'failed', settlement };
+        this.#settled(turn, { ref: refOf(channel, htlc), htlc, outcome });
         return;
+      }
       case 'htlcOver':
         this.receiver.onOver(turn, refOf(channel, event.htlc));
         return;
@@ -204,9 +208,13 @@ export class Payments {
     channelLogger(this.#options.logger, channelId).info(about, 'an incoming payment was refused');
   }
 
-  #settled(turn: Turn, ref: HtlcRef, outcome: HtlcOutcome): void {
+  #settled(
+    turn: Turn,
+    { ref, htlc, outcome }: { ref: HtlcRef; htlc: Pick<Htlc, 'paymentHash'>; outcome: HtlcOutcome },
+  ): void {
     if (this.forwarder.hasOutgoing(ref)) this.forwarder.settled(turn, { ref, outcome });
-    else this.sender.settled(turn, { ref, outcome });
+    else if (this.sender.has(ref)) this.sender.settled(turn, { ref, outcome });
+    else this.outgoing.settledBefore(turn, { ref, paymentHash: htlc.paymentHash, outcome });
   }
 
   /** An HTLC of ours that was resolved on chain: with its preimage, or back to us for good. */
@@ -220,7 +228,7 @@ export class Payments {
   ): void {
     const outcome: HtlcOutcome =
       preimage === undefined ? { type: 'timed_out_on_chain' } : { type: 'fulfilled', preimage };
-    this.#settled(turn, { channelId, htlcId: htlc.id }, outcome);
+    this.#settled(turn, { ref: { channelId, htlcId: htlc.id }, htlc, outcome });
   }
 }
 
