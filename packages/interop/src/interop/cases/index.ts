@@ -14,6 +14,7 @@ import { networkHoldCases } from './network/holds.js';
 import { networkPaymentCases } from './network/payments.js';
 import { rebalancingCases } from './network/rebalancing.js';
 import { networkRestartCases } from './network/restarts.js';
+import { networkWayCases } from './network/ways.js';
 import { openingCases } from './openings.js';
 import { paymentCases } from './payments.js';
 import { pendingCloseCases } from './pendingCloses.js';
@@ -40,6 +41,7 @@ export const allCases: readonly InteropCase[] = [
   ...networkRestartCases,
   ...networkHoldCases,
   ...rebalancingCases,
+  ...networkWayCases,
 ];
 
 /** A few that take seconds. */
