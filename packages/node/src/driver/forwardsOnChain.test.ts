@@ -111,6 +111,60 @@ describe.each(closers)('the channel on which a payment went on is closed by %s:'
   });
 });
 
+test('threats 13 to 15: what the chain showed while the middle was down is not lost with a full disk', async () => {
+  trio = await Trio.withChannels();
+  const { paymentHash, outcome } = await held(trio);
+  await close(trio, { by: 'lake', with: 'brook' });
+  await trio.lake.node.payments.receiver.settleHeld(paymentHash, undefined);
+  await trio.mineUntil(
+    () => trio!.brook.node.storage.loadForwards().length === 0,
+    'the preimage is seen',
+    20,
+  );
+  // As if it had been told and its turn lost: the forward is there again, the block is not seen again.
+  const { store, node } = trio.brook;
+  await trio.stopNode('brook');
+  expect(node.channels.map(({ phase }) => phase.name).sort()).toEqual(['open', 'spent']);
+  store.full = 'after';
+  await expect(trio.startAgain('brook')).rejects.toMatchObject({ code: 'disk_full' });
+  store.full = 'no';
+  await trio.startAgain('brook');
+  await trio.connect('spring', 'brook');
+  expect((await outcome).status).toBe('succeeded');
+});
+
+/** Threat 26 for blocks: the middle dies at its k-th transaction after lake has shown the preimage on chain. */
+describe.each(['before', 'after'] as const)('the middle dies %s a block is stored', (when) => {
+  test.each([1, 2, 3, 4, 5])(
+    'that is number %i from the preimage on, and has its money all the same',
+    async (k) => {
+      trio = await Trio.withChannels();
+      const before = trio.channel('brook', 'spring').localMsat;
+      const { paymentHash, outcome } = await held(trio);
+      await close(trio, { by: 'lake', with: 'brook' });
+      await trio.lake.node.payments.receiver.settleHeld(paymentHash, undefined);
+      await pause();
+      const { store } = trio.brook;
+      store.dieAt(k, when);
+      for (let i = 0; i < 8; i++) {
+        trio.chain.mine({ blocks: 1 });
+        await until(() => trio!.lake.node.blockHeight === trio!.chain.tip.height, 'lake sees the block');
+        await pause();
+      }
+      await until(() => store.dead, 'it dies');
+      await trio.restart('brook');
+      await trio.caughtUp();
+      await trio.connect('spring', 'brook');
+      await trio.mineUntil(() => trio!.spring.node.storage.loadSendings().length === 0, 'it is paid', 20);
+      expect(await outcome).toMatchObject({ status: 'succeeded', feeMsat });
+      await until(() => incoming(trio!).length === 0, 'the incoming HTLC is over');
+      expect(trio.channel('brook', 'spring').localMsat - before).toBe(amountMsat + feeMsat);
+      expect(trio.brook.node.storage.loadForwards()).toEqual([]);
+      expect(trio.forwarded).toMatchObject({ settledCount: 1, feeMsat });
+    },
+  );
+});
+
 describe.each(['spring', 'brook'] as const)('the channel on which a payment came is closed by %s:', (by) => {
   test.each([false, true])(
     'threat 14: the middle claims on chain with the preimage that it gets (it restarts in between: %s)',

@@ -14,7 +14,7 @@ import {
 import { hmacSha256, secp256k1 } from '@rivulet/core/crypto';
 import { type Transaction, txid } from '@rivulet/core/tx';
 import { hasFeature } from '@rivulet/core/wire';
-import { type GossipStore, type NodeStorage, openMemoryGossipStore } from '@rivulet/storage';
+import { type GossipStore, type NodeStorage, openMemoryGossipStore, StorageError } from '@rivulet/storage';
 import { GossipService } from '../gossip/index.js';
 import type { Logger } from '../logging/logger.js';
 import { ChainFollower } from '../onchain/index.js';
@@ -380,7 +380,13 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
         },
       });
     }
-    this.turns.enqueue({ run: (turn) => this.payments.resume(turn) });
+    let lost: unknown;
+    this.turns.enqueue({
+      run: (turn) => this.payments.resume(turn),
+      failed: (error) => {
+        lost = error;
+      },
+    });
     // What was set aside for channels that were never signed: nobody can broadcast those any more.
     this.turns.enqueue({
       run: (turn) => {
@@ -388,6 +394,8 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
       },
     });
     this.turns.runNow();
+    // What is pending is told once: without it payments would be neither claimed nor failed until the next start.
+    if (lost instanceof StorageError) throw lost;
     for (const channel of channels) this.#republishFunding(channel);
   }
 

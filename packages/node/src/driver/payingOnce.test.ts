@@ -2,6 +2,7 @@ import { decodeInvoice } from '@rivulet/core/invoice';
 import { afterEach, describe, expect, test } from 'vitest';
 import { until } from './pair.test.support.js';
 import { realId, Trio } from './trio.test.support.js';
+import { channelKey } from './turns.js';
 
 let trio: Trio | undefined;
 afterEach(async () => {
@@ -163,4 +164,35 @@ test('a probe says why a payment would not arrive, and nothing is left of one th
   await trio.settled();
   await until(() => trio!.spring.node.storage.loadSendings().length === 0, 'it is over');
   expect(trio.spring.node.storage.listPayments().payments).toEqual([]);
+});
+
+test('what is told twice of one part does not end a payment whose other parts are under way', async () => {
+  trio = await Trio.withChannels();
+  const { spring, lake } = trio;
+  await trio.mine(1);
+  await trio.open('spring', 'brook', true);
+  await trio.open('brook', 'lake', true);
+  await trio.mine(6);
+  await trio.usable();
+  await trio.known(4);
+  const { invoice, paymentHash } = await invoiceOf(trio, { amountMsat: 900_000_000n, hold: true });
+  const { outcome } = spring.node.payments.outgoing.payInvoice({ invoice });
+  outcome.catch(() => {});
+  await until(() => lake.node.storage.getInvoice(paymentHash)?.state === 'held', 'it is held');
+  const { channelId, htlcId } = spring.node.storage.getOutgoingPayment(paymentHash)!;
+  // As the sweeper does when the HTLC is buried, and at the next start.
+  for (let i = 0; i < 2; i++) {
+    spring.node.turns.enqueue({
+      run: (turn) => {
+        const channel = turn.channels.get(channelKey(channelId!))!;
+        const htlc = channel.htlcs.get('offered', htlcId!)!;
+        spring.node.payments.resolveOnChain(turn, { channelId: channelId!, htlc });
+      },
+    });
+  }
+  spring.node.turns.runNow();
+  expect(spring.node.storage.getOutgoingPayment(paymentHash)?.status).toBe('pending');
+  await lake.node.payments.receiver.cancel(paymentHash);
+  await expect(outcome).rejects.toMatchObject({ code: 'timed_out_on_chain' });
+  await trio.settled();
 });

@@ -158,3 +158,20 @@ test('a fault in one of the channels over which parts have come keeps none of th
   expect(lake.store.memory.listPayments().payments).toMatchObject([{ amountMsat: 900_000_000n }]);
   expect(trio.totalMsat).toBe(before);
 });
+
+test.each(['before', 'after'] as const)(
+  'a node that cannot store what is pending does not start, and has it all when it can (full %s)',
+  async (full) => {
+    trio = await Trio.withChannels();
+    const { paymentHash, outcome } = await held(trio);
+    const { store } = trio.lake;
+    await trio.stopNode('lake');
+    store.full = full;
+    await expect(trio.startAgain('lake')).rejects.toMatchObject({ code: 'disk_full' });
+    store.full = 'no';
+    await trio.startAgain('lake');
+    await trio.heal();
+    await trio.lake.node.payments.receiver.settleHeld(paymentHash, undefined);
+    expect((await outcome).status).toBe('succeeded');
+  },
+);

@@ -214,7 +214,10 @@ export class Payments {
   ): void {
     if (this.forwarder.hasOutgoing(ref)) this.forwarder.settled(turn, { ref, outcome });
     else if (this.sender.has(ref)) this.sender.settled(turn, { ref, outcome });
-    else this.outgoing.settledBefore(turn, { ref, paymentHash: htlc.paymentHash, outcome });
+    else if (this.sender.get(htlc.paymentHash) === undefined) {
+      // What the chain says is told again at each start: a payment with other parts under way has heard it.
+      this.outgoing.settledBefore(turn, { ref, paymentHash: htlc.paymentHash, outcome });
+    }
   }
 
   /** An HTLC of ours that was resolved on chain: with its preimage, or back to us for good. */
