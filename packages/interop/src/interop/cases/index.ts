@@ -14,6 +14,7 @@ import { networkHoldCases } from './network/holds.js';
 import { networkPaymentCases } from './network/payments.js';
 import { rebalancingCases } from './network/rebalancing.js';
 import { networkRestartCases } from './network/restarts.js';
+import { networkWalkCases } from './network/walks.js';
 import { networkWayCases } from './network/ways.js';
 import { openingCases } from './openings.js';
 import { paymentCases } from './payments.js';
@@ -42,7 +43,12 @@ export const allCases: readonly InteropCase[] = [
   ...networkHoldCases,
   ...rebalancingCases,
   ...networkWayCases,
+  ...networkWalkCases,
 ];
 
 /** A few that take seconds. */
-export const smokeCases: readonly InteropCase[] = [...keysendCases, ...cooperativeCloseCases.slice(0, 4)];
+export const smokeCases: readonly InteropCase[] = [
+  ...keysendCases,
+  ...cooperativeCloseCases.slice(0, 4),
+  ...networkPaymentCases.slice(0, 10),
+];

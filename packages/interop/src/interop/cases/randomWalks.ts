@@ -1,5 +1,6 @@
 import { bytesToHex } from '@rivulet/core/bytes';
 import type { Message } from '@rivulet/core/wire';
+import { createDice } from '../dice.js';
 import type { InteropCase } from '../interopCase.js';
 import { type Opener, Pair } from '../pair.js';
 import type { RivuletHere } from '../rivuletHere.js';
@@ -14,15 +15,6 @@ const cutTypes: readonly Message['type'][] = [
   'update_fee',
   'channel_reestablish',
 ];
-
-/** A linear congruential generator: the same walk for the same seed, on both sides of every race but time. */
-function createDice(seed: number): (sides: number) => number {
-  let state = BigInt(seed);
-  return (sides) => {
-    state = (state * 6_364_136_223_846_793_005n + 1_442_695_040_888_963_407n) & ((1n << 64n) - 1n);
-    return Number(state >> 33n) % sides;
-  };
-}
 
 class Walk {
   readonly ldkPayments: Uint8Array[] = [];
