@@ -131,7 +131,7 @@ export const settings = z.strictObject({
       enabled: boolean.default(true).describe('pass on payments of others'),
       feeBaseMsat: integer(0, 0xffff_ffff).default(1_000).describe('what we take for each forwarded payment'),
       feePpm: integer(0, 1_000_000).default(100).describe('what we take of each million forwarded'),
-      cltvExpiryDelta: integer(18, 2_016)
+      cltvExpiryDelta: integer(34, 2_016)
         .default(80)
         .describe('blocks that we need between an incoming and an outgoing payment'),
       maxPendingPerPeer: integer(1, 4_830)

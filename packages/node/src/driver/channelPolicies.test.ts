@@ -116,6 +116,7 @@ describe('the terms of a channel', () => {
     { feeProportionalMillionths: Number.NaN },
     { feeProportionalMillionths: 2 ** 32 },
     { cltvExpiryDelta: 0 },
+    { cltvExpiryDelta: 33 },
     { cltvExpiryDelta: 2_017 },
     { htlcMinimumMsat: -1n },
     { htlcMaximumMsat: 0n },

@@ -1,6 +1,6 @@
 import { ByteReader, ByteWriter, bytesToHex, RivuletError } from '@rivulet/core/bytes';
 import type { Channel } from '@rivulet/core/channel';
-import type { ForwardingPolicy } from '@rivulet/core/forwarding';
+import { defaultForwardLimits, type ForwardingPolicy } from '@rivulet/core/forwarding';
 import type { NodeStorage } from '@rivulet/storage';
 import type { ChannelKey, Turn } from './turns.js';
 
@@ -65,6 +65,7 @@ export interface ForwardTermsInForce {
 }
 
 const maxU32 = 0xffff_ffff;
+const leastCltvExpiryDelta = defaultForwardLimits.minCltvExpiryDelta;
 
 function checkWhole(name: string, value: number, { from, to }: { from: number; to: number }): void {
   if (Number.isInteger(value) && value >= from && value <= to) return;
@@ -75,8 +76,8 @@ function checkSettings(settings: ChannelPolicySettings): void {
   const { htlcMinimumMsat, htlcMaximumMsat } = settings;
   checkWhole('feeBaseMsat', settings.feeBaseMsat, { from: 0, to: maxU32 });
   checkWhole('feeProportionalMillionths', settings.feeProportionalMillionths, { from: 0, to: maxU32 });
-  // What a claim on chain takes is asked of each forward anyway (core's forwardLimits).
-  checkWhole('cltvExpiryDelta', settings.cltvExpiryDelta, { from: 1, to: 2_016 });
+  // Less is never taken (core's forwardLimits): payers that believed in it would all fail.
+  checkWhole('cltvExpiryDelta', settings.cltvExpiryDelta, { from: leastCltvExpiryDelta, to: 2_016 });
   if (htlcMinimumMsat < 0n || htlcMinimumMsat >= 1n << 63n) {
     throw new ChannelPolicyError('htlcMinimumMsat is an amount');
   }
@@ -109,7 +110,9 @@ function policyFor({ params }: Channel, settings: ChannelPolicySettings): Forwar
     larger(settings.htlcMinimumMsat, params.remote.htlcMinimumMsat),
     htlcMaximumMsat,
   );
-  const { feeBaseMsat, feeProportionalMillionths, cltvExpiryDelta } = settings;
+  const { feeBaseMsat, feeProportionalMillionths } = settings;
+  // Earlier versions stored less.
+  const cltvExpiryDelta = Math.max(settings.cltvExpiryDelta, leastCltvExpiryDelta);
   return { feeBaseMsat, feeProportionalMillionths, cltvExpiryDelta, htlcMinimumMsat, htlcMaximumMsat };
 }
 
