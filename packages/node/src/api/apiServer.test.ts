@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import {
   createClient,
   type EndpointName,
+  endpoints,
   type NodeEvent,
   type NodeService,
   ServiceError,
@@ -38,21 +39,7 @@ async function start(methods: Methods = {}, options: Partial<ApiServerOptions> =
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    ...Object.fromEntries(
-      [
-        'info',
-        'connect',
-        'disconnect',
-        'peers',
-        'openChannel',
-        'closeChannel',
-        'channels',
-        'newAddress',
-        'descriptors',
-      ]
-        .concat(['balance', 'keysend', 'payments', 'mine', 'stop'])
-        .map((name) => [name, async () => ({ peers: [] })]),
-    ),
+    ...Object.fromEntries(Object.keys(endpoints).map((name) => [name, async () => ({ peers: [] })])),
     ...methods,
   } as unknown as NodeService;
   const scheduler = new ManualScheduler();
@@ -174,6 +161,11 @@ describe('requests', () => {
   test('of unknown paths and wrong methods are told so', async () => {
     const server = await start();
     expect(await call(server, { path: '/v1/nothing' })).toMatchObject({
+      status: 404,
+      code: 'endpoint_not_found',
+    });
+    // No URL: it begins as one with a host does.
+    expect(await call(server, { path: `${server.url}//` })).toMatchObject({
       status: 404,
       code: 'endpoint_not_found',
     });

@@ -166,7 +166,7 @@ class RequestHandler {
       if (this.#closing) throw new RequestError('stopping', 'the daemon stops');
       this.#checkHost(request);
       this.#checkToken(request);
-      const url = new URL(request.url ?? '/', 'http://localhost');
+      const url = readUrl(request);
       if (url.pathname === eventsPath) {
         requireMethod(request, 'GET');
         this.#streams.add(response);
@@ -270,6 +270,12 @@ class RequestHandler {
     const message = 'an internal error: the log of the daemon says more';
     return { status: 500, body: { error: { code: 'internal_error', message } } };
   }
+}
+
+function readUrl({ url = '/' }: IncomingMessage): URL {
+  // A path like `//` is no path to a URL, but a host without a name.
+  if (URL.canParse(url, 'http://localhost')) return new URL(url, 'http://localhost');
+  throw new RequestError('endpoint_not_found', `there is no endpoint ${url.slice(0, 100)}`);
 }
 
 function requireMethod(request: IncomingMessage, method: 'GET' | 'POST'): void {

@@ -29,6 +29,12 @@ export function paymentService(node: RivuletNode): PaymentService {
     keysend: async (request) => keysend(node, request),
     pay: async ({ invoice, amountMsat, waitSeconds, ...limits }) => {
       const decoded = decodeInvoice(invoice);
+      if (bytesToHex(decoded.nodeId) === node.nodeId) {
+        throw new ServiceError(
+          'own_node',
+          'this invoice was made by this node itself: it is for others to pay; `rivulet rebalance` moves balance between channels',
+        );
+      }
       await node.reach(bytesToHex(decoded.nodeId));
       const sent = outgoing.payInvoice({
         invoice: decoded,
@@ -91,6 +97,9 @@ function invoiceOf(node: RivuletNode, paymentHash: Uint8Array): ResponseOf<'crea
 
 const networks = { bc: 'mainnet', tb: 'testnet', tbs: 'signet', bcrt: 'regtest' } as const;
 
+/** The last moment that a Date can have: an invoice may expire in 140 million years. */
+const lastDateMs = 8.64e15;
+
 function decoded(text: string): ResponseOf<'decodeInvoice'> {
   const invoice = decodeInvoice(text);
   const { amountMsat, description, timestamp, expirySeconds, features } = invoice;
@@ -103,7 +112,7 @@ function decoded(text: string): ResponseOf<'decodeInvoice'> {
       ? { description: description.text }
       : { descriptionHash: bytesToHex(description.hash) }),
     createdAtMs: timestamp * 1000,
-    expiresAtMs: (timestamp + expirySeconds) * 1000,
+    expiresAtMs: Math.min((timestamp + expirySeconds) * 1000, lastDateMs),
     expired: isExpired(invoice, Math.floor(Date.now() / 1000)),
     minFinalCltvDelta: invoice.minFinalCltvDelta,
     features: bytesToHex(features),

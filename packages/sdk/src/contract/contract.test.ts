@@ -294,6 +294,23 @@ describe('amounts', () => {
   });
 });
 
+test.each([0, 0xffff])(
+  'terms that other nodes announce may be any that gossip can carry (%i blocks)',
+  (delta) => {
+    const announced = { ...policy, cltvExpiryDelta: delta, disabled: false };
+    const body = bodies.networkNode.response as { channels: object[] };
+    const channels = body.channels.map((channel) => ({ ...channel, policy: announced }));
+    expect(overTheWire(endpoints.networkNode.response, { ...body, channels })).toMatchObject({ channels });
+  },
+);
+
+test('descriptions are measured in bytes', () => {
+  const { request } = endpoints.createInvoice;
+  const drops = '💧'.repeat(159);
+  expect(request.safeParse({ description: `${drops}abc` }).success).toBe(true);
+  expect(request.safeParse({ description: `${drops}abcd` }).error?.issues[0]?.message).toMatch(/639 bytes/);
+});
+
 test('custom records are a map of types to bytes', () => {
   expect(records.parse({ '34349334': '6869' })).toEqual(new Map([[34349334n, Uint8Array.of(0x68, 0x69)]]));
   expect(records.safeParse({ '0x1': '' }).success).toBe(false);

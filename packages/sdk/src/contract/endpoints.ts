@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { channel, channelState, channelType } from './channel.js';
-import { hex, host, msat, nodeId, port, queryInteger, records, sat, txidHex } from './fields.js';
+import { description, hex, host, msat, nodeId, port, queryInteger, records, sat, txidHex } from './fields.js';
 import { decodedInvoice, invoice } from './invoice.js';
 import { payment } from './payment.js';
-import { forwardingPolicy, forwardTotal, route, sendingLimits } from './routing.js';
+import { announcedPolicy, forwardingPolicy, forwardTotal, route, sendingLimits } from './routing.js';
 
 /**
  * One endpoint: `GET` takes its request from the query string, `POST` from a JSON body. The schemas are
@@ -171,7 +171,7 @@ export const endpoints = {
     request: z.strictObject({
       /** The payer chooses where it is absent. */
       amountMsat: msat.optional(),
-      description: z.string().max(639, 'a description has at most 639 bytes').optional(),
+      description: description.optional(),
       expirySeconds: z.int().min(1).max(31_536_000).optional(),
       /** Makes a hold invoice: what is paid waits for `settleInvoice` or `cancelInvoice`. */
       hold: z.boolean().optional(),
@@ -312,7 +312,7 @@ export const endpoints = {
           nodeId,
           capacitySat: sat,
           /** Its own terms. */
-          policy: forwardingPolicy.extend({ disabled: z.boolean() }).optional(),
+          policy: announcedPolicy.optional(),
         }),
       ),
     }),

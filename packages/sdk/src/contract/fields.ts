@@ -1,4 +1,4 @@
-import { bytesToHex, hexToBytes } from '@rivulet/core/bytes';
+import { bytesToHex, hexToBytes, utf8ToBytes } from '@rivulet/core/bytes';
 import { z } from 'zod';
 
 /** All bitcoin that can exist, in millisatoshi (BOLT 1). */
@@ -60,6 +60,14 @@ export const records = z.codec(
       Object.fromEntries(Array.from(map, ([type, value]) => [type.toString(), bytesToHex(value)])),
   },
 );
+
+/** What an invoice is for: as much as fits in it (BOLT 11), in bytes, as a letter may take four. */
+export const description = z
+  .string()
+  .refine(
+    (text) => utf8ToBytes(text).length <= 639,
+    'too long: a description has at most 639 bytes of UTF-8, where letters with accents take 2 and emoji 4',
+  );
 
 /** Milliseconds since 1970. */
 export const timeMs = z.int().min(0);

@@ -44,6 +44,12 @@ export const forwardingPolicy = z.object({
   htlcMaximumMsat: msat,
 });
 
+/** What another node announces of its direction of a channel: whatever fits into a `channel_update` (BOLT 7). */
+export const announcedPolicy = forwardingPolicy.extend({
+  cltvExpiryDelta: z.int().min(0).max(0xffff),
+  disabled: z.boolean(),
+});
+
 /** What was forwarded in one hour from one channel to another. */
 export const forwardTotal = z.object({
   /** The beginning of the hour. */
