@@ -199,6 +199,33 @@ describe('what the payer is told', () => {
     ]);
   });
 
+  test('of a channel that is being closed, while what went on over it before comes to its end', async () => {
+    trio = await Trio.withChannels();
+    const { spring, brook, lake } = trio;
+    const { bolt11, paymentHash } = await lake.node.payments.invoices.create({
+      amountMsat: 1_000_000n,
+      description: 'held',
+      hold: true,
+    });
+    const { outcome } = spring.node.payments.outgoing.payInvoice({ invoice: decodeInvoice(bolt11) });
+    await until(() => lake.node.storage.getInvoice(paymentHash)?.state === 'held', 'it is held');
+    // Spring does not hear of it.
+    brook.node.gossip.publishOwn = () => true;
+    const key = trio.key('brook', 'lake');
+    await brook.node.closeChannel({ key, force: false });
+    await expect(trio.pay('lake', 1_000_000n).outcome).rejects.toMatchObject({
+      details: { cause: 'permanent_channel_failure' },
+    });
+    expect(brook.node.turns.channels.get(key)?.phase.name).toBe('open');
+    await lake.node.payments.receiver.settleHeld(paymentHash, undefined);
+    expect((await outcome).status).toBe('succeeded');
+    await until(
+      () => brook.node.turns.channels.get(key)?.phase.name === 'closing',
+      'both have signed the close',
+    );
+    expect(trio.forwarded).toMatchObject({ settledCount: 1, failedCount: 0 });
+  });
+
   test('of a receiver that takes no keysend', async () => {
     const receive = { acceptKeysend: false, minAmountMsat: 1n };
     trio = await Trio.withChannels({ settings: { lake: { policy: { receive } } } });

@@ -165,6 +165,25 @@ describe.each(['before', 'after'] as const)('the middle dies %s a block is store
   );
 });
 
+test('a close that is reorganised away, with the preimage that it showed, takes nothing back', async () => {
+  trio = await Trio.withChannels();
+  const { paymentHash, outcome } = await held(trio);
+  await close(trio, { by: 'lake', with: 'brook' });
+  await trio.lake.node.payments.receiver.settleHeld(paymentHash, undefined);
+  await trio.mineUntil(
+    () => trio!.brook.node.storage.loadForwards().length === 0,
+    'the preimage is seen',
+    20,
+  );
+  expect((await outcome).status).toBe('succeeded');
+  const depth = 6;
+  trio.chain.reorganise({ depth, blocks: depth + 1 });
+  await trio.caughtUp();
+  await trio.mineUntil(() => trio!.channel('brook', 'lake').phase.name === 'closed', 'all is buried', 60);
+  expect(trio.channel('brook', 'spring').phase.name).toBe('open');
+  expect(trio.forwarded).toMatchObject({ settledCount: 1, failedCount: 0, feeMsat });
+});
+
 describe.each(['spring', 'brook'] as const)('the channel on which a payment came is closed by %s:', (by) => {
   test.each([false, true])(
     'threat 14: the middle claims on chain with the preimage that it gets (it restarts in between: %s)',
