@@ -8,6 +8,7 @@ import { LdkNode } from '../ldk/ldkNode.js';
 import type { LdkPeer } from '../ldk/ldkPeer.js';
 import { LdkProcess } from '../ldk/ldkProcess.js';
 import type { LdkNodeOptions } from '../ldk/ldkTypes.js';
+import { LdkChainView } from './ldkChainView.js';
 import { RivuletHere } from './rivuletHere.js';
 import type { RivuletOptions, RivuletPeer } from './rivuletPeer.js';
 import { RivuletProcess } from './rivuletProcess.js';
@@ -24,6 +25,7 @@ export class Rig {
   readonly #regtest: Regtest;
   readonly #rivulets: RivuletPeer[] = [];
   readonly #ldks: LdkPeer[] = [];
+  readonly #chainViews = new Map<LdkPeer, LdkChainView>();
 
   private constructor(regtest: Regtest, channelType: InteropChannelType) {
     this.#regtest = regtest;
@@ -56,12 +58,14 @@ export class Rig {
 
   async startLdk(options: Partial<LdkNodeOptions> = {}): Promise<LdkPeer> {
     const { chain, channelType } = this;
+    const view = new LdkChainView(chain.ldk);
     const ldk = await LdkNode.start({
       options: { seed: this.#ldkSeed(), channelType, ...options },
-      chain: chain.ldk,
+      chain: view,
       fund: chain.fund,
     });
     this.#ldks.push(ldk);
+    this.#chainViews.set(ldk, view);
     return ldk;
   }
 
@@ -76,6 +80,11 @@ export class Rig {
     });
     this.#ldks.push(ldk);
     return ldk;
+  }
+
+  /** Keeps an LDK node of this process from hearing of new blocks. */
+  async holdChainOf(ldk: LdkPeer): Promise<void> {
+    await this.#chainViews.get(ldk)?.hold();
   }
 
   #rivuletSeed(): Uint8Array {

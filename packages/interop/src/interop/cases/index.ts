@@ -50,5 +50,5 @@ export const allCases: readonly InteropCase[] = [
 export const smokeCases: readonly InteropCase[] = [
   ...keysendCases,
   ...cooperativeCloseCases.slice(0, 4),
-  ...networkPaymentCases.slice(0, 10),
+  ...networkPaymentCases.filter((_, i) => [0, 3, 5, 7].includes(i)),
 ];

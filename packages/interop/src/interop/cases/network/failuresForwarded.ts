@@ -163,6 +163,43 @@ const held: InteropCase = {
   },
 };
 
-export const forwardedFailureCases: readonly InteropCase[] = [dry, away, stale, gone, finals, held].map(
-  (each) => ({ ...each, channelTypes: ['anchors'] }),
-);
+const behind: InteropCase = {
+  name: 'LDK sends and is behind with its blocks: the end finds the expiry too near, then we in the middle do',
+  async run(rig) {
+    const network = await openLine(rig, 'LDK-us-LDK');
+    const { ldk: alice } = network.ldk('alice');
+    // LDK leaves room for 80 blocks that hide the way; where there are less, it adds none.
+    const cltvExpiryDelta = 79;
+    const [channel] = await network.between('bob', 'carol');
+    await network.us('bob').rivulet.api.setPolicy({ channelId: channel!.channelId, cltvExpiryDelta });
+    await rig.until('alice hears of it', async () => {
+      const known = await network.station('alice').known();
+      const policies = known.flatMap((each) => [...each.policies.values()]);
+      return policies.some((policy) => policy.cltvExpiryDelta === cltvExpiryDelta);
+    });
+    await rig.holdChainOf(alice);
+    const { pubkey } = network.station('carol');
+    const limits = { finalCltvDelta: 42, maxTotalCltvDelta: 42 + cltvExpiryDelta };
+    const attempt = () => ldkFailure(network, 'alice', alice.sendKeysend({ pubkey, amountMsat, ...limits }));
+    await rig.mine(25);
+    await expectFailure(network, {
+      attempt,
+      told: 'incorrect_or_unknown_payment_details from carol; rejected for good; RecipientRejected',
+    });
+    await rig.mine(15);
+    await expectFailure(network, {
+      attempt,
+      told: 'expiry_too_soon from bob; to be tried again, at bob-carol, the channel failed for now; RetriesExhausted',
+    });
+  },
+};
+
+export const forwardedFailureCases: readonly InteropCase[] = [
+  dry,
+  away,
+  stale,
+  gone,
+  finals,
+  held,
+  behind,
+].map((each) => ({ ...each, channelTypes: ['anchors'] }));
