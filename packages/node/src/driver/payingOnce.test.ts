@@ -166,33 +166,60 @@ test('a probe says why a payment would not arrive, and nothing is left of one th
   expect(trio.spring.node.storage.listPayments().payments).toEqual([]);
 });
 
-test('what is told twice of one part does not end a payment whose other parts are under way', async () => {
-  trio = await Trio.withChannels();
-  const { spring, lake } = trio;
-  await trio.mine(1);
-  await trio.open('spring', 'brook', true);
-  await trio.open('brook', 'lake', true);
-  await trio.mine(6);
-  await trio.usable();
-  await trio.known(4);
-  const { invoice, paymentHash } = await invoiceOf(trio, { amountMsat: 900_000_000n, hold: true });
+/** A payment of spring's in several parts over two channels, which lake holds. */
+async function heldInParts(made: Trio) {
+  const { spring, lake } = made;
+  await made.mine(1);
+  await made.open('spring', 'brook', true);
+  await made.open('brook', 'lake', true);
+  await made.mine(6);
+  await made.usable();
+  await made.known(4);
+  const { invoice, paymentHash } = await invoiceOf(made, { amountMsat: 900_000_000n, hold: true });
   const { outcome } = spring.node.payments.outgoing.payInvoice({ invoice });
   outcome.catch(() => {});
   await until(() => lake.node.storage.getInvoice(paymentHash)?.state === 'held', 'it is held');
-  const { channelId, htlcId } = spring.node.storage.getOutgoingPayment(paymentHash)!;
-  // As the sweeper does when the HTLC is buried, and at the next start.
-  for (let i = 0; i < 2; i++) {
+  /** As the sweeper tells it when the chain has resolved one of the HTLCs. */
+  const resolve = (ref: { channelId: Uint8Array; htlcId: bigint }, preimage?: Uint8Array) => {
     spring.node.turns.enqueue({
       run: (turn) => {
-        const channel = turn.channels.get(channelKey(channelId!))!;
-        const htlc = channel.htlcs.get('offered', htlcId!)!;
-        spring.node.payments.resolveOnChain(turn, { channelId: channelId!, htlc });
+        const htlc = turn.channels.get(channelKey(ref.channelId))!.htlcs.get('offered', ref.htlcId)!;
+        spring.node.payments.resolveOnChain(turn, { channelId: ref.channelId, htlc, preimage });
       },
     });
-  }
-  spring.node.turns.runNow();
+    spring.node.turns.runNow();
+  };
+  const refs = [...spring.node.payments.sender.get(paymentHash)!.htlcs.values()];
+  return { paymentHash, outcome, resolve, refs };
+}
+
+test('what is told twice of one part does not end a payment whose other parts are under way', async () => {
+  trio = await Trio.withChannels();
+  const { spring, lake } = trio;
+  const { paymentHash, outcome, resolve, refs } = await heldInParts(trio);
+  const { channelId, htlcId } = spring.node.storage.getOutgoingPayment(paymentHash)!;
+  expect(refs[0]).toEqual({ channelId, htlcId });
+  // When the HTLC is buried, and at the next start.
+  resolve(refs[0]!);
+  resolve(refs[0]!);
   expect(spring.node.storage.getOutgoingPayment(paymentHash)?.status).toBe('pending');
   await lake.node.payments.receiver.cancel(paymentHash);
   await expect(outcome).rejects.toMatchObject({ code: 'timed_out_on_chain' });
+  await trio.settled();
+});
+
+test('the fee of a payment is that of the parts that were paid', async () => {
+  trio = await Trio.withChannels();
+  const { spring, lake } = trio;
+  const { paymentHash, outcome, resolve, refs } = await heldInParts(trio);
+  const { preimage } = lake.node.storage.getInvoice(paymentHash)!;
+  resolve(refs[0]!, preimage);
+  const { feeMsat } = await outcome;
+  for (const ref of refs.slice(1)) resolve(ref);
+  const paid = spring.node.storage.getOutgoingPayment(paymentHash)!;
+  expect(paid.status).toBe('succeeded');
+  expect(paid.feeMsat).toBeLessThan(feeMsat);
+  expect(paid.feeMsat).toBeGreaterThan(0n);
+  await lake.node.payments.receiver.settleHeld(paymentHash, undefined);
   await trio.settled();
 });

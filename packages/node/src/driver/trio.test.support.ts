@@ -10,7 +10,7 @@ export const places = ['spring', 'brook', 'lake'] as const;
 export type Place = (typeof places)[number];
 const seeds = { spring: 11, brook: 12, lake: 13 } as const;
 /** What each side of a channel pushes to the other at its opening, of 1,000,000 sat. */
-export const pushedMsat = 400_000_000n;
+const pushedMsat = 400_000_000n;
 
 /** spring - brook - lake: three nodes, a channel between each two neighbours. */
 export class Trio {
@@ -216,11 +216,6 @@ export class Trio {
   async stop(): Promise<void> {
     for (const node of this.nodes) await node.stop();
   }
-}
-
-/** What a node lets out from here on is lost, as if its machine had lost power. */
-export function mute({ node }: TestNode): void {
-  node.peers.send = () => true;
 }
 
 /** The real id of a channel. */
