@@ -217,7 +217,9 @@ export function createHostility(kind: HostilityKind): Hostility {
         onForward(hands, order) {
           const { htlc, payload } = order;
           const factor = BigInt(hands.random.below(20) + 2);
-          const paidMsat = htlc.amountMsat - payload.amountToForwardMsat;
+          const differenceMsat = htlc.amountMsat - payload.amountToForwardMsat;
+          // Who is before it may have passed on less than it was told to.
+          const paidMsat = differenceMsat > 0n ? differenceMsat : 0n;
           if (!hands.random.chance(hands.rate)) return false;
           const feeBaseMsat = Number(paidMsat * factor + 1n);
           const terms = { feeBaseMsat: Math.min(feeBaseMsat, 0xffff_ffff), feeProportionalMillionths: 0 };

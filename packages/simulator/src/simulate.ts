@@ -1,4 +1,5 @@
 import { checkEnd, closedChannels, forwardingGainMsat } from './checks.js';
+import { withCurveMemo } from './curveMemo.js';
 import { resolveOptions, type SimulationOptions } from './options.js';
 import { Simulation } from './simulation.js';
 import { type PaymentStatistics, paymentStatistics, sorted } from './statistics.js';
@@ -44,6 +45,10 @@ export interface SimulationResult {
  * @throws SimulationError for options that make no sense.
  */
 export function simulate(options: SimulationOptions): SimulationResult {
+  return withCurveMemo(() => run(options));
+}
+
+function run(options: SimulationOptions): SimulationResult {
   const simulation = new Simulation(resolveOptions(options));
   const before = evenness(simulation);
   simulation.run();
