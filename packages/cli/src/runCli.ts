@@ -15,6 +15,7 @@ import { registerPay } from './commands/pay.js';
 import { registerPayments } from './commands/payments.js';
 import { registerPeers } from './commands/peers.js';
 import { registerRouting } from './commands/routing.js';
+import { registerSimulate } from './commands/simulate.js';
 import { registerWallet } from './commands/wallet.js';
 import { printError } from './output.js';
 
@@ -46,6 +47,7 @@ function createProgram(context: CliContext): Command {
     registerForwarding,
     registerNetwork,
     registerDemo,
+    registerSimulate,
   ]) {
     register(program, context);
   }
