@@ -289,6 +289,8 @@ describe('a removal of our HTLC that the BOLT forbids', () => {
     const { alice } = withHtlc();
     const wrong = { ...removals[0], paymentPreimage: preimageOf(1) } as ChannelMessage;
     expectFailed(alice.probe(wrong), 'preimage_mismatch');
+    // What is passed on for others leaves no hash in the log.
+    expect(protocolErrorOf(alice.probe(wrong))?.message).not.toMatch(/[0-9a-f]{16}/);
   });
 
   test('update_fail_malformed_htlc without BADONION', () => {

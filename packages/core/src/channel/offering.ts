@@ -1,4 +1,4 @@
-import { bytesToHex, equalBytes } from '../bytes/index.js';
+import { equalBytes } from '../bytes/index.js';
 import { sha256 } from '../crypto/index.js';
 import type { UpdateFailHtlc, UpdateFailMalformedHtlc, UpdateFee, UpdateFulfillHtlc } from '../wire/index.js';
 import type { Channel, FeeUpdate } from './channel.js';
@@ -206,7 +206,7 @@ function settlementOf(
       if (!equalBytes(sha256(message.paymentPreimage), htlc.paymentHash)) {
         throw new ChannelError(
           'preimage_mismatch',
-          `the preimage for HTLC ${htlc.id} does not hash to ${bytesToHex(htlc.paymentHash)}`,
+          `the preimage for HTLC ${htlc.id} is not that of its payment hash`,
         );
       }
       return { type: 'fulfill', preimage: message.paymentPreimage, ...attributionOf(message) };
