@@ -1,4 +1,12 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Regtest, startRegtest } from '@rivulet/chain';
@@ -258,4 +266,25 @@ describe('words of an earlier wallet', () => {
     const { onchain } = await client(restored).balance({});
     expect(onchain.confirmedSat).toBeGreaterThan(0n);
   });
+});
+
+test('a file of gossip that is of another kind costs what was heard, and not the start', async () => {
+  await start();
+  await stopAll();
+  copyFileSync(databaseFile(), join(dataDir, 'gossip.sqlite'));
+  const { apiUrl } = await start();
+  const token = readFileSync(join(dataDir, 'api-token'), 'utf8').trim();
+  const client = createClient({ url: apiUrl, token });
+  expect(await client.network({})).toMatchObject({ channels: 0 });
+  await stopAll();
+  // The one that could not be used was put aside: from here on there is a new one.
+  expect(existsSync(join(dataDir, 'gossip.sqlite.damaged'))).toBe(true);
+  await start();
+  await stopAll();
+  expect(existsSync(join(dataDir, 'gossip.sqlite'))).toBe(true);
+});
+
+test('addresses that cannot be announced are refused at the start', async () => {
+  const error = await refused({ addresses: 'a.example:9735,b.example:9735' });
+  expect(error).toMatchObject({ code: 'address_invalid', message: expect.stringContaining('choose one') });
 });

@@ -12,7 +12,7 @@ import {
   defaultChannelPolicy,
   type NodePolicy,
   RivuletNode,
-  toNodeAddress,
+  toNodeAddresses,
 } from './driver/index.js';
 import { createLogger, type Logger } from './logging/index.js';
 import { claimStorage } from './ownership.js';
@@ -123,14 +123,16 @@ async function startNode(parts: {
   const profile = {
     alias: config.alias,
     rgbColor: hexToBytes(config.color.replace(/^#/, '').toLowerCase()),
-    addresses: config.addresses.map(toNodeAddress),
+    addresses: toNodeAddresses(config.addresses),
   };
+  let node: RivuletNode | undefined;
   const gossipStore = openGossipStore({
     path: join(config.dataDir, gossipFileName),
     warn: (message) => logger.warn({}, message),
-    onLost: () => node.gossip.storeLost(),
+    // A file whose damage shows while it is opened is lost before there is a node, which then begins with none.
+    onLost: () => node?.gossip.storeLost(),
   });
-  const node = new RivuletNode({
+  node = new RivuletNode({
     network: config.network,
     seed,
     storage,

@@ -1,6 +1,6 @@
 export { defaultChannelPolicy } from './channelPolicies.js';
 export { RivuletNode } from './node.js';
-export { toNodeAddress } from './nodeAddresses.js';
+export { toNodeAddresses } from './nodeAddresses.js';
 export { useOpensslCrypto } from './nodeCrypto.js';
 export type { NodeEvents, NodeOptions, NodePolicy } from './nodeOptions.js';
 export { OpeningError, type OpeningErrorCode } from './openingError.js';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { formatNodeAddress, NodeAddressError, toNodeAddress } from './nodeAddresses.js';
+import { formatNodeAddress, NodeAddressError, toNodeAddress, toNodeAddresses } from './nodeAddresses.js';
 
 const onion = `${'a2'.repeat(28)}.onion`;
 
@@ -18,6 +18,14 @@ test.each([
   expect(formatNodeAddress(toNodeAddress({ host, port: 9735 }))).toBe(text);
 });
 
-test.each(['localhost', 'short.onion', 'bücher.example', ''])('%j is refused', (host) => {
+test.each(['localhost', 'short.onion', 'bücher.example', '256.1.1.1', ''])('%j is refused', (host) => {
   expect(() => toNodeAddress({ host, port: 9735 })).toThrow(NodeAddressError);
+});
+
+test('of several DNS names one has to be chosen, before any is announced', () => {
+  const at = (...hosts: string[]) => hosts.map((host) => ({ host, port: 9735 }));
+  expect(() => toNodeAddresses(at('a.example', '203.0.113.5', 'b.example'))).toThrow(
+    'not a.example and b.example',
+  );
+  expect(toNodeAddresses(at('a.example', '203.0.113.5', onion))).toHaveLength(3);
 });

@@ -18,13 +18,29 @@ export function toNodeAddress({ host, port }: { host: string; port: number }): U
   if (isIPv4(host)) return { type: 'ipv4', address: Uint8Array.from(host.split('.').map(Number)), port };
   if (isIPv6(host)) return { type: 'ipv6', address: ipv6Bytes(host), port };
   if (host.toLowerCase().endsWith('.onion')) return { type: 'torV3', address: onionBytes(host), port };
-  // BOLT 7: a hostname is ASCII; others are written in Punycode
-  if (!/^[\x21-\x7e]{1,255}$/.test(host) || !host.includes('.')) {
+  // BOLT 7: a hostname is ASCII; others are written in Punycode. No domain ends in digits: that is a mistyped IP address.
+  if (!/^[\x21-\x7e]{1,255}$/.test(host) || !host.includes('.') || /\.[0-9]+$/.test(host)) {
     throw new NodeAddressError(
       `${host} is no address that others can reach: give an IP address or a DNS name`,
     );
   }
   return { type: 'dns', hostname: host, port };
+}
+
+/**
+ * All that a node is to announce.
+ * @throws NodeAddressError
+ */
+export function toNodeAddresses(given: readonly { host: string; port: number }[]): UsableAddress[] {
+  const addresses = given.map(toNodeAddress);
+  const names = new Set(addresses.flatMap((address) => (address.type === 'dns' ? [address.hostname] : [])));
+  // BOLT 7: node_announcement, origin node: no more than one DNS hostname
+  if (names.size > 1) {
+    throw new NodeAddressError(
+      `only one DNS name can be announced, not ${[...names].join(' and ')}: choose one, or give IP addresses`,
+    );
+  }
+  return addresses;
 }
 
 function onionBytes(host: string): Uint8Array {

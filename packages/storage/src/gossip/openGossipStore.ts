@@ -42,8 +42,11 @@ export function openGossipStore(options: OpenGossipStoreOptions): GossipStore {
   } catch (error) {
     database?.close();
     if (!(error instanceof RivuletError)) throw error;
-    warn(`gossip is kept in memory until the next start: ${error.message}`);
-    if (error instanceof StorageError && error.code === 'corrupt') setAside();
+    const isDamaged = error instanceof StorageError && error.code === 'corrupt';
+    // What is said of a damaged database of money, not to delete it, is not meant for this one.
+    const why = isDamaged ? `${path} was damaged: it is kept as ${path}.damaged` : error.message;
+    warn(`gossip is kept in memory until the next start, and learned anew: ${why}`);
+    if (isDamaged) setAside();
     database = new Database(':memory:');
   }
   return new SqliteGossipStore({ database, warn, setAside, onLost });
