@@ -315,4 +315,7 @@ test('custom records are a map of types to bytes', () => {
   expect(records.parse({ '34349334': '6869' })).toEqual(new Map([[34349334n, Uint8Array.of(0x68, 0x69)]]));
   expect(records.safeParse({ '0x1': '' }).success).toBe(false);
   expect(records.safeParse({ '1': '6' }).success).toBe(false);
+  expect(records.safeParse({ x: '' }).error?.issues).toHaveLength(1);
+  expect(records.parse({ '18446744073709551615': '' }).size).toBe(1);
+  expect(records.safeParse({ '18446744073709551616': '' }).error?.issues[0]?.message).toMatch(/64 bits/);
 });

@@ -46,11 +46,19 @@ export const port = z.int().min(1).max(65_535);
 /** A transaction id in the order that people see. */
 export const txidHex = hex(32);
 
+const maxRecordType = 0xffff_ffff_ffff_ffffn;
+
 /** Custom records of a payment: in JSON an object from a type's decimal digits to its value's hex digits. */
 export const records = z.codec(
-  z.record(z.string().regex(/^[1-9][0-9]{0,19}$/, 'expected a record type: decimal digits'), hex().max(2600)),
+  z
+    .record(z.string().regex(/^[1-9][0-9]{0,19}$/, 'expected a record type: decimal digits'), hex().max(2600))
+    // Here, for what is said of the keys of a map does not reach the caller.
+    .refine(
+      (object) => Object.keys(object).every((type) => BigInt(type) <= maxRecordType),
+      'a record type has 64 bits: at most 18446744073709551615',
+    ),
   z.map(
-    z.bigint().max(0xffff_ffff_ffff_ffffn, 'a record type has 64 bits'),
+    z.bigint().max(maxRecordType),
     z.custom<Uint8Array>((value) => value instanceof Uint8Array, 'expected bytes'),
   ),
   {
