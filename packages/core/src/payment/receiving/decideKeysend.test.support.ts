@@ -2,7 +2,7 @@ import type { Htlc, Settlement } from '../../channel/index.js';
 import { createFailureOnion, type FailureMessage } from '../../onion/index.js';
 import { judgeFinal, type ReceivePolicy, type RefusalCause, readIncoming, unknownDetails } from './index.js';
 
-export interface IncomingKeysend {
+interface IncomingKeysend {
   readonly paymentHash: Uint8Array;
   readonly preimage: Uint8Array;
   readonly amountMsat: bigint;
