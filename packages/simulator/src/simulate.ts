@@ -1,5 +1,5 @@
 import { checkEnd, closedChannels, forwardingGainMsat } from './checks.js';
-import { withCurveMemo } from './curveMemo.js';
+import { withCurve } from './curve.js';
 import { resolveOptions, type SimulationOptions } from './options.js';
 import { Simulation } from './simulation.js';
 import { type PaymentStatistics, paymentStatistics, sorted } from './statistics.js';
@@ -37,7 +37,7 @@ export interface SimulationResult {
  * Runs a network of real nodes, their channels, onions and payments, over a virtual clock, network and chain:
  * the same seed gives the same run. It is synchronous; how long it takes depends on the number of HTLCs.
  *
- * What is simulated and what is not: signatures, commitments, claims and all messages are real; the chain
+ * What is simulated and what is not: signatures (but with the toy curve), commitments, claims and all messages are real; the chain
  * checks no scripts (see SimChain); gossip has reached everybody at once; storage is memory that keeps what a
  * commit wrote.
  *
@@ -45,7 +45,7 @@ export interface SimulationResult {
  * @throws SimulationError for options that make no sense.
  */
 export function simulate(options: SimulationOptions): SimulationResult {
-  return withCurveMemo(() => run(options));
+  return withCurve(options.curve ?? 'real', () => run(options));
 }
 
 function run(options: SimulationOptions): SimulationResult {

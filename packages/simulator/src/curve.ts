@@ -1,4 +1,5 @@
-import { type Secp256k1, secp256k1 } from '@rivulet/core/crypto';
+import { secp256k1 } from '@rivulet/core/crypto';
+import { type CurvePart, toyCurve } from './toyCurve.js';
 
 /** How many results each generation holds. */
 const generationSize = 40_000;
@@ -31,14 +32,10 @@ function text(...parts: readonly Uint8Array[]): string {
   return key;
 }
 
-type Points = Pick<
-  Secp256k1,
-  'publicKey' | 'publicKeyCombine' | 'publicKeyAdd' | 'publicKeyMultiply' | 'ecdh' | 'sign' | 'verify'
->;
-
 /** The same curve, with what both ends of a channel compute computed once. */
-function memoized(curve: Points): Points {
-  const { publicKey, publicKeyCombine, publicKeyAdd, publicKeyMultiply, ecdh, sign, verify } = curve;
+function memoized(curve: CurvePart): CurvePart {
+  const { isPublicKey, publicKey, publicKeyCombine, publicKeyAdd, publicKeyMultiply, ecdh, sign, verify } =
+    curve;
   const memo = new Memo<Uint8Array>();
   const signed = new Memo<true>();
   const once = (key: string, compute: () => Uint8Array): Uint8Array => {
@@ -50,6 +47,7 @@ function memoized(curve: Points): Points {
   };
   const memoPublicKey = (key: Uint8Array) => once(`p${text(key)}`, () => publicKey(key));
   return {
+    isPublicKey,
     publicKey: memoPublicKey,
     publicKeyCombine: (keys) => once(`c${text(...keys)}`, () => publicKeyCombine(keys)),
     publicKeyAdd: (key, tweak) => once(`a${text(key, tweak)}`, () => publicKeyAdd(key, tweak)),
@@ -66,14 +64,19 @@ function memoized(curve: Points): Points {
   };
 }
 
+/** `real` is secp256k1; see `toyCurve` for what `toy` is. */
+export type CurveKind = 'real' | 'toy';
+
 /**
  * Runs with a memory of the curve's results: in one process both ends of each channel derive the same keys, and
  * one verifies what the other has just signed. All results are as they were; half of the curve's work is saved,
- * and that is most of a simulation's time.
+ * and that is most of a simulation's time. Nothing else must use the curve meanwhile where it is the toy.
  */
-export function withCurveMemo<T>(run: () => T): T {
-  const { publicKey, publicKeyCombine, publicKeyAdd, publicKeyMultiply, ecdh, sign, verify } = secp256k1;
-  const before: Points = {
+export function withCurve<T>(kind: CurveKind, run: () => T): T {
+  const { isPublicKey, publicKey, publicKeyCombine, publicKeyAdd, publicKeyMultiply } = secp256k1;
+  const { ecdh, sign, verify } = secp256k1;
+  const before: CurvePart = {
+    isPublicKey,
     publicKey,
     publicKeyCombine,
     publicKeyAdd,
@@ -82,7 +85,7 @@ export function withCurveMemo<T>(run: () => T): T {
     sign,
     verify,
   };
-  Object.assign(secp256k1, memoized(before));
+  Object.assign(secp256k1, kind === 'toy' ? toyCurve : memoized(before));
   try {
     return run();
   } finally {
