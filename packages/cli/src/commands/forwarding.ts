@@ -100,7 +100,7 @@ function parseChange({ base, ppm, delay, min, max }: PolicyOptions): Partial<For
   return {
     ...(base === undefined ? {} : { feeBaseMsat: whole(base, '--base', [0, maxU32]) }),
     ...(ppm === undefined ? {} : { feeProportionalMillionths: whole(ppm, '--ppm', [0, maxU32]) }),
-    ...(delay === undefined ? {} : { cltvExpiryDelta: whole(delay, '--delay', [1, 2_016]) }),
+    ...(delay === undefined ? {} : { cltvExpiryDelta: whole(delay, '--delay', [34, 2_016]) }),
     ...(min === undefined ? {} : { htlcMinimumMsat: parseSatsToMsat(min, '--min') }),
     ...(max === undefined ? {} : { htlcMaximumMsat: parseSatsToMsat(max, '--max') }),
   };

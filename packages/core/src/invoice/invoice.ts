@@ -123,8 +123,22 @@ export function checkPayable(
   // BOLT 11: after the `timestamp` plus `expiry` has passed: SHOULD NOT attempt a payment
   if (isExpired(invoice, nowSeconds)) {
     const seconds = nowSeconds - invoice.timestamp - invoice.expirySeconds;
-    throw new InvoiceError('expired', `this invoice expired ${seconds} seconds ago: ask for a new one`);
+    throw new InvoiceError('expired', `this invoice expired ${spanText(seconds)} ago: ask for a new one`);
   }
+}
+
+/** A length of time for people, rounded down. */
+function spanText(seconds: number): string {
+  const [size, unit] =
+    seconds < 120
+      ? [1, 'second']
+      : seconds < 7_200
+        ? [60, 'minute']
+        : seconds < 172_800
+          ? [3_600, 'hour']
+          : [86_400, 'day'];
+  const count = Math.floor(seconds / size);
+  return `${count} ${unit}${count === 1 ? '' : 's'}`;
 }
 
 function checkFeatures(features: FeatureBits): void {

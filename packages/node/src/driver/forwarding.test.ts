@@ -1,6 +1,6 @@
 import { bytesToHex, utf8ToBytes } from '@rivulet/core/bytes';
 import { decodeInvoice } from '@rivulet/core/invoice';
-import { encodeFeatureBits } from '@rivulet/core/wire';
+import { type ChannelUpdate, encodeFeatureBits } from '@rivulet/core/wire';
 import { afterEach, expect, test } from 'vitest';
 import { Pair, until } from './pair.test.support.js';
 import { Trio } from './trio.test.support.js';
@@ -85,6 +85,21 @@ test('where gossip is off, an invoice still has a hint: what its peer asks is al
     const made = await node.payments.invoices.create({ description: 'water' });
     expect(decodeInvoice(made.bolt11).hints).toHaveLength(1);
     expect(node.known.graph.channelCount).toBe(0);
+    // Of a channel that its peer has disabled nobody is told.
+    const update = node.remotePolicies.get(key) as ChannelUpdate;
+    node.turns.enqueue({
+      run: (turn) => {
+        const disabled = {
+          ...update,
+          timestamp: update.timestamp + 1,
+          channelFlags: update.channelFlags | 2,
+        };
+        node.remotePolicies.put(turn, { key, update: disabled });
+      },
+    });
+    node.turns.runNow();
+    const later = await node.payments.invoices.create({ description: 'water' });
+    expect(decodeInvoice(later.bolt11).hints).toHaveLength(0);
   } finally {
     await pair.stop();
   }

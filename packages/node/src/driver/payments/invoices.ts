@@ -1,6 +1,7 @@
 import { bytesToHex } from '@rivulet/core/bytes';
 import { type Channel, isAnnounced, receivableNowMsat } from '@rivulet/core/channel';
 import { secp256k1, sha256 } from '@rivulet/core/crypto';
+import { isDisabled } from '@rivulet/core/gossip';
 import type { HintHop } from '@rivulet/core/graph';
 import { createInvoice, type Invoice } from '@rivulet/core/invoice';
 import { createFeatures } from '@rivulet/core/wire';
@@ -128,7 +129,11 @@ export class Invoices {
         const hop = this.#hintOf(channel);
         return hop === undefined ? [] : [{ hop, receivableMsat: receivableNowMsat(channel) }];
       })
-      .sort((a, b) => (a.receivableMsat < b.receivableMsat ? 1 : -1))
+      .sort(
+        (a, b) =>
+          Number(suits(b.hop, amountMsat)) - Number(suits(a.hop, amountMsat)) ||
+          (a.receivableMsat < b.receivableMsat ? 1 : -1),
+      )
       .filter(({ receivableMsat }, i) => i === 0 || receivableMsat >= amountMsat)
       .slice(0, maxHints)
       .map(({ hop }) => [hop]);
@@ -139,11 +144,21 @@ export class Invoices {
   }
 }
 
+/** Whether a peer's terms leave sense in paying so much through it: others come before one whose do not. */
+function suits(hop: HintHop, amountMsat: bigint): boolean {
+  const { htlcMinimumMsat = 0n, feeBaseMsat, feeProportionalMillionths, cltvExpiryDelta } = hop;
+  const feeMsat = BigInt(feeBaseMsat) + (amountMsat * BigInt(feeProportionalMillionths)) / 1_000_000n;
+  const bearableMsat = amountMsat / 10n > 10_000n ? amountMsat / 10n : 10_000n;
+  return (
+    feeMsat <= bearableMsat && htlcMinimumMsat <= (amountMsat || htlcMinimumMsat) && cltvExpiryDelta <= 288
+  );
+}
+
 /** The last hop to us through a channel, as its peer asks to be paid for it. */
 export function hintThrough(channel: Channel, remotePolicies: RemotePolicies): HintHop | undefined {
   const { params, readiness } = channel;
   const update = remotePolicies.get(channelKey(params.channelId));
-  if (update === undefined) return undefined;
+  if (update === undefined || isDisabled(update)) return undefined;
   const { feeBaseMsat, feeProportionalMillionths, cltvExpiryDelta, htlcMinimumMsat, htlcMaximumMsat } =
     update;
   return {
