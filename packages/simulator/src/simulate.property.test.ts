@@ -15,9 +15,10 @@ const networks: fc.Arbitrary<SimulationOptions> = fc.record({
   loss: fc.constantFrom(0, 0, 0.01),
   turnMs: fc.constantFrom(1, 20),
   maxAcceptedHtlcs: fc.constantFrom(2, 483),
+  curve: fc.constantFrom('toy' as const, 'toy' as const, 'real' as const),
 });
 
-describe('networks of real nodes, whatever happens in them', () => {
+describe('networks of real nodes, whatever happens in them', { timeout: 180_000 }, () => {
   test('honest nodes over links and memories that fail: all ends, and nobody loses anything', () => {
     fc.assert(
       fc.property(networks, fc.integer({ min: 0, max: 12 }), (options, crashes) => {
@@ -26,7 +27,7 @@ describe('networks of real nodes, whatever happens in them', () => {
         expect(paidByOthers).toBe(0);
         expect(closedChannels).toBe(0);
       }),
-      { numRuns: 12 },
+      { numRuns: 10 },
     );
   });
 
@@ -41,7 +42,7 @@ describe('networks of real nodes, whatever happens in them', () => {
           expect(violations).toEqual([]);
         },
       ),
-      { numRuns: 15 },
+      { numRuns: 12 },
     );
   });
 
@@ -61,7 +62,7 @@ describe('networks of real nodes, whatever happens in them', () => {
           expect(violations).toEqual([]);
         },
       ),
-      { numRuns: 12 },
+      { numRuns: 10 },
     );
   });
 });
