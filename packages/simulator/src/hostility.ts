@@ -1,4 +1,4 @@
-import type { Channel, Htlc, NewHtlc, Settlement } from '@rivulet/core/channel';
+import type { Channel, ChannelMessage, Htlc, NewHtlc, Settlement } from '@rivulet/core/channel';
 import { createAttributedFailure, type FailureMessage } from '@rivulet/core/onion';
 import { type KnownInvoice, keysendRecordType } from '@rivulet/core/payment';
 import { encodeMessage } from '@rivulet/core/wire';
@@ -31,6 +31,8 @@ export const hostilityKinds = [
   'fail_after_forward',
   /** Takes a part of a payment before all parts are there. */
   'greedy',
+  /** Reads no word more on a channel over which a preimage comes: who paid for it must claim on chain. */
+  'stall',
 ] as const;
 
 export type HostilityKind = (typeof hostilityKinds)[number];
@@ -61,6 +63,8 @@ export interface Hostility {
   onForward?(hands: Hands, order: ForwardOrder): boolean;
   onFinal?(hands: Hands, order: FinalOrder): boolean;
   /** A settlement goes back for an HTLC that came in. @returns whether that was all. */
+  /** A message comes. @returns whether nothing of its channel is read from now on, this one included. */
+  onMessage?(hands: Pick<Hands, 'random' | 'rate'>, message: ChannelMessage): boolean;
   onSettle?(hands: Hands, given: { ref: HtlcRef; htlc: Htlc; settlement: Settlement }): boolean;
 }
 
@@ -248,6 +252,11 @@ export function createHostility(kind: HostilityKind): Hostility {
           hands.claim(order, preimage);
           return true;
         },
+      };
+    case 'stall':
+      return {
+        kind,
+        onMessage: ({ random, rate }, { type }) => type === 'update_fulfill_htlc' && random.chance(rate),
       };
     default:
       return kind satisfies never;

@@ -133,6 +133,8 @@ export class SimNode {
   readonly #spentAt = new Table<number>();
   /** Settlements that a hostile node holds back. */
   readonly #delayed = new Table<{ ref: HtlcRef; settlement: Settlement; height: number }>();
+  /** Channels on which a hostile node reads nothing any more. */
+  readonly #deaf = new Set<ChannelKey>();
   readonly #tables: readonly Undoable[];
   #queue: Work[] = [];
   #crash: CrashPoint | undefined;
@@ -275,11 +277,19 @@ export class SimNode {
   }
 
   receive(messages: readonly (readonly [ChannelKey, ChannelMessage])[]): void {
+    const heard = messages.filter(([key, message]) => !this.#isDeaf(key, message));
     this.enqueue({
       run: (turn) => {
-        for (const [key, message] of messages) turn.command(key, { type: 'message', message });
+        for (const [key, message] of heard) turn.command(key, { type: 'message', message });
       },
     });
+  }
+
+  #isDeaf(key: ChannelKey, message: ChannelMessage): boolean {
+    if (this.hostility?.onMessage === undefined) return false;
+    const { random, hostileRate: rate } = this.#options;
+    if (!this.#deaf.has(key) && this.hostility.onMessage({ random, rate }, message)) this.#deaf.add(key);
+    return this.#deaf.has(key);
   }
 
   /** The chain has grown. */

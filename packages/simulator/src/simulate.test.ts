@@ -22,6 +22,7 @@ const marks: Record<HostilityKind, (result: SimulationResult) => number> = {
   overcharge: ({ payments }) => payments.attemptFailures.fee_insufficient ?? 0,
   fail_after_forward: ({ paidByOthers }) => paidByOthers,
   greedy: ({ payments }) => payments.succeeded,
+  stall: ({ closedChannels }) => closedChannels,
 };
 
 describe('simulate', () => {
