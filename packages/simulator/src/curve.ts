@@ -68,11 +68,12 @@ function memoized(curve: CurvePart): CurvePart {
 export type CurveKind = 'real' | 'toy';
 
 /**
- * Runs with a memory of the curve's results: in one process both ends of each channel derive the same keys, and
- * one verifies what the other has just signed. All results are as they were; half of the curve's work is saved,
- * and that is most of a simulation's time. Nothing else must use the curve meanwhile where it is the toy.
+ * Puts a memory of the curve's results in its place: in one process both ends of each channel derive the same
+ * keys, and one verifies what the other has just signed. All results are as they were; half of the curve's work
+ * is saved, and that is most of a simulation's time. Nothing else must use the curve meanwhile where it is the toy.
+ * @returns what puts the curve back.
  */
-export function withCurve<T>(kind: CurveKind, run: () => T): T {
+export function replaceCurve(kind: CurveKind): () => void {
   const { isPublicKey, publicKey, publicKeyCombine, publicKeyAdd, publicKeyMultiply } = secp256k1;
   const { ecdh, sign, verify } = secp256k1;
   const before: CurvePart = {
@@ -86,9 +87,5 @@ export function withCurve<T>(kind: CurveKind, run: () => T): T {
     verify,
   };
   Object.assign(secp256k1, kind === 'toy' ? toyCurve : memoized(before));
-  try {
-    return run();
-  } finally {
-    Object.assign(secp256k1, before);
-  }
+  return () => Object.assign(secp256k1, before);
 }

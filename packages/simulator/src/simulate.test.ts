@@ -1,7 +1,8 @@
+import { secp256k1 } from '@rivulet/core/crypto';
 import { describe, expect, test } from 'vitest';
 import { type HostilityKind, hostilityKinds } from './hostility.js';
 import type { SimulationOptions } from './options.js';
-import { type SimulationResult, simulate } from './simulate.js';
+import { type SimulationResult, simulate, simulateWithPauses } from './simulate.js';
 import { SimulationError } from './simulationError.js';
 
 const small: SimulationOptions = { seed: 7, nodes: 12, channels: 30, payments: 40 };
@@ -102,6 +103,19 @@ describe('simulate', () => {
     expect(toy.digest).not.toBe(real.digest);
     // The curve is as it was.
     expect(simulate({ ...options, curve: 'real' })).toEqual(real);
+  });
+
+  test('is the same with pauses, and can be ended by one', async () => {
+    const { sign } = secp256k1;
+    let pauses = 0;
+    const paused = await simulateWithPauses(small, async () => {
+      pauses++;
+    });
+    expect(paused).toEqual(simulate(small));
+    expect(pauses).toBeGreaterThan(0);
+    const stop = () => Promise.reject(new Error('stopped'));
+    await expect(simulateWithPauses(small, stop)).rejects.toThrow('stopped');
+    expect(secp256k1.sign).toBe(sign);
   });
 
   test('refuses options that make no sense', () => {

@@ -1,5 +1,5 @@
 import { checkEnd, closedChannels, forwardingGainMsat } from './checks.js';
-import { withCurve } from './curve.js';
+import { replaceCurve } from './curve.js';
 import { resolveOptions, type SimulationOptions } from './options.js';
 import { Simulation } from './simulation.js';
 import { type PaymentStatistics, paymentStatistics, sorted } from './statistics.js';
@@ -45,13 +45,43 @@ export interface SimulationResult {
  * @throws SimulationError for options that make no sense.
  */
 export function simulate(options: SimulationOptions): SimulationResult {
-  return withCurve(options.curve ?? 'real', () => run(options));
+  const restore = replaceCurve(options.curve ?? 'real');
+  try {
+    const { simulation, before } = create(options);
+    simulation.run();
+    return resultOf(simulation, before);
+  } finally {
+    restore();
+  }
 }
 
-function run(options: SimulationOptions): SimulationResult {
+const eventsBetweenPauses = 500;
+
+/**
+ * The same, with pauses in which others can run, and by which it can be ended: `pause` may throw. No two at a
+ * time in one process, and nothing else that uses the curve.
+ */
+export async function simulateWithPauses(
+  options: SimulationOptions,
+  pause: () => Promise<void>,
+): Promise<SimulationResult> {
+  const restore = replaceCurve(options.curve ?? 'real');
+  try {
+    const { simulation, before } = create(options);
+    simulation.begin();
+    while (simulation.advance(eventsBetweenPauses)) await pause();
+    return resultOf(simulation, before);
+  } finally {
+    restore();
+  }
+}
+
+function create(options: SimulationOptions): { simulation: Simulation; before: number } {
   const simulation = new Simulation(resolveOptions(options));
-  const before = evenness(simulation);
-  simulation.run();
+  return { simulation, before: evenness(simulation) };
+}
+
+function resultOf(simulation: Simulation, before: number): SimulationResult {
   const { violations, disagreements } = checkEnd(simulation);
   const { nodes, topology, trace, counts, records } = simulation;
   const honest = nodes.filter((node) => node.honest);

@@ -211,6 +211,12 @@ export class Simulation {
 
   /** Runs until all payments are over and nothing is pending anywhere. */
   run(): void {
+    this.begin();
+    while (this.advance(1));
+  }
+
+  /** Schedules all that comes from outside. */
+  begin(): void {
     const { options } = this;
     for (const link of this.links) this.#connect(link);
     this.#clock.after(1_000, () => this.#beginPayment());
@@ -221,7 +227,12 @@ export class Simulation {
       this.#clock.after(1_000 + this.#network.next() * loadMs, () => this.#crash(number, point));
     }
     this.#scheduleBlock();
-    while (!this.#finished && this.#clock.runNext());
+  }
+
+  /** Runs some events. @returns false when all is over. */
+  advance(events: number): boolean {
+    for (let i = 0; i < events; i++) if (this.#finished || !this.#clock.runNext()) return false;
+    return true;
   }
 
   #scheduleBlock(): void {

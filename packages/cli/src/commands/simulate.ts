@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import { activeBackendName, initCrypto } from '@rivulet/core/crypto';
-import type { HostilityKind, SimulationResult, Topology } from '@rivulet/simulator';
+import type { HostilityKind, SimulationOptions, SimulationResult, Topology } from '@rivulet/simulator';
 import type { CliContext } from '../cliContext.js';
 import { CliError, usageError } from '../cliError.js';
 import { formatMsat } from '../format/amount.js';
@@ -74,36 +74,50 @@ export const registerSimulate: RegisterCommand = (program, context) => {
 
 async function run(context: CliContext, options: SimulateOptions): Promise<SimulationResult> {
   // Loaded when it is asked for: nothing else needs it.
-  const { hostilityKinds, Random, readGraphFile, simulate } = await import('@rivulet/simulator');
+  const { hostilityKinds, Random, readGraphFile, SimulationError, simulateWithPauses } = await import(
+    '@rivulet/simulator'
+  );
   const { useOpensslCrypto } = await import('@rivulet/node');
   await initCrypto();
   useOpensslCrypto();
-  const nodes = count(options, 'nodes');
-  const random = new Random(`rivulet graph ${options.seed}`);
-  const topology: Topology | undefined =
-    options.graph === undefined
-      ? undefined
-      : readGraphFile(readText(options.graph), { nodeCount: nodes, random });
-  return simulate({
-    seed: options.seed,
-    nodes,
-    ...(topology === undefined ? {} : { topology }),
-    ...(options.channels === undefined ? {} : { channels: count(options, 'channels') }),
-    payments: count(options, 'payments'),
-    paymentsPerSecond: share(options, 'rate', 1_000_000),
-    leastAmountSat: count(options, 'minAmount'),
-    mostAmountSat: count(options, 'maxAmount'),
-    ...(options.senders === undefined ? {} : { senders: count(options, 'senders') }),
-    hostile: count(options, 'hostile'),
-    ...(options.hostility === undefined ? {} : { hostilities: kinds(options.hostility, hostilityKinds) }),
-    hostileRate: share(options, 'hostileRate', 1),
-    loss: share(options, 'loss', 1),
-    crashes: count(options, 'crashes'),
-    learning: options.learning,
-    curve: options.toyCurve === true ? 'toy' : 'real',
-    ...(options.trace === true ? { onTrace: (line: string) => context.err(`${line}\n`) } : {}),
-    ...(context.errIsTty && options.trace !== true ? { onProgress: progress(context) } : {}),
-  });
+  try {
+    const nodes = count(options, 'nodes');
+    const random = new Random(`rivulet graph ${options.seed}`);
+    const topology: Topology | undefined =
+      options.graph === undefined
+        ? undefined
+        : readGraphFile(readText(options.graph), { nodeCount: nodes, random });
+    const wanted: SimulationOptions = {
+      seed: options.seed,
+      nodes,
+      ...(topology === undefined ? {} : { topology }),
+      ...(options.channels === undefined ? {} : { channels: count(options, 'channels') }),
+      payments: count(options, 'payments'),
+      paymentsPerSecond: share(options, 'rate', 1_000_000),
+      leastAmountSat: count(options, 'minAmount'),
+      mostAmountSat: count(options, 'maxAmount'),
+      ...(options.senders === undefined ? {} : { senders: count(options, 'senders') }),
+      hostile: count(options, 'hostile'),
+      ...(options.hostility === undefined ? {} : { hostilities: kinds(options.hostility, hostilityKinds) }),
+      hostileRate: share(options, 'hostileRate', 1),
+      loss: share(options, 'loss', 1),
+      crashes: count(options, 'crashes'),
+      learning: options.learning,
+      curve: options.toyCurve === true ? 'toy' : 'real',
+      ...(options.trace === true ? { onTrace: (line: string) => context.err(`${line}\n`) } : {}),
+      ...(context.errIsTty && options.trace !== true ? { onProgress: progress(context) } : {}),
+    };
+    return await simulateWithPauses(wanted, () => pause(context));
+  } catch (error) {
+    if (error instanceof SimulationError) throw usageError(error.message);
+    throw error;
+  }
+}
+
+/** Lets Ctrl-C come through, which ends the run. */
+async function pause({ signal }: CliContext): Promise<void> {
+  await new Promise<void>((resolve) => setImmediate(resolve));
+  signal.throwIfAborted();
 }
 
 function progress(context: CliContext): (begun: number) => void {
