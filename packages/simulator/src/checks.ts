@@ -103,7 +103,7 @@ function checkPayments({ nodes, records, options }: Simulation, violations: stri
 }
 
 /** What a payment has taken from its sender. */
-export function paidBySender({ sending }: PaymentRecord): bigint {
+function paidBySender({ sending }: PaymentRecord): bigint {
   let sum = 0n;
   for (const { status, route } of sending?.attempts ?? []) {
     if (status === 'fulfilled') sum += route.amountMsat + route.feeMsat;

@@ -33,7 +33,7 @@ const features: OpeningFeatures = {
   dualFund: false,
 };
 
-export interface OpeningEnd {
+interface OpeningEnd {
   readonly nodeId: Uint8Array;
   readonly seed: Uint8Array;
 }

@@ -41,7 +41,7 @@ const feeRates = [0, 1, 1, 10, 50, 100, 150, 250, 350, 500, 800, 1500, 2500];
 const cltvDeltas = [34, 40, 40, 80, 80, 80, 100, 144, 144];
 const minimums = [1n, 1n, 1000n, 1000n, 1000n];
 
-export function randomPolicy(random: Random, capacitySat: bigint): EndPolicy {
+function randomPolicy(random: Random, capacitySat: bigint): EndPolicy {
   const part = random.chance(0.7) ? 99n : BigInt(random.below(90) + 10);
   return {
     feeBaseMsat: random.pick(feeBases),
