@@ -61,7 +61,7 @@ describe('simulate', () => {
     const network: Omit<SimulationOptions, 'seed'> = {
       nodes: 80,
       channels: 240,
-      payments: 250,
+      payments: 120,
       senders: 4,
       leastAmountSat: 5_000,
       mostAmountSat: 500_000,
@@ -82,7 +82,7 @@ describe('simulate', () => {
     const { violations, payments, nodes } = simulate({
       seed: 200,
       nodes: 200,
-      payments: 2_000,
+      payments: 1_500,
       hostile: 6,
       loss: 0.0005,
       crashes: 5,
@@ -90,7 +90,7 @@ describe('simulate', () => {
     });
     expect(violations).toEqual([]);
     expect(nodes).toBe(200);
-    expect(payments.payments).toBe(2_000);
+    expect(payments.payments).toBe(1_500);
     expect(payments.successRate).toBeGreaterThan(0.85);
   });
 
