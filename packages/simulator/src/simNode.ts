@@ -1,25 +1,13 @@
 import { bytesToHex } from '@rivulet/core/bytes';
 import {
-  type ArchivedHtlc,
   type Channel,
   type ChannelEvent,
   type ChannelMessage,
   type Command,
-  decodeArchivedHtlc,
-  decodeChannel,
-  decodeHtlc,
-  type Effect,
-  encodeArchivedHtlc,
-  encodeChannel,
-  encodeHtlc,
   type Htlc,
-  type NewHtlc,
   resume,
   type Settlement,
-  type Step,
   type StepContext,
-  type StoreAction,
-  step,
 } from '@rivulet/core/channel';
 import { secp256k1 } from '@rivulet/core/crypto';
 import type { ChannelSigner } from '@rivulet/core/keys';
@@ -35,9 +23,11 @@ import { SimForwarder } from './simForwarder.js';
 import { SimReceiver } from './simReceiver.js';
 import { type HtlcOutcome, SimSender } from './simSender.js';
 import { SimSweeper } from './simSweeper.js';
+import { StoredChannel } from './storedChannel.js';
 import { Table, type Undoable } from './table.js';
 import type { EndPolicy } from './topology.js';
-import type { AddOutcome, Turn } from './turn.js';
+import type { Turn } from './turn.js';
+import { TurnDraft } from './turnDraft.js';
 
 /** What never changes of a channel of a node. */
 export interface ChannelFacts {
@@ -86,20 +76,6 @@ interface Work {
   readonly run: (turn: Turn) => void;
   /** The turn was lost with all that it did. */
   readonly lost?: (() => void) | undefined;
-}
-
-/** What is durable of a channel: the value that was written last, and the rows of its HTLCs. */
-interface StoredChannel {
-  channel: Channel;
-  readonly rows: Map<string, Htlc>;
-  readonly archived: Map<
-    string,
-    { readonly direction: Htlc['direction']; readonly id: bigint; readonly data: Uint8Array }
-  >;
-}
-
-function rowKey({ direction, id }: Pick<Htlc, 'direction' | 'id'>): string {
-  return `${direction} ${id}`;
 }
 
 /** When in a turn a node loses its memory. */
@@ -207,7 +183,7 @@ export class SimNode {
     this.#names.set(facts.shortChannelId, facts.key);
     this.#directions.set(facts.shortChannelId, facts.direction);
     this.#channels.set(facts.key, channel);
-    this.#stored.set(facts.key, { channel, rows: new Map(), archived: new Map() });
+    this.#stored.set(facts.key, new StoredChannel(channel));
   }
 
   channel(key: ChannelKey): Channel | undefined {
@@ -375,10 +351,7 @@ export class SimNode {
     const key = channelKey(channel.params.channelId);
     const height = this.#spentAt.get(key);
     if (height === undefined) return;
-    const archived: ArchivedHtlc[] = [];
-    for (const htlc of this.#stored.get(key)?.archived.values() ?? []) {
-      archived.push(decodeArchivedHtlc(htlc.data, htlc));
-    }
+    const archived = this.#stored.get(key)?.archived() ?? [];
     const { signer } = this.#factsOf(key);
     const { by } = channel.phase;
     const { kind, ...rest } = this.sweeper.track({ channel, signer, archived, by, height });
@@ -417,9 +390,7 @@ export class SimNode {
   #commit(turn: TurnDraft): void {
     this.#channels = turn.after;
     for (const [key, actions] of turn.actions) {
-      const stored = this.#stored.get(key) as StoredChannel;
-      for (const action of actions) this.#store(stored, action);
-      if (actions.some(({ type }) => type === 'putChannel')) stored.channel = turn.after.get(key) as Channel;
+      this.#stored.get(key)?.commit(actions, turn.after.get(key) as Channel);
     }
     for (const table of this.#tables) table.commit();
     for (const note of turn.notes) note();
@@ -430,17 +401,6 @@ export class SimNode {
   #checkSum({ localMsat, remoteMsat, params }: Channel): void {
     if (localMsat + remoteMsat === params.fundingSat * 1000n && localMsat >= 0n && remoteMsat >= 0n) return;
     this.#options.onReport(`node ${this.number}: the balances of a channel are not its capacity`);
-  }
-
-  #store({ rows, archived }: StoredChannel, action: StoreAction): void {
-    if (action.type === 'putChannel') return;
-    const { htlc } = action;
-    if (action.type === 'putHtlc') rows.set(rowKey(htlc), htlc);
-    else {
-      rows.delete(rowKey(htlc));
-      const { direction, id } = htlc;
-      archived.set(rowKey(htlc), { direction, id, data: encodeArchivedHtlc(htlc) });
-    }
   }
 
   #release(turn: TurnDraft): void {
@@ -500,7 +460,7 @@ export class SimNode {
     this.sender.reload();
     this.forwarder.reload();
     this.receiver.reload();
-    for (const [key, stored] of this.#stored) this.#channels.set(key, load(stored));
+    for (const [key, stored] of this.#stored) this.#channels.set(key, stored.load());
     this.enqueue({
       run: (turn) => {
         for (const [key, channel] of [...this.#channels]) {
@@ -638,100 +598,3 @@ export class SimNode {
 
 /** Errors that a channel may end in though everybody keeps to the protocol: deadlines, and their echo. */
 const expectedErrors: ReadonlySet<string> = new Set(['htlc_timed_out', 'peer_error', 'closed_by_us']);
-
-/** What a restart finds, through the bytes that would be stored. */
-function load({ channel, rows }: StoredChannel): Channel {
-  return decodeChannel(encodeChannel(channel), (reference) => {
-    const htlc = rows.get(rowKey(reference));
-    return htlc === undefined ? undefined : decodeHtlc(encodeHtlc(htlc), reference);
-  });
-}
-
-interface TurnPorts {
-  readonly nowMs: number;
-  readonly height: () => number;
-  readonly contextOf: (key: ChannelKey) => StepContext;
-  readonly onEvent: (turn: Turn, channel: Channel, event: ChannelEvent) => void;
-}
-
-/** A turn in the making. */
-class TurnDraft implements Turn {
-  readonly after: Map<ChannelKey, Channel>;
-  readonly actions = new Map<ChannelKey, StoreAction[]>();
-  readonly effects: { readonly key: ChannelKey; readonly effect: Effect }[] = [];
-  readonly deferred: (() => void)[] = [];
-  readonly notes: (() => void)[] = [];
-  readonly #touched = new Set<ChannelKey>();
-  readonly #ports: TurnPorts;
-
-  constructor(before: ReadonlyMap<ChannelKey, Channel>, ports: TurnPorts) {
-    this.after = new Map(before);
-    this.#ports = ports;
-  }
-
-  get nowMs(): number {
-    return this.#ports.nowMs;
-  }
-
-  get blockHeight(): number {
-    return this.#ports.height();
-  }
-
-  channel(key: ChannelKey): Channel | undefined {
-    return this.after.get(key);
-  }
-
-  channels(): Iterable<Channel> {
-    return this.after.values();
-  }
-
-  command(key: ChannelKey, command: Command): void {
-    const channel = this.after.get(key);
-    if (channel === undefined) return;
-    if (command.type === 'disconnected') this.#forgetMessages(key);
-    this.apply(key, step(channel, command, this.#ports.contextOf(key)));
-  }
-
-  /** What was meant for a connection that is over must not open the next one. */
-  #forgetMessages(key: ChannelKey): void {
-    const kept = this.effects.filter((one) => one.key !== key || one.effect.type !== 'send');
-    this.effects.splice(0, this.effects.length, ...kept);
-  }
-
-  add(key: ChannelKey, htlc: NewHtlc): AddOutcome | undefined {
-    const channel = this.after.get(key);
-    if (channel === undefined) return undefined;
-    const made = step(channel, { type: 'addHtlc', requestId: '', htlc }, this.#ports.contextOf(key));
-    this.apply(key, made);
-    for (const event of made.events) {
-      if (event.type === 'htlcAdded') return { htlc: event.htlc };
-      if (event.type === 'htlcRefused') return { refused: event.reason };
-    }
-    return undefined;
-  }
-
-  apply(key: ChannelKey, { channel, store, events, effects }: Step): void {
-    this.after.set(key, channel);
-    this.#touched.add(key);
-    if (store.length > 0) {
-      const actions = this.actions.get(key);
-      if (actions === undefined) this.actions.set(key, [...store]);
-      else actions.push(...store);
-    }
-    for (const effect of effects) this.effects.push({ key, effect });
-    for (const event of events) this.#ports.onEvent(this, channel, event);
-  }
-
-  /** Signing comes last: one commitment carries all that the turn did. */
-  sign(): void {
-    for (const key of this.#touched) this.command(key, { type: 'sign' });
-  }
-
-  onCommit(note: () => void): void {
-    this.notes.push(note);
-  }
-
-  afterCommit(effect: () => void): void {
-    this.deferred.push(effect);
-  }
-}
