@@ -217,7 +217,7 @@ describe('findRoutes over hints', () => {
     expect(search([], two).channels).toEqual([[1, 178]]);
   });
 
-  test('does not go through us, whatever a hint says', () => {
+  test('threat 25: does not go through us, whatever a hint says', () => {
     const hints = [[hintFrom(5, 50), hintFrom(0, 99)], [hintFrom(0, 98)]];
     const { result } = search([testEdge(15, [1, 5])], { destination: nodeId(77), hints });
     expect(result).toEqual({ type: 'none', reason: 'no_path' });
