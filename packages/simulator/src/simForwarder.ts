@@ -10,12 +10,12 @@ import {
 } from '@rivulet/core/channel';
 import {
   defaultForwardLimits,
-  forwardDeadlines,
   judgeForward,
   type OutgoingChannel,
   type PendingForward,
   ReplayGuard,
   temporaryChannelFailure,
+  timeOutOutgoingHeight,
 } from '@rivulet/core/forwarding';
 import {
   createAttributedFailure,
@@ -217,12 +217,8 @@ export class SimForwarder {
 
   onBlock(turn: Turn): void {
     this.#replays.prune(turn.blockHeight);
-    for (const { incoming, outgoing } of this.forwards.values()) {
-      const deadlines = forwardDeadlines({
-        incomingExpiry: incoming.cltvExpiry,
-        outgoingExpiry: outgoing.cltvExpiry,
-      });
-      if (turn.blockHeight >= deadlines.timeOutOutgoingHeight) closeIfWaiting(turn, outgoing);
+    for (const { outgoing } of this.forwards.values()) {
+      if (turn.blockHeight >= timeOutOutgoingHeight(outgoing.cltvExpiry)) closeIfWaiting(turn, outgoing);
     }
   }
 }

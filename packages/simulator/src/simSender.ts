@@ -1,15 +1,15 @@
 import { bytesToHex } from '@rivulet/core/bytes';
 import { type Channel, outgoingLimits, type Settlement, shortChannelIdOf } from '@rivulet/core/channel';
 import { hmacSha256 } from '@rivulet/core/crypto';
-import type { DirectedChannel, FirstHop } from '@rivulet/core/graph';
-import { readFailure, readFulfillAttribution } from '@rivulet/core/onion';
+import type { FirstHop } from '@rivulet/core/graph';
 import {
   type Attempt,
   attemptFailed,
   attemptFulfilled,
   attemptRefused,
   beginSending,
-  directedChannel,
+  holdTimesOf,
+  InFlight,
   isOver,
   type NewAttempt,
   type PaymentRequest,
@@ -54,7 +54,7 @@ export class SimSender {
   readonly sendings = new Table<LiveSending>();
   readonly #options: SimSenderOptions;
   readonly #byHtlc = new Map<string, { readonly hash: string; readonly attemptId: number }>();
-  readonly #inFlightMsat = new Map<DirectedChannel, bigint>();
+  readonly #inFlight = new InFlight();
   readonly #firstHops = new WeakMap<Channel, FirstHop | 'unusable'>();
 
   constructor(options: SimSenderOptions) {
@@ -64,11 +64,11 @@ export class SimSender {
   /** After a restart: what memory held follows from the table. */
   reload(): void {
     this.#byHtlc.clear();
-    this.#inFlightMsat.clear();
+    this.#inFlight.clear();
     for (const [hash, { sending, htlcs }] of this.sendings.entries()) {
       for (const [attemptId, ref] of htlcs) {
         this.#byHtlc.set(htlcKey(ref), { hash, attemptId });
-        this.#count(attemptOf(sending, attemptId), 1n);
+        this.#inFlight.add(attemptOf(sending, attemptId).route);
       }
     }
   }
@@ -83,7 +83,7 @@ export class SimSender {
     if (found === undefined || live === undefined) return;
     const attempt = attemptOf(live.sending, found.attemptId);
     this.#byHtlc.delete(htlcKey(ref));
-    this.#count(attempt, -1n);
+    this.#inFlight.remove(attempt.route);
     const htlcs = new Map(live.htlcs);
     htlcs.delete(attempt.id);
     const { nowMs } = turn;
@@ -99,7 +99,7 @@ export class SimSender {
             sharedSecrets,
             settlement: outcome.type === 'failed' ? outcome.settlement : outcome,
           });
-    this.#options.router.observe(told.observations, { inFlightMsat: this.#inFlightMsat, nowMs });
+    this.#options.router.observe(told.observations, { inFlightMsat: this.#inFlight.msat, nowMs });
     this.#advance(turn, { sending: told.sending, htlcs });
   }
 
@@ -133,7 +133,7 @@ export class SimSender {
         nowMs: turn.nowMs,
         source: this.#options.source,
         firstHops: hops,
-        inFlightMsat: this.#inFlightMsat,
+        inFlightMsat: this.#inFlight.msat,
         findRoutes: (request) => this.#options.router.findRoutes(request),
         sessionKeyOf: (id) => this.#sessionKey(live.sending, id),
         paddingRandom: () => this.#options.random.next(),
@@ -166,7 +166,7 @@ export class SimSender {
     }
     const ref = { channelId: channel.params.channelId, htlcId: outcome.htlc.id };
     this.#byHtlc.set(htlcKey(ref), { hash: bytesToHex(sending.request.paymentHash), attemptId: id });
-    this.#count(attemptOf(sending, id), 1n);
+    this.#inFlight.add(attemptOf(sending, id).route);
     return { sending, ref };
   }
 
@@ -185,25 +185,6 @@ export class SimSender {
     }
     return { hops, keys };
   }
-
-  #count({ route }: Attempt, sign: 1n | -1n): void {
-    for (const hop of route.hops.slice(1)) {
-      const key = directedChannel(hop);
-      const sumMsat = (this.#inFlightMsat.get(key) ?? 0n) + sign * hop.amountMsat;
-      if (sumMsat > 0n) this.#inFlightMsat.set(key, sumMsat);
-      else this.#inFlightMsat.delete(key);
-    }
-  }
-}
-
-function holdTimesOf(outcome: HtlcOutcome, sharedSecrets: readonly Uint8Array[]): readonly number[] {
-  if (outcome.type === 'fulfilled') {
-    const { attributionData } = outcome;
-    return readFulfillAttribution({ sharedSecrets, attributionData })?.holdTimesMs ?? [];
-  }
-  if (outcome.type !== 'failed' || outcome.settlement.type !== 'fail') return [];
-  const read = readFailure({ sharedSecrets, ...outcome.settlement });
-  return read.type === 'unattributable' ? [] : read.holdTimesMs;
 }
 
 function firstHopOf(channel: Channel): FirstHop | 'unusable' {

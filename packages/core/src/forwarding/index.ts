@@ -1,4 +1,4 @@
-export * from './forwardDuty.js';
+export * from './forwardDeadline.js';
 export * from './forwardingPolicy.js';
 export * from './forwardLimits.js';
 export * from './judgeForward.js';

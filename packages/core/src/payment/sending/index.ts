@@ -1,5 +1,6 @@
 export * from './attemptOnion.js';
 export * from './attemptOutcome.js';
+export * from './inFlight.js';
 export * from './paymentRequest.js';
 export * from './planSending.js';
 export * from './sending.js';

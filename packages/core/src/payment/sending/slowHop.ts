@@ -1,4 +1,6 @@
+import type { Settlement } from '../../channel/index.js';
 import type { Route } from '../../graph/index.js';
+import { readFailure, readFulfillAttribution } from '../../onion/index.js';
 
 /** A node that kept an HTLC longer than it needs to pass it on. */
 export interface SlowHop {
@@ -28,4 +30,21 @@ export function slowestHop(
     if (slowest === undefined || ownMs > slowest.heldMs) slowest = { nodeId: hop.nodeId, heldMs: ownMs };
   });
   return slowest;
+}
+
+/** What an HTLC of ours came to, as far as it tells how long each hop held it. */
+type Answer =
+  | { readonly type: 'fulfilled'; readonly attributionData?: Uint8Array }
+  | { readonly type: 'failed'; readonly settlement: Settlement }
+  | { readonly type: 'timed_out_on_chain' };
+
+/** How long each hop held an HTLC, as far as it is proved, from the first one on (BOLT 4: hold times). */
+export function holdTimesOf(answer: Answer, sharedSecrets: readonly Uint8Array[]): readonly number[] {
+  if (answer.type === 'fulfilled') {
+    const { attributionData } = answer;
+    return readFulfillAttribution({ sharedSecrets, attributionData })?.holdTimesMs ?? [];
+  }
+  if (answer.type !== 'failed' || answer.settlement.type !== 'fail') return [];
+  const read = readFailure({ sharedSecrets, ...answer.settlement });
+  return read.type === 'unattributable' ? [] : read.holdTimesMs;
 }

@@ -15,12 +15,12 @@ import {
   encodePendingForward,
   type ForwardingPolicy,
   type ForwardLimits,
-  forwardDeadlines,
   judgeForward,
   type OutgoingChannel,
   type PendingForward,
   ReplayGuard,
   temporaryChannelFailure,
+  timeOutOutgoingHeight,
 } from '@rivulet/core/forwarding';
 import {
   createAttributedFailure,
@@ -384,13 +384,9 @@ export class Forwarder {
   onBlock(turn: Turn, height: number): void {
     this.#replays.prune(height);
     for (const forward of [...this.#byIncoming.values()]) {
-      const { incoming, outgoing, preimage } = forward;
-      const deadlines = forwardDeadlines({
-        incomingExpiry: incoming.cltvExpiry,
-        outgoingExpiry: outgoing.cltvExpiry,
-      });
-      if (preimage === undefined && height >= deadlines.timeOutOutgoingHeight)
-        this.#endIfWaiting(turn, forward);
+      const { outgoing, preimage } = forward;
+      const isLate = height >= timeOutOutgoingHeight(outgoing.cltvExpiry);
+      if (preimage === undefined && isLate) this.#endIfWaiting(turn, forward);
     }
   }
 

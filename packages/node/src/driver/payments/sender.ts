@@ -7,14 +7,14 @@ import type {
   RouteRequest,
   RouteResult,
 } from '@rivulet/core/graph';
-import { readFailure, readFulfillAttribution } from '@rivulet/core/onion';
 import {
   type Attempt,
   attemptFailed,
   attemptFulfilled,
   attemptRefused,
   beginSending,
-  directedChannel,
+  holdTimesOf,
+  InFlight,
   isOver,
   type NewAttempt,
   type PaymentRequest,
@@ -77,7 +77,7 @@ export class Sender {
   /** By payment hash in hex: as the running turn has them. */
   #live = new Map<string, LiveSending>();
   #byHtlc = new Map<string, { readonly hash: string; readonly attemptId: number }>();
-  readonly #inFlightMsat = new Map<DirectedChannel, bigint>();
+  readonly #inFlight = new InFlight();
 
   constructor(options: SenderOptions) {
     this.#options = options;
@@ -88,14 +88,14 @@ export class Sender {
   reload(): void {
     this.#live = new Map();
     this.#byHtlc = new Map();
-    this.#inFlightMsat.clear();
+    this.#inFlight.clear();
     for (const { paymentHash, state } of this.#options.storage.loadSendings()) {
       const hash = bytesToHex(paymentHash);
       const live = decodeSendingRow(state);
       this.#live.set(hash, live);
       for (const [attemptId, ref] of live.htlcs) {
         this.#byHtlc.set(htlcKey(ref), { hash, attemptId });
-        this.#count(attemptOf(live.sending, attemptId), 1n);
+        this.#inFlight.add(attemptOf(live.sending, attemptId).route);
       }
     }
   }
@@ -122,11 +122,11 @@ export class Sender {
     if (found === undefined || live === undefined) return;
     const attempt = attemptOf(live.sending, found.attemptId);
     this.#byHtlc.delete(htlcKey(ref));
-    this.#count(attempt, -1n);
+    this.#inFlight.remove(attempt.route);
     const htlcs = new Map(live.htlcs);
     htlcs.delete(attempt.id);
     const told = this.#tell(live.sending, { attempt, outcome });
-    this.#options.observe(told.observations, this.#inFlightMsat);
+    this.#options.observe(told.observations, this.#inFlight.msat);
     this.#advance(turn, { before: live.sending, live: { sending: told.sending, htlcs } });
   }
 
@@ -176,7 +176,7 @@ export class Sender {
       nowMs: this.#options.now(),
       source: this.#options.source,
       firstHops,
-      inFlightMsat: this.#inFlightMsat,
+      inFlightMsat: this.#inFlight.msat,
       findRoutes: this.#options.findRoutes,
       sessionKeyOf: (id) => this.#sessionKey(sending, id),
       paddingRandom: this.#options.random,
@@ -226,7 +226,7 @@ export class Sender {
     }
     const ref = { channelId: channel.params.channelId, htlcId: outcome.htlc.id };
     this.#byHtlc.set(htlcKey(ref), { hash: bytesToHex(sending.request.paymentHash), attemptId: id });
-    this.#count(attemptOf(sending, id), 1n);
+    this.#inFlight.add(attemptOf(sending, id).route);
     return { sending, ref };
   }
 
@@ -242,27 +242,6 @@ export class Sender {
     }
     this.#options.onChange(turn, { before, after });
   }
-
-  /** What we hold ourselves in channels on the way; our own channel counts for itself. */
-  #count({ route }: Attempt, sign: 1n | -1n): void {
-    for (const hop of route.hops.slice(1)) {
-      const key = directedChannel(hop);
-      const sumMsat = (this.#inFlightMsat.get(key) ?? 0n) + sign * hop.amountMsat;
-      if (sumMsat > 0n) this.#inFlightMsat.set(key, sumMsat);
-      else this.#inFlightMsat.delete(key);
-    }
-  }
-}
-
-/** As far as they are proved, from the first hop on. */
-function holdTimesOf(outcome: HtlcOutcome, sharedSecrets: readonly Uint8Array[]): readonly number[] {
-  if (outcome.type === 'fulfilled') {
-    const { attributionData } = outcome;
-    return readFulfillAttribution({ sharedSecrets, attributionData })?.holdTimesMs ?? [];
-  }
-  if (outcome.type !== 'failed' || outcome.settlement.type !== 'fail') return [];
-  const read = readFailure({ sharedSecrets, ...outcome.settlement });
-  return read.type === 'unattributable' ? [] : read.holdTimesMs;
 }
 
 function attemptOf({ attempts }: Sending, id: number): Attempt {
