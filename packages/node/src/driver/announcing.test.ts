@@ -8,7 +8,7 @@ import {
   verifyChannelUpdate,
   verifyNodeAnnouncement,
 } from '@rivulet/core/gossip';
-import { type ChannelUpdate, decodeMessage, hasFeature, toShortChannelId } from '@rivulet/core/wire';
+import { type ChannelUpdate, hasFeature, toShortChannelId } from '@rivulet/core/wire';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
@@ -287,24 +287,6 @@ describe('a peer that is away', () => {
       ),
       { numRuns: 10 },
     );
-  });
-});
-
-describe('the update for a failure message', () => {
-  test('names the channel as the onion did', () => {
-    const pair = GossipingPair.ready({ announce: true });
-    const { alice } = pair;
-    const ours = alice.channel.readiness.localAlias!;
-    const read = (name: bigint) => {
-      const bytes = alice.announcing.updateFor(alice.channel, name);
-      return bytes === undefined ? undefined : (decodeMessage(bytes) as ChannelUpdate);
-    };
-    expect(read(realId)).toEqual(alice.updates[0]);
-    const renamed = read(ours)!;
-    expectValid(pair, renamed, alice);
-    expect(renamed).toMatchObject({ shortChannelId: ours, feeBaseMsat: 1_000 });
-    expect(read(77n)).toBeUndefined();
-    expect(read(alice.channel.readiness.remoteAlias!)).toBeUndefined();
   });
 });
 

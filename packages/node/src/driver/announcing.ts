@@ -1,11 +1,5 @@
 import { bytesToHex, equalBytes } from '@rivulet/core/bytes';
-import {
-  type Announcer,
-  type Channel,
-  type ChannelEvent,
-  isAnnounced,
-  isKnownAs,
-} from '@rivulet/core/channel';
+import { type Announcer, type Channel, type ChannelEvent, isAnnounced } from '@rivulet/core/channel';
 import {
   createNodeAnnouncement,
   type GossipMessage,
@@ -32,7 +26,7 @@ import type { Scheduler } from '../peers/index.js';
 import type { ChannelPolicies } from './channelPolicies.js';
 import { isUsable } from './describe.js';
 import { LinkWatch } from './linkWatch.js';
-import { isEnding, renamedUpdate, signUpdate, tells, updateContent, updateNameOf } from './ownUpdate.js';
+import { isEnding, signUpdate, tells, updateContent, updateNameOf } from './ownUpdate.js';
 import { type ChannelKey, channelKey, type Turn, type Turns } from './turns.js';
 
 /** What others see of this node. */
@@ -139,17 +133,6 @@ export class Announcing {
   policyChanged(turn: Turn, key: ChannelKey): void {
     const channel = turn.channels.get(key);
     if (channel !== undefined) this.#refresh(turn, channel);
-  }
-
-  /**
-   * Our latest channel_update, with its message type, for a failure message. BOLT 4: it names the channel as
-   * the onion did; `undefined` where there is none, or the channel is not known by that name.
-   */
-  updateFor(channel: Channel, shortChannelId: bigint): Uint8Array | undefined {
-    const known = this.#read(this.#options.storage, channelKey(channel.params.channelId));
-    if (known === undefined || !isKnownAs(channel, shortChannelId)) return undefined;
-    if (known.shortChannelId === shortChannelId) return encodeMessage(known);
-    return encodeMessage(renamedUpdate(known, { identity: this.#options.identity, shortChannelId }));
   }
 
   /** Gossip must never stop a channel: what is wrong with it is logged, once. */

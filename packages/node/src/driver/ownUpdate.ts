@@ -80,28 +80,3 @@ export function signUpdate(
   const timestamp = nextTimestamp(previous?.timestamp, nowMs / 1000);
   return createChannelUpdate({ ...content, timestamp }, (hash) => identity.signWithNodeKey(hash));
 }
-
-/** The same terms under another name that the peer's payers know: for a failure message (BOLT 4). */
-export function renamedUpdate(
-  update: ChannelUpdate,
-  { identity, shortChannelId }: { identity: Identity; shortChannelId: bigint },
-): ChannelUpdate {
-  const { timestamp, chainHash, channelFlags, cltvExpiryDelta, htlcMinimumMsat, htlcMaximumMsat } = update;
-  const { feeBaseMsat, feeProportionalMillionths } = update;
-  return createChannelUpdate(
-    {
-      chainHash,
-      shortChannelId,
-      timestamp,
-      direction: (channelFlags & 1) === 0 ? 0 : 1,
-      disabled: isDisabled(update),
-      dontForward: true,
-      cltvExpiryDelta,
-      htlcMinimumMsat,
-      htlcMaximumMsat,
-      feeBaseMsat,
-      feeProportionalMillionths,
-    },
-    (hash) => identity.signWithNodeKey(hash),
-  );
-}

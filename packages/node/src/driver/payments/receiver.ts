@@ -56,12 +56,15 @@ const unclaimedPrefix = 'unclaimed-htlc/';
 export class Receiver {
   readonly #options: ReceiverOptions;
   readonly #sets = new PartSets();
+  /** Whether any HTLC was ever left unclaimed: it is not looked for with every payment otherwise. */
+  #mayBeUnclaimed: boolean;
   /** When each HTLC came, for hold times; what came before a restart is not known. */
   readonly #cameAtMs = new Map<string, number>();
   #timer: { readonly atMs: number; readonly cancel: CancelTimer } | undefined;
 
   constructor(options: ReceiverOptions) {
     this.#options = options;
+    this.#mayBeUnclaimed = options.storage.listValues(unclaimedPrefix).length > 0;
   }
 
   /** A turn begins: what it changes in memory can be undone. */
@@ -78,7 +81,7 @@ export class Receiver {
     const { channel, htlc, payload, sharedSecret } = final;
     const { blockHeight, now, policy, isOwn } = this.#options;
     const ref = refOf(channel, htlc);
-    const unclaimed = turn.tx.getValue(unclaimedPrefix + htlcKey(ref));
+    const unclaimed = this.#mayBeUnclaimed ? turn.tx.getValue(unclaimedPrefix + htlcKey(ref)) : undefined;
     if (unclaimed !== undefined) {
       this.#claim(turn, { ref, sharedSecret }, unclaimed);
       return;
@@ -184,12 +187,13 @@ export class Receiver {
     const channel = turn.channels.get(channelKey(ref.channelId));
     const htlc = channel?.htlcs.get('received', ref.htlcId);
     if (htlc !== undefined && htlc.settlement === undefined) {
+      this.#mayBeUnclaimed = true;
       turn.tx.putValue(key, preimage);
       channelLogger(this.#options.logger, ref.channelId).error(
         { htlcId: ref.htlcId },
         'a payment was received that cannot be claimed from this channel now; restart the node',
       );
-    } else if (turn.tx.getValue(key) !== undefined) turn.tx.deleteValue(key);
+    } else if (this.#mayBeUnclaimed) turn.tx.deleteValue(key);
   }
 
   #holdTime(ref: HtlcRef): number {
