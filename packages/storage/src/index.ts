@@ -1,3 +1,4 @@
+export type * from './closing.js';
 export type * from './gossip/gossipStore.js';
 export { GOSSIP_BLOCKS_KEPT } from './gossip/gossipStore.js';
 export {

@@ -1,3 +1,4 @@
+import type { StoredClaimFee, StoredClosingSpend, StoredPeerBlob } from './closing.js';
 import type { InvoiceFilter, InvoicePage, InvoiceUpdate, ListedInvoice, StoredInvoice } from './invoices.js';
 import type {
   IncomingPayment,
@@ -29,22 +30,6 @@ export interface HtlcKey {
 
 export interface StoredHtlc extends HtlcKey {
   /** Opaque; for an archived HTLC what a penalty for a revoked commitment needs, and no more. */
-  readonly data: Uint8Array;
-}
-
-/** An output whose spending the node must learn of. `txid` is in internal byte order. */
-export interface WatchedOutpoint {
-  readonly txid: Uint8Array;
-  readonly index: number;
-  /** The output's script, for backends that watch by script. */
-  readonly script: Uint8Array;
-  readonly channelId?: Uint8Array | undefined;
-}
-
-/** A claim or sweep that is not yet buried; opaque to the storage. */
-export interface StoredClaim {
-  readonly claimId: Uint8Array;
-  readonly channelId?: Uint8Array | undefined;
   readonly data: Uint8Array;
 }
 
@@ -94,8 +79,11 @@ export interface StorageReader {
   /** Newest first. */
   listInvoices(filter?: InvoiceFilter): InvoicePage;
 
-  loadWatchedOutpoints(): WatchedOutpoint[];
-  loadClaims(): StoredClaim[];
+  /** The confirmed spends of a closed channel's outputs, in the order of the chain. */
+  loadClosingSpends(channelId: Uint8Array): StoredClosingSpend[];
+  loadClaimFees(): StoredClaimFee[];
+  getPeerBlob(nodeId: Uint8Array): StoredPeerBlob | undefined;
+
   getTip(): StoredBlock | undefined;
   /** The blocks that are kept (the last BLOCKS_KEPT), highest first. */
   loadBlocks(): StoredBlock[];
@@ -146,10 +134,17 @@ export interface StorageTransaction extends StorageReader {
   /** Changes the fields that are given. @throws StorageError `not_found`. */
   updateInvoice(paymentHash: Uint8Array, update: InvoiceUpdate): void;
 
-  putWatchedOutpoint(watched: WatchedOutpoint): void;
-  deleteWatchedOutpoint(outpoint: { readonly txid: Uint8Array; readonly index: number }): void;
-  putClaim(claim: StoredClaim): void;
-  deleteClaim(claimId: Uint8Array): void;
+  /** The same one twice is no error. @throws StorageError `not_found` without its channel. */
+  putClosingSpend(spend: StoredClosingSpend): void;
+  /** Forgets those of this height and above, for a reorganisation. */
+  deleteClosingSpendsFrom(height: number): void;
+  deleteClosingSpends(channelId: Uint8Array): void;
+  /** Keeps the higher of what is there and what is given. */
+  putClaimFee(fee: StoredClaimFee): void;
+  deleteClaimFee(outpoint: { readonly txid: Uint8Array; readonly index: number }): void;
+  /** Inserts or replaces. */
+  putPeerBlob(blob: StoredPeerBlob): void;
+  deletePeerBlob(nodeId: Uint8Array): void;
   /**
    * The new tip: the block after the present one, or any block when there is none.
    * @throws StorageError `wrong_use` for a gap or a height that is taken (removeBlocksFrom first).

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { testClosing } from './closingSuite.js';
 import type { IncomingPayment, OutgoingPayment } from './payments.js';
 import { BLOCKS_KEPT, type NodeStorage, type StoredChannel, type StoredHtlc } from './storage.js';
 
@@ -578,32 +579,11 @@ export function storageSuite(name: string, makeBackend: () => SuiteBackend): voi
       });
     });
 
-    describe('chain, settings and peers', () => {
-      test('watched outpoints and claims are put, replaced and deleted', () => {
-        const watched = { txid: hash(1), index: 1, script: fill(34, 1), channelId: fill(32, 1) };
-        const other = { txid: hash(1), index: 0, script: fill(22, 1), channelId: undefined };
-        storage.transaction((tx) => {
-          tx.putWatchedOutpoint(watched);
-          tx.putWatchedOutpoint(other);
-          tx.putWatchedOutpoint({ ...watched, script: fill(34, 2) });
-          tx.putClaim({ claimId: fill(36, 1), channelId: fill(32, 1), data: fill(9, 1) });
-          tx.putClaim({ claimId: fill(36, 2), data: fill(9, 2) });
-          tx.putClaim({ claimId: fill(36, 1), channelId: fill(32, 1), data: fill(9, 3) });
-        });
-        reopen();
-        expect(storage.loadWatchedOutpoints()).toEqual([other, { ...watched, script: fill(34, 2) }]);
-        expect(storage.loadClaims()).toEqual([
-          { claimId: fill(36, 1), channelId: fill(32, 1), data: fill(9, 3) },
-          { claimId: fill(36, 2), channelId: undefined, data: fill(9, 2) },
-        ]);
-        storage.transaction((tx) => {
-          tx.deleteWatchedOutpoint(watched);
-          tx.deleteClaim(fill(36, 1));
-        });
-        expect(storage.loadWatchedOutpoints()).toEqual([other]);
-        expect(storage.loadClaims().length).toBe(1);
-      });
+    describe('closed channels', () => {
+      testClosing({ storage: () => storage, reopen: () => reopen() });
+    });
 
+    describe('chain, settings and peers', () => {
       test('the last blocks are kept, and a reorganisation takes back the top', () => {
         expect(storage.getTip()).toBeUndefined();
         storage.transaction((tx) => {

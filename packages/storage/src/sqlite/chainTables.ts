@@ -1,10 +1,4 @@
-import {
-  BLOCKS_KEPT,
-  type StoredBlock,
-  type StoredClaim,
-  type StoredPeer,
-  type WatchedOutpoint,
-} from '../storage.js';
+import { BLOCKS_KEPT, type StoredBlock, type StoredPeer } from '../storage.js';
 import { StorageError } from '../storageError.js';
 import type { Database, Row } from './database.js';
 import { asBytes, asNumber, asText, bytesOf, count, optional } from './values.js';
@@ -15,18 +9,6 @@ const LAST_CHARACTER = '\u{10ffff}';
 /** What the node follows on the chain, its settings, and its peers' addresses. */
 export function chainTables(database: Database) {
   const statements = {
-    putOutpoint: database.prepare(
-      `INSERT INTO watched_outpoints (txid, output_index, script, channel_id) VALUES (?, ?, ?, ?)
-       ON CONFLICT (txid, output_index) DO UPDATE SET script = excluded.script, channel_id = excluded.channel_id`,
-    ),
-    removeOutpoint: database.prepare('DELETE FROM watched_outpoints WHERE txid = ? AND output_index = ?'),
-    outpoints: database.prepare('SELECT txid, output_index, script, channel_id FROM watched_outpoints'),
-    putClaim: database.prepare(
-      `INSERT INTO claims (claim_id, channel_id, data) VALUES (?, ?, ?)
-       ON CONFLICT (claim_id) DO UPDATE SET channel_id = excluded.channel_id, data = excluded.data`,
-    ),
-    removeClaim: database.prepare('DELETE FROM claims WHERE claim_id = ?'),
-    claims: database.prepare('SELECT claim_id, channel_id, data FROM claims ORDER BY rowid'),
     putBlock: database.prepare('INSERT INTO blocks (height, hash) VALUES (?, ?)'),
     forgetBlocks: database.prepare('DELETE FROM blocks WHERE height <= ?'),
     removeBlocks: database.prepare('DELETE FROM blocks WHERE height >= ?'),
@@ -56,19 +38,6 @@ export function chainTables(database: Database) {
 
   return {
     reader: {
-      loadWatchedOutpoints: (): WatchedOutpoint[] =>
-        statements.outpoints.all().map((row) => ({
-          txid: asBytes(row[0]),
-          index: asNumber(row[1]),
-          script: asBytes(row[2]),
-          channelId: optional(row[3], asBytes),
-        })),
-      loadClaims: (): StoredClaim[] =>
-        statements.claims.all().map((row) => ({
-          claimId: asBytes(row[0]),
-          channelId: optional(row[1], asBytes),
-          data: asBytes(row[2]),
-        })),
       getTip,
       loadBlocks: (): StoredBlock[] => statements.blocks.all().map(toBlock),
       getValue: (key: string): Uint8Array | undefined => optional(statements.value.get(key)?.[0], asBytes),
@@ -86,29 +55,6 @@ export function chainTables(database: Database) {
     },
 
     writer: {
-      putWatchedOutpoint: ({ txid, index, script, channelId }: WatchedOutpoint): void => {
-        statements.putOutpoint.run(
-          bytesOf('txid', txid, 32),
-          count('index', index),
-          script,
-          channelId ?? null,
-        );
-      },
-      deleteWatchedOutpoint: ({
-        txid,
-        index,
-      }: {
-        readonly txid: Uint8Array;
-        readonly index: number;
-      }): void => {
-        statements.removeOutpoint.run(txid, count('index', index));
-      },
-      putClaim: ({ claimId, channelId, data }: StoredClaim): void => {
-        statements.putClaim.run(claimId, channelId ?? null, data);
-      },
-      deleteClaim: (claimId: Uint8Array): void => {
-        statements.removeClaim.run(claimId);
-      },
       putBlock: ({ height, hash }: StoredBlock): void => {
         const tip = getTip();
         if (tip !== undefined && height !== tip.height + 1) {

@@ -85,12 +85,6 @@ describe('migrations', () => {
       receivedAtMs: 1_700_000_000_002,
     });
     expect([11, 15, 16].map((value) => storage.hasSeenHash(bytes(32, value)))).toEqual([true, true, false]);
-    expect(storage.loadWatchedOutpoints()).toEqual([
-      { txid: bytes(32, 16), index: 1, script: bytes(34, 17), channelId },
-    ]);
-    expect(storage.loadClaims()).toEqual([
-      { claimId: bytes(36, 18), channelId: undefined, data: bytes(3, 19) },
-    ]);
     expect(storage.loadBlocks().map(({ height }) => height)).toEqual([840_001, 840_000]);
     expect(storage.getValue('wallet/next')).toEqual(bytes(4, 22));
     expect(storage.loadPeers()).toEqual([

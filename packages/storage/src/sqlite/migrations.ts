@@ -12,6 +12,9 @@ import type { Database } from './database.js';
  *   payment. `payment` is NULL for a hash that was only marked as seen.
  * - `sendings` and `forwards` hold what is under way; a row goes when its payment is over. `forward_totals` is all
  *   that stays of what was forwarded for others: sums of an hour and a pair of channels.
+ * - `closing_spends` has the confirmed transactions that spend outputs of closed channels: what is left to claim
+ *   follows from them and the channel, also where the backend has no old blocks any more. `claim_fees` remembers
+ *   the highest feerate that was broadcast for an output: no later claim of it pays less.
  * - Enumerations are small integers: direction of an HTLC 0 offered, 1 received; of a payment 0 outgoing,
  *   1 incoming; status 0 pending, 1 succeeded, 2 failed, 3 settled;
  *   state of an invoice 0 open, 1 held, 2 settled, 3 cancelled.
@@ -135,6 +138,28 @@ const MIGRATIONS: readonly string[] = [
     state INTEGER NOT NULL,
     received_msat INTEGER,
     settled_at_ms INTEGER
+  ) STRICT;
+  `,
+  `
+  DROP TABLE watched_outpoints;
+  DROP TABLE claims;
+  CREATE TABLE closing_spends (
+    sequence INTEGER PRIMARY KEY,
+    channel INTEGER NOT NULL REFERENCES channels (channel) ON DELETE CASCADE,
+    height INTEGER NOT NULL,
+    tx BLOB NOT NULL
+  ) STRICT;
+  CREATE INDEX closing_spends_by_channel ON closing_spends (channel, height);
+  CREATE TABLE claim_fees (
+    txid BLOB NOT NULL,
+    output_index INTEGER NOT NULL,
+    feerate INTEGER NOT NULL,
+    PRIMARY KEY (txid, output_index)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE peer_blobs (
+    node_id BLOB NOT NULL PRIMARY KEY,
+    data BLOB NOT NULL,
+    stored_at_ms INTEGER NOT NULL
   ) STRICT;
   `,
 ];

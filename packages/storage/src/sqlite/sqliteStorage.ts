@@ -3,6 +3,7 @@ import type { NodeStorage, StorageReader, StorageTransaction } from '../storage.
 import { StorageError } from '../storageError.js';
 import { chainTables } from './chainTables.js';
 import { channelTables } from './channelTables.js';
+import { closingTables } from './closingTables.js';
 import { Database } from './database.js';
 import { lockFile } from './folderLock.js';
 import { invoiceTables } from './invoiceTables.js';
@@ -69,11 +70,13 @@ function sqliteStorage(database: Database, unlock: () => void): NodeStorage {
   const chain = chainTables(database);
   const routing = routingTables(database, channels.keyFor);
   const invoices = invoiceTables(database);
+  const closing = closingTables(database, channels.keyFor);
   const reader: StorageReader = {
     ...channels.reader,
     ...payments.reader,
     ...routing.reader,
     ...invoices.reader,
+    ...closing.reader,
     ...chain.reader,
   };
   const writers: Omit<StorageTransaction, keyof StorageReader> = {
@@ -81,6 +84,7 @@ function sqliteStorage(database: Database, unlock: () => void): NodeStorage {
     ...payments.writer,
     ...routing.writer,
     ...invoices.writer,
+    ...closing.writer,
     ...chain.writer,
   };
 
