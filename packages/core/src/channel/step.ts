@@ -78,6 +78,13 @@ export interface StepContext {
   readonly closingScript?: Uint8Array;
   /** Without it no channel is announced. */
   readonly announcer?: Announcer;
+  /**
+   * This data was restored from a copy, and no channel_reestablish has shown yet that it is the latest: our
+   * commitment may be revoked, so it is not published, whatever happens.
+   */
+  readonly unproven?: boolean;
+  /** Tell of every commitment that the peer revokes, for watchtowers. */
+  readonly reportRevocations?: boolean;
 }
 
 /** The node that announces its channels (BOLT 7). */
@@ -128,6 +135,16 @@ export type ChannelEvent =
   | { readonly type: 'htlcFailed'; readonly htlc: Htlc; readonly settlement: Settlement }
   /** A received HTLC that we settled is over on both sides. */
   | { readonly type: 'htlcOver'; readonly htlc: Htlc }
+  /**
+   * The peer has revoked this commitment; `before` is the channel as it was when that could still be published,
+   * `secret` what it revealed. Only with `reportRevocations`.
+   */
+  | {
+      readonly type: 'remoteRevoked';
+      readonly commitmentNumber: bigint;
+      readonly before: Channel;
+      readonly perCommitmentSecret: Uint8Array;
+    }
   | { readonly type: 'phaseChanged' }
   /** Ready for payments (both channel_ready), or online again. */
   | { readonly type: 'online' }
