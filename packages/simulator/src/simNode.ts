@@ -519,6 +519,7 @@ export class SimNode {
       case 'htlcAdded':
       case 'htlcRefused':
       case 'announced':
+      case 'remoteRevoked':
       case 'online':
         return;
       default:

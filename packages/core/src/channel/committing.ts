@@ -138,6 +138,10 @@ export function receiveRevokeAndAck(draft: StepDraft, message: RevokeAndAck): vo
       nextPoint: nextPerCommitmentPoint,
     },
   });
+  if (draft.context.reportRevocations === true) {
+    const commitmentNumber = remoteCommit.number;
+    draft.events.push({ type: 'remoteRevoked', commitmentNumber, before: channel, perCommitmentSecret });
+  }
   for (const htlc of moved.moved) {
     if (htlc.state === 'rcvd_add_ack_revocation') draft.events.push({ type: 'htlcReceived', htlc });
   }

@@ -103,6 +103,7 @@ export class GossipingNode {
       contextFor: () => this.#context,
       onEvent: (turn, channel, event) => this.announcing.onEvent(turn, channel, event),
       release: (effects) => releaseEffects(effects, { world: this.#world, logger: silentLogger }),
+      onCommitted: () => {},
       onBegin: () => {},
       onRolledBack: () => this.policies.reload(),
       onLost: () => {},

@@ -24,15 +24,19 @@ export class ChannelRouter {
   readonly #turns: Turns;
   readonly #openings: OpeningReceiver;
   readonly #onGossip: (nodeId: string, message: AnyGossipMessage) => void;
+  readonly #onOther: (peer: PeerInfo, message: Message) => void;
 
   constructor(options: {
     turns: Turns;
     openings: OpeningReceiver;
     onGossip: (nodeId: string, message: AnyGossipMessage) => void;
+    /** What concerns no channel. */
+    onOther: (peer: PeerInfo, message: Message) => void;
   }) {
     this.#turns = options.turns;
     this.#openings = options.openings;
     this.#onGossip = options.onGossip;
+    this.#onOther = options.onOther;
   }
 
   connected({ nodeId, features }: PeerInfo): void {
@@ -70,7 +74,7 @@ export class ChannelRouter {
       } else if (isChannelMessage(message)) {
         this.#toChannel(peer.nodeId, message);
       } else if (isGossip(message)) this.#onGossip(peer.nodeId, message);
-      // All other messages are optional: they concern no channel.
+      else this.#onOther(peer, message);
     }
   }
 

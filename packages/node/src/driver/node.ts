@@ -2,19 +2,18 @@ import { randomBytes as systemRandomBytes } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import { type ChainBackend, type ChainTip, type Network, networks } from '@rivulet/chain';
 import { bytesToHex, hexToBytes, utf8ToBytes } from '@rivulet/core/bytes';
-import {
-  type Announcer,
-  type Channel,
-  type ChannelEvent,
-  type ChannelFormat,
-  type ChannelRefusal,
-  resume,
-  type StepContext,
+import type {
+  Announcer,
+  Channel,
+  ChannelEvent,
+  ChannelFormat,
+  ChannelRefusal,
+  StepContext,
 } from '@rivulet/core/channel';
 import { hmacSha256, secp256k1 } from '@rivulet/core/crypto';
-import { type Transaction, txid } from '@rivulet/core/tx';
+import type { Transaction } from '@rivulet/core/tx';
 import { hasFeature } from '@rivulet/core/wire';
-import { type GossipStore, type NodeStorage, openMemoryGossipStore, StorageError } from '@rivulet/storage';
+import { type GossipStore, type NodeStorage, openMemoryGossipStore } from '@rivulet/storage';
 import { GossipService } from '../gossip/index.js';
 import type { Logger } from '../logging/logger.js';
 import { ChainFollower } from '../onchain/index.js';
@@ -32,22 +31,24 @@ import { ChainSync } from './chainSync.js';
 import { ChannelFees } from './channelFees.js';
 import { ChannelPolicies, type ChannelPolicySettings } from './channelPolicies.js';
 import { ChannelRouter } from './channelRouter.js';
-import { loadChannels } from './channelStore.js';
 import { nodeFeatures } from './features.js';
 import { FundingStore } from './fundingStore.js';
 import { KnownNetwork } from './knownNetwork.js';
 import { useOpensslCrypto } from './nodeCrypto.js';
 import type { NodeEvents, NodeOptions, NodePolicy } from './nodeOptions.js';
+import { NodeParts } from './nodeParts.js';
 import { Openings } from './openings.js';
 import { OwnGossip } from './ownGossip.js';
 import { currencyOf } from './payments/currency.js';
 import type { SentPayment } from './payments/outgoing.js';
 import { Payments } from './payments/payments.js';
 import { circleOf, type RebalanceRequest } from './payments/rebalance.js';
+import { linkPeers } from './peerLinks.js';
 import { reachPeer } from './reach.js';
 import { Rebalancer } from './rebalancer.js';
 import { releaseEffects } from './release.js';
 import { RemotePolicies } from './remotePolicies.js';
+import { resumeAll } from './resumption.js';
 import { Settlement } from './settlement.js';
 import { Signers } from './signers.js';
 import { channelKey, type Turn, Turns } from './turns.js';
@@ -87,7 +88,7 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
   /** From `start` on. */
   #follower: ChainFollower | undefined;
   readonly #settlement: Settlement;
-  readonly #peerInfo = new Map<string, PeerInfo>();
+  readonly #parts: NodeParts;
   readonly #fees: ChannelFees;
   #listening: PeerAddress[] = [];
   #synced = false;
@@ -120,12 +121,14 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
       scheduler,
       randomBytes,
     });
+    this.#parts = new NodeParts(logger);
     this.turns = new Turns({
       storage,
       logger,
       contextFor: (channel) => this.#contextFor(channel),
       onEvent: (turn, channel, event) => this.#onEvent(turn, channel, event),
       onBegin: () => this.payments.begin(),
+      onCommitted: (changed) => this.#parts.onCommitted(changed),
       release: (effects) => releaseEffects(effects, { world: this.#world, logger }),
       onRolledBack: () => this.#rollBack(),
       onLost: (nodeIds) => {
@@ -239,6 +242,7 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
     this.#router = new ChannelRouter({
       turns: this.turns,
       openings: this.#openings,
+      onOther: (peer, message) => this.#parts.onMessage(peer, message),
       onGossip: (nodeId, message) => {
         if (policy.gossip.enabled) this.gossip.receive(nodeId, message);
         else ownGossip.takeFromPeer(nodeId, { message, nowMs: now() });
@@ -267,10 +271,22 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
           processBlock: (turn, block) => this.payments.processBlock(turn, block.height),
           undoBlock: () => {},
         },
+        this.#parts,
       ],
       logger,
     });
-    this.#listenToPeers();
+    linkPeers({
+      peers: this.peers,
+      router: this.#router,
+      gossip: this.gossip,
+      gossipEnabled: policy.gossip.enabled,
+      parts: this.#parts,
+      turns: this.turns,
+      now,
+      onConnected: (nodeId) => this.emit('peerConnected', nodeId),
+      onDisconnected: (peer) => this.emit('peerDisconnected', peer),
+    });
+    this.#parts.add(...(options.parts?.(this) ?? []));
   }
 
   readonly #world = {
@@ -310,13 +326,22 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
    */
   async start({ listen, birthHeight }: { listen?: PeerAddress; birthHeight?: number } = {}): Promise<void> {
     this.gossip.load();
-    this.#resumeChannels();
+    resumeAll({
+      storage: this.storage,
+      turns: this.turns,
+      payments: this.payments,
+      wallet: this.wallet,
+      fundings: this.#fundings,
+      contextFor: (channel) => this.#contextFor(channel),
+      publish: (tx, purpose) => void this.#broadcaster.publish(tx, purpose),
+    });
     if (this.storage.getTip() === undefined) await this.#chain.begin(await this.#firstBlock(birthHeight));
     await this.#settlement.restore((key) => this.#chain.spendHeight(key));
     this.#follower = this.#createFollower();
     this.#follower.start();
     await this.#follower.waitUntilSynced();
     await this.gossip.start();
+    await this.#parts.start();
     if (listen !== undefined) this.#listening = [await this.peers.listen(listen)];
     this.#keepPeers();
     this.announcing.start();
@@ -360,49 +385,11 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
       this.policies.reload();
       this.remotePolicies.reload();
       this.wallet.reload();
+      this.#parts.rollBack();
     } catch (error) {
       // The database cannot even be read: no later turn will succeed either, and nothing is let out.
       this.#logger.error({ err: error }, 'the database cannot be read; restart the node when that is mended');
     }
-  }
-
-  #resumeChannels(): void {
-    const channels = loadChannels(this.storage);
-    this.turns.load(channels);
-    for (const channel of channels) {
-      const key = channelKey(channel.params.channelId);
-      this.turns.enqueue({
-        channel: key,
-        run: (turn) => {
-          // As it is now: what an earlier channel told may have changed it already.
-          const current = turn.channels.get(key) ?? channel;
-          turn.apply(key, resume(current, this.#contextFor(current)));
-        },
-      });
-    }
-    let lost: unknown;
-    this.turns.enqueue({
-      run: (turn) => this.payments.resume(turn),
-      failed: (error) => {
-        lost = error;
-      },
-    });
-    // What was set aside for channels that were never signed: nobody can broadcast those any more.
-    this.turns.enqueue({
-      run: (turn) => {
-        for (const tx of this.wallet.reservations()) this.wallet.release(txid(tx), turn.tx);
-      },
-    });
-    this.turns.runNow();
-    // What is pending is told once: without it payments would be neither claimed nor failed until the next start.
-    if (lost instanceof StorageError) throw lost;
-    for (const channel of channels) this.#republishFunding(channel);
-  }
-
-  #republishFunding(channel: Channel): void {
-    if (!channel.params.localIsOpener || channel.readiness.fundingConfirmed !== undefined) return;
-    const tx = this.#fundings.get(channelKey(channel.params.channelId));
-    if (tx !== undefined) void this.#broadcaster.publish(tx, 'funding');
   }
 
   /** Peers that we have channels with are dialed and kept. */
@@ -418,32 +405,6 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
     }
   }
 
-  #listenToPeers(): void {
-    this.peers.on('connected', (peer) => {
-      this.#peerInfo.set(peer.nodeId, peer);
-      if (!peer.inbound) this.#rememberAddress(peer);
-      this.#router.connected(peer);
-      if (this.policy.gossip.enabled) this.gossip.peerConnected(peer);
-      this.emit('peerConnected', peer.nodeId);
-    });
-    this.peers.on('messages', ({ nodeId, messages }) => {
-      const peer = this.#peerInfo.get(nodeId);
-      if (peer !== undefined) this.#router.messages(peer, messages);
-    });
-    this.peers.on('drained', ({ nodeId }) => this.gossip.peerDrained(nodeId));
-    this.peers.on('disconnected', ({ nodeId, reason }) => {
-      this.#peerInfo.delete(nodeId);
-      this.#router.disconnected(nodeId);
-      this.gossip.peerDisconnected(nodeId);
-      this.emit('peerDisconnected', { nodeId, reason: reason.message });
-    });
-  }
-
-  #rememberAddress({ nodeId, address }: PeerInfo): void {
-    const peer = { nodeId: hexToBytes(nodeId), ...address, lastSeenMs: Date.now() };
-    this.turns.enqueue({ run: (turn) => turn.tx.putPeer(peer) });
-  }
-
   #contextFor(channel: Channel): StepContext {
     const closingScript = this.#fundings.closingScript(channel.params.channelId);
     return {
@@ -457,12 +418,14 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
       },
       ...(closingScript === undefined ? {} : { closingScript }),
       announcer: this.#identity,
+      ...(this.#parts.wantsRevocations ? { reportRevocations: true } : {}),
     };
   }
 
   #onEvent(turn: Turn, channel: Channel, event: ChannelEvent): void {
     this.payments.onEvent(turn, channel, event);
     this.announcing.onEvent(turn, channel, event);
+    this.#parts.onEvent(turn, channel, event);
     if (event.type === 'phaseChanged' || event.type === 'online') {
       const key = channelKey(channel.params.channelId);
       turn.afterCommit(() => this.#announce(key));
@@ -485,6 +448,7 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
     // What has a deadline comes first, and waits for no estimate.
     this.#broadcaster.rebroadcast();
     await this.#settlement.publish();
+    await this.#parts.onCaughtUp();
     await this.#fees.follow();
   }
 
@@ -584,6 +548,7 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
     this.#rebalancer.stop();
     this.announcing.stop();
     await this.#follower?.stop();
+    await this.#parts.stop();
     await this.peers.close();
     this.known.stop();
     await this.gossip.stop();

@@ -14,6 +14,8 @@ import type { Logger } from '../logging/logger.js';
 import type { Scheduler } from '../peers/index.js';
 import type { NodeProfile } from './announcing.js';
 import type { ChannelPolicySettings } from './channelPolicies.js';
+import type { RivuletNode } from './node.js';
+import type { NodePart } from './nodePart.js';
 import type { SendDefaults } from './payments/outgoing.js';
 import type { RebalancePolicy } from './rebalancer.js';
 
@@ -59,6 +61,8 @@ export interface NodeOptions {
   readonly reconnect?: boolean;
   readonly scheduler?: Scheduler;
   readonly randomBytes?: (count: number) => Uint8Array;
+  /** What else sees what channels see: backups, towers, checks. Called once, when the node is made. */
+  readonly parts?: (node: RivuletNode) => readonly NodePart[];
   /** Milliseconds since 1970. */
   readonly now?: () => number;
 }

@@ -10,6 +10,8 @@ import type { ChannelKey, Turn } from './turns.js';
  * on its own handles its failures itself.
  */
 export interface NodePart {
+  /** Whether it has to hear `remoteRevoked`; asked before each step. */
+  wantsRevocations?(): boolean;
   /** An event of a channel, inside the turn: what is written to `turn.tx` is stored together with it. */
   onEvent?(turn: Turn, channel: Channel, event: ChannelEvent): void;
   /** A block, inside its turn, after the channels and payments have seen it. */

@@ -88,6 +88,8 @@ export interface TurnsOptions {
   readonly onEvent: EventHandler;
   /** Called before each turn: from here on, what it changes in memory may have to be undone. */
   readonly onBegin: () => void;
+  /** A turn has committed and nothing of it is let out yet: the channels that it changed. Never throws. */
+  readonly onCommitted: (changed: ReadonlySet<ChannelKey>) => void;
   /** Runs what others see; called once for each turn, after its commit, in order. */
   readonly release: (effects: readonly DeferredEffect[]) => void;
   /** A turn's transaction was rolled back: what was changed in memory beside the channels is to be undone. */
@@ -184,6 +186,7 @@ export class Turns {
       return;
     }
     this.#channels = turn.result;
+    this.#options.onCommitted(turn.changed);
     this.#options.release(turn.effects);
     for (const work of refused) {
       work.failed?.(new Error('this channel was stopped by an internal fault; see the log'));
@@ -269,6 +272,11 @@ export class Turn {
     return this.#after;
   }
 
+  /** The channels that took a step, were added or removed. */
+  get changed(): ReadonlySet<ChannelKey> {
+    return this.#touched;
+  }
+
   /** Called by Turns alone. */
   execute(tx: StorageTransaction, works: readonly TurnWork[]): void {
     this.#tx = tx;
@@ -318,6 +326,7 @@ export class Turn {
     if (channel === undefined) return;
     this.#after.delete(key);
     this.#unsaved.delete(key);
+    this.#touched.add(key);
     this.tx.deleteChannel(channel.params.channelId);
   }
 

@@ -166,6 +166,7 @@ export class Payments {
         this.receiver.onOver(turn, refOf(channel, event.htlc));
         return;
       case 'announced':
+      case 'remoteRevoked':
       case 'phaseChanged':
       case 'online':
       case 'commandRefused':
