@@ -13,3 +13,4 @@ export { type OpenStorageOptions, openMemoryStorage, openStorage } from './sqlit
 export type * from './storage.js';
 export { BLOCKS_KEPT } from './storage.js';
 export { StorageError, type StorageErrorCode } from './storageError.js';
+export type * from './towers.js';

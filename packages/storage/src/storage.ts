@@ -9,6 +9,7 @@ import type {
   PaymentUpdate,
 } from './payments.js';
 import type { ForwardTotal, StoredForward, StoredSending } from './routing.js';
+import type { StoredTowerState, TowerQueue } from './towers.js';
 
 /** A channel as it was last saved. `state` is opaque here and carries its own version. */
 export interface StoredChannel {
@@ -84,6 +85,10 @@ export interface StorageReader {
   loadClaimFees(): StoredClaimFee[];
   getPeerBlob(nodeId: Uint8Array): StoredPeerBlob | undefined;
 
+  /** The revoked states of a channel that towers wait for, from this commitment number on, in order. */
+  loadTowerStates(wanted: { channelId: Uint8Array; from: bigint; limit: number }): StoredTowerState[];
+  listTowerQueues(): TowerQueue[];
+
   getTip(): StoredBlock | undefined;
   /** The blocks that are kept (the last BLOCKS_KEPT), highest first. */
   loadBlocks(): StoredBlock[];
@@ -145,6 +150,11 @@ export interface StorageTransaction extends StorageReader {
   /** Inserts or replaces. */
   putPeerBlob(blob: StoredPeerBlob): void;
   deletePeerBlob(nodeId: Uint8Array): void;
+
+  /** Inserts or replaces. @throws StorageError `not_found` without its channel. */
+  putTowerState(state: StoredTowerState): void;
+  /** Forgets the states of a channel with lower commitment numbers: every tower has them. */
+  deleteTowerStates(done: { channelId: Uint8Array; before: bigint }): void;
   /**
    * The new tip: the block after the present one, or any block when there is none.
    * @throws StorageError `wrong_use` for a gap or a height that is taken (removeBlocksFrom first).

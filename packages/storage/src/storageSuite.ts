@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { testClosing } from './closingSuite.js';
 import type { IncomingPayment, OutgoingPayment } from './payments.js';
 import { BLOCKS_KEPT, type NodeStorage, type StoredChannel, type StoredHtlc } from './storage.js';
+import { testTowers } from './towerSuite.js';
 
 /** What the suite needs of a backend: two opens of the same place see the same data. */
 export interface SuiteBackend {
@@ -581,6 +582,7 @@ export function storageSuite(name: string, makeBackend: () => SuiteBackend): voi
 
     describe('closed channels', () => {
       testClosing({ storage: () => storage, reopen: () => reopen() });
+      testTowers({ storage: () => storage, reopen: () => reopen() });
     });
 
     describe('chain, settings and peers', () => {

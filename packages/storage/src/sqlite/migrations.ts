@@ -161,6 +161,12 @@ const MIGRATIONS: readonly string[] = [
     data BLOB NOT NULL,
     stored_at_ms INTEGER NOT NULL
   ) STRICT;
+  CREATE TABLE tower_states (
+    channel INTEGER NOT NULL REFERENCES channels (channel) ON DELETE CASCADE,
+    commitment_number INTEGER NOT NULL,
+    data BLOB NOT NULL,
+    PRIMARY KEY (channel, commitment_number)
+  ) STRICT, WITHOUT ROWID;
   `,
 ];
 

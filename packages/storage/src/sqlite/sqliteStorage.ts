@@ -11,6 +11,7 @@ import { migrate } from './migrations.js';
 import { paymentTables } from './paymentTables.js';
 import { makePrivateFile } from './privateFile.js';
 import { routingTables } from './routingTables.js';
+import { towerTables } from './towerTables.js';
 
 export interface OpenStorageOptions {
   /** The database file. It and its folder are made when they are not there, readable by this user alone. */
@@ -71,12 +72,14 @@ function sqliteStorage(database: Database, unlock: () => void): NodeStorage {
   const routing = routingTables(database, channels.keyFor);
   const invoices = invoiceTables(database);
   const closing = closingTables(database, channels.keyFor);
+  const towers = towerTables(database, channels.keyFor);
   const reader: StorageReader = {
     ...channels.reader,
     ...payments.reader,
     ...routing.reader,
     ...invoices.reader,
     ...closing.reader,
+    ...towers.reader,
     ...chain.reader,
   };
   const writers: Omit<StorageTransaction, keyof StorageReader> = {
@@ -85,6 +88,7 @@ function sqliteStorage(database: Database, unlock: () => void): NodeStorage {
     ...routing.writer,
     ...invoices.writer,
     ...closing.writer,
+    ...towers.writer,
     ...chain.writer,
   };
 
