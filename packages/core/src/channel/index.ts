@@ -18,4 +18,5 @@ export * from './htlcState.js';
 export * from './htlcTable.js';
 export * from './machine.js';
 export * from './opening/index.js';
+export { channelFaults } from './soundness.js';
 export * from './step.js';
