@@ -23,7 +23,8 @@ export type RefusalCode =
   | 'feerate_pending'
   | 'script_invalid'
   | 'opening_invalid'
-  | 'data_lost';
+  | 'data_lost'
+  | 'data_unproven';
 
 /** What the peer did against the protocol, or what else ends a channel. */
 export type ProtocolErrorCode =

@@ -48,6 +48,19 @@ describe('the deadline of an HTLC that we offered', () => {
     expect(bench.alice.setHeight(expiry + 3).channel.phase.name).toBe('failed');
   });
 
+  test('counts while the old commitment of the peer has it, as long as that is not revoked', () => {
+    const bench = offered();
+    const { alice, bob } = bench;
+    bob.settle(0n, { type: 'fail', reason: new Uint8Array(292) });
+    bob.sign();
+    bench.deliver('alice');
+    alice.sign();
+    const [htlc] = alice.channel.htlcs.direction('offered');
+    expect(htlc?.state).toBe('sent_remove_ack_commit');
+    expect(alice.setHeight(expiry + 2).channel.phase.name).toBe('open');
+    expect(protocolErrorOf(alice.setHeight(expiry + 3))?.code).toBe('htlc_timed_out');
+  });
+
   test('is none while no commitment has it, and when it is over', () => {
     const fresh = new Bench();
     fresh.alice.add();
@@ -201,5 +214,80 @@ describe('a peer that gives a preimage and fails the HTLC after a reconnection (
     const told = alice.events.map(({ type }) => type).filter((type) => type.startsWith('htlcF'));
     expect(told).toEqual(['htlcFulfilled', 'htlcFailed']);
     expect(alice.channel.localMsat).toBe(600_000_000n);
+  });
+});
+
+describe('a channel whose data was restored from a copy of unknown age', () => {
+  function restored(): Bench {
+    const bench = new Bench();
+    bench.alice.add();
+    bench.commit();
+    bench.disconnect();
+    bench.alice.context = { ...bench.alice.context, unproven: true };
+    return bench;
+  }
+
+  test('refuses to be closed by our commitment, and says why', () => {
+    const { alice } = restored();
+    const before = alice.channel;
+    const made = alice.do({ type: 'forceClose' });
+    expect(refusalOf(made)).toBe('data_unproven');
+    expect([made.channel, made.effects]).toEqual([before, []]);
+  });
+
+  test('waits at a deadline, and keeps it as soon as the peer has proven that it is the latest', () => {
+    const bench = restored();
+    const { alice } = bench;
+    const made = alice.setHeight(expiry + 3);
+    expect([made.channel.phase.name, published(made)]).toEqual(['open', []]);
+    bench.connect();
+    bench.deliverAll();
+    expect(alice.events.map(({ type }) => type)).toContain('online');
+    alice.context = { ...alice.context, unproven: false };
+    const proven = alice.setHeight(expiry + 4);
+    expect(proven.channel.phase.name).toBe('failed');
+    expect(published(proven)).toHaveLength(1);
+  });
+
+  test('publishes nothing for an error of the peer either, not at the next start, not when it is proven', () => {
+    const { alice } = restored();
+    const { channelId } = alice.channel.params;
+    const made = alice.do({
+      type: 'message',
+      message: { type: 'error', channelId, data: new Uint8Array(1) },
+    });
+    expect(made.channel.phase.name).toBe('stale');
+    expect(made.store[0]).toEqual({ type: 'putChannel' });
+    expect(published(made)).toEqual([]);
+    expect(sentBy(made)).toEqual(['error']);
+    for (const unproven of [true, false]) {
+      alice.context = { ...alice.context, unproven };
+      expect(published(resume(alice.channel, alice.context))).toEqual([]);
+      expect(refusalOf(alice.do({ type: 'forceClose' }))).toBe('data_lost');
+      expect(published(alice.setHeight(expiry + 100))).toEqual([]);
+    }
+    const { tx } = completeLocalCommitment(alice.channel, alice.signer);
+    alice.do({ type: 'fundingSpent', by: tx });
+    expect(published(alice.do({ type: 'fundingUnspent' }))).toEqual([]);
+  });
+
+  test('publishes nothing for a message against the protocol, and asks the peer to close at each reconnection', () => {
+    const bench = restored();
+    const { alice } = bench;
+    bench.connect();
+    bench.deliver('bob');
+    const [reestablish] = alice.inbox;
+    if (reestablish?.type !== 'channel_reestablish') throw new Error('no channel_reestablish');
+    const made = alice.do({ type: 'message', message: { ...reestablish, nextCommitmentNumber: 0n } });
+    expect([made.channel.phase.name, published(made), sentBy(made)]).toEqual(['stale', [], ['error']]);
+    bench.disconnect();
+    expect(sentBy(alice.do({ type: 'connected', simpleClose: false }))).toEqual(['channel_reestablish']);
+    expect(sentBy(alice.do({ type: 'message', message: reestablish }))).toEqual(['error']);
+  });
+
+  test('that had failed before is not published at a start', () => {
+    const { alice } = new Bench();
+    alice.do({ type: 'forceClose' });
+    expect(published(resume(alice.channel, { ...alice.context, unproven: true }))).toEqual([]);
   });
 });

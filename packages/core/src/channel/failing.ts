@@ -1,6 +1,7 @@
 import type { Channel } from './channel.js';
 import { ChannelError } from './channelError.js';
 import { completeLocalCommitment } from './commitments.js';
+import type { Htlc } from './htlc.js';
 import { htlcStateFacts } from './htlcState.js';
 import { sendError } from './reestablish.js';
 import type { StepDraft } from './step.js';
@@ -16,10 +17,19 @@ export function isOnChain(channel: Channel): boolean {
   return name === 'failed' || name === 'stale' || name === 'spent' || name === 'closed';
 }
 
-/** Fails the channel: says so to the peer and publishes our commitment (BOLT 5: Failing a Channel). */
+/**
+ * Fails the channel: says so to the peer and publishes our commitment (BOLT 5: Failing a Channel). With data of
+ * unknown age that commitment may be revoked: then the channel is given up for good instead, and the peer closes.
+ */
 export function failChannel(draft: StepDraft, error: ChannelError): void {
   if (isOnChain(draft.channel)) return;
-  draft.save({ phase: { name: 'failed', error }, link: 'offline' });
+  // BOLT 5: if the node assumes its channel state is outdated: MUST NOT broadcast its last commitment transaction
+  const unproven = draft.context.unproven === true;
+  draft.save(
+    unproven
+      ? { phase: { name: 'stale' }, link: 'offline', dataLost: true }
+      : { phase: { name: 'failed', error }, link: 'offline' },
+  );
   draft.events.push({ type: 'phaseChanged' });
   draft.effects.push({ type: 'report', level: 'error', error });
   sendError(draft, error.message);
@@ -29,6 +39,7 @@ export function failChannel(draft: StepDraft, error: ChannelError): void {
 /** Publishes our latest commitment (again): also after a restart. */
 export function publishCommitment(draft: StepDraft): void {
   if (draft.channel.phase.name !== 'failed' || draft.channel.dataLost) return;
+  if (draft.context.unproven === true) return;
   const { tx } = completeLocalCommitment(draft.channel, draft.context.signer);
   draft.effects.push({ type: 'publish', tx, purpose: 'commitment' });
 }
@@ -42,15 +53,27 @@ export function receiveError(draft: StepDraft, text: string): void {
   failChannel(draft, new ChannelError('peer_error', `the peer failed the channel: ${shortened}`));
 }
 
-/** Goes to the chain when an HTLC's deadline is past (BOLT 2: cltv_expiry_delta Selection, requirements). */
+/**
+ * Whether a commitment that can still be published has the HTLC. The peer's is its old one as long as the
+ * revocation of that is awaited: an HTLC that its newest one is without any more is in that one.
+ */
+function isInAnyCommitment({ state }: Htlc): boolean {
+  const { inLocal, inRemote } = htlcStateFacts[state];
+  return inLocal || inRemote || state === 'sent_remove_ack_commit';
+}
+
+/**
+ * Goes to the chain when an HTLC's deadline is past (BOLT 2: cltv_expiry_delta Selection, requirements). With
+ * data of unknown age nothing can go there: the peer may prove it yet to be the latest, and then the next block
+ * finds the deadline past.
+ */
 export function checkDeadlines(draft: StepDraft): void {
   const { channel, context } = draft;
-  if (isOnChain(channel)) return;
+  if (isOnChain(channel) || context.unproven === true) return;
   const { blockHeight } = context;
   let late: ChannelError | undefined;
   channel.htlcs.forEach((htlc) => {
-    const { inLocal, inRemote } = htlcStateFacts[htlc.state];
-    if (!inLocal && !inRemote) return;
+    if (!isInAnyCommitment(htlc)) return;
     const timedOut = htlc.direction === 'offered' && blockHeight > htlc.cltvExpiry + offeredGraceBlocks;
     const unclaimed =
       htlc.direction === 'received' &&

@@ -27,7 +27,13 @@ import {
   sendChannelReadyIfDeep,
 } from './readiness.js';
 import { receiveAdd } from './receiving.js';
-import { receiveReestablish, sendError, sendReestablish, withoutUncommitted } from './reestablish.js';
+import {
+  askToClose,
+  receiveReestablish,
+  sendError,
+  sendReestablish,
+  withoutUncommitted,
+} from './reestablish.js';
 import { type ChannelMessage, type Command, type Step, type StepContext, StepDraft } from './step.js';
 
 /**
@@ -168,6 +174,13 @@ function forceClose(draft: StepDraft): void {
   }
   if (isOnChain(draft.channel))
     throw new ChannelRefusal('channel_closing', 'the channel is closed on chain already');
+  if (draft.context.unproven === true) {
+    throw new ChannelRefusal(
+      'data_unproven',
+      'this channel was restored from a copy, and its peer has not shown yet that the copy is the latest: our ' +
+        'commitment may be revoked, and publishing it could lose everything. Connect to the peer first',
+    );
+  }
   failChannel(draft, new ChannelError('closed_by_us', 'the channel was closed by its other side'));
 }
 
@@ -205,6 +218,11 @@ function receive(draft: StepDraft, message: ChannelMessage): void {
   if (message.type === 'error') {
     if (phase.name === 'stale') return;
     receiveError(draft, printableData(message.data));
+    return;
+  }
+  if (phase.name === 'stale' && message.type === 'channel_reestablish') {
+    // BOLT 2: SHOULD send an error to request the peer to fail the channel
+    sendError(draft, askToClose);
     return;
   }
   if (message.type === 'warning' || isOnChain(draft.channel)) return;

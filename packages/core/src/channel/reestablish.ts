@@ -11,6 +11,8 @@ import type { StepDraft } from './step.js';
 import { hasUnsignedChanges } from './transition.js';
 
 const noSecret = new Uint8Array(32);
+/** What is said to the peer of a channel whose latest state was lost here. */
+export const askToClose = 'we lost the latest state of this channel: please close it';
 /** Commitment numbers have 48 bits (BOLT 3: per-commitment secret requirements). */
 const commitmentNumberLimit = firstShachainIndex + 1n;
 
@@ -132,7 +134,7 @@ function checkRevocationNumber(draft: StepDraft, message: ChannelReestablish): '
         'published; the peer is asked to close. Restore the newest copy of the data if there is one',
     );
     draft.effects.push({ type: 'report', level: 'error', error });
-    sendError(draft, 'we lost the latest state of this channel: please close it');
+    sendError(draft, askToClose);
     return 'stale';
   }
   if (!secretFits || nextRevocationNumber > ours) {
