@@ -8,7 +8,7 @@ import {
   toLocalScript,
   toRemoteOutput,
 } from './commitmentScripts.js';
-import { p2wpkhScriptCode } from './script.js';
+import { p2wpkhScript, p2wpkhScriptCode, p2wshScript } from './script.js';
 import { type Outpoint, witnessSize } from './transaction.js';
 import { anchorSat, type ChannelType, inputBaseWeight, maxDerSignatureBytes } from './weights.js';
 
@@ -19,18 +19,24 @@ import { anchorSat, type ChannelType, inputBaseWeight, maxDerSignatureBytes } fr
 export interface SweepInput {
   readonly outpoint: Outpoint;
   readonly valueSat: bigint;
-  /** What the signature covers (BIP 143): the witness script, or p2wpkhScriptCode of the key. */
+  /** The output's script: a taproot signature covers those of all inputs (BIP 341). */
+  readonly script: Uint8Array;
+  /**
+   * What the signature covers (BIP 143): the witness script, or p2wpkhScriptCode of the key; empty for taproot.
+   */
   readonly scriptCode: Uint8Array;
+  /** The output is P2TR and spent by its key. */
+  readonly taproot?: true;
   /** Relative locks (BIP 68) are in here: the output must have this many confirmations. */
   readonly sequence: number;
   /** The least locktime that the transaction needs: an HTLC's expiry, or 0. */
   readonly lockTime: number;
   /** The input's expected weight, its witness included. */
   readonly weight: number;
-  /** Signs a sighash (of type ALL): 64 bytes. */
+  /** Signs a sighash (of type ALL, by ECDSA; of type DEFAULT, by BIP 340, for taproot): 64 bytes. */
   sign(hash: Uint8Array): Uint8Array;
-  /** The witness with a signature in DER and its sighash byte. */
-  witness(derSignature: Uint8Array): Uint8Array[];
+  /** The witness with a signature: in DER with its sighash byte, or the 64 bytes of a taproot signature. */
+  witness(signature: Uint8Array): Uint8Array[];
 }
 
 /** Not final, so that locktimes count and the fee can be raised (BIP 125). */
@@ -39,9 +45,15 @@ const emptyItem = new Uint8Array(0);
 const trueItem = Uint8Array.of(1);
 const dummySignature = new Uint8Array(maxDerSignatureBytes);
 
-function sweepInput(input: Omit<SweepInput, 'weight' | 'lockTime'> & { lockTime?: number }): SweepInput {
+type InputParts = Omit<SweepInput, 'weight' | 'lockTime' | 'script'> & {
+  lockTime?: number;
+  script?: Uint8Array;
+};
+
+/** `scriptCode` is a witness script unless the output's script is given. */
+function sweepInput(input: InputParts): SweepInput {
   const weight = inputBaseWeight + witnessSize(input.witness(dummySignature));
-  return { lockTime: 0, ...input, weight };
+  return { lockTime: 0, script: p2wshScript(input.scriptCode), ...input, weight };
 }
 
 interface Target {
@@ -65,11 +77,44 @@ export function p2wpkhClaim({
   return sweepInput({
     outpoint,
     valueSat,
+    script: p2wpkhScript(pubkey),
     scriptCode: p2wpkhScriptCode(pubkey),
     sequence: replaceableSequence,
     sign,
     witness: (signature) => [signature, pubkey],
   });
+}
+
+/**
+ * A P2TR output that is spent by its key, for example one of the wallet that pays fees. `sign` makes a BIP 340
+ * signature with the output's (tweaked) key.
+ */
+export function p2trClaim({
+  outpoint,
+  valueSat,
+  script,
+  sign,
+}: {
+  outpoint: Outpoint;
+  valueSat: bigint;
+  /** The output's script. */
+  script: Uint8Array;
+  sign: (hash: Uint8Array) => Uint8Array;
+}): SweepInput {
+  const witness = (signature: Uint8Array) => [signature];
+  const weight = inputBaseWeight + witnessSize(witness(new Uint8Array(64)));
+  return {
+    outpoint,
+    valueSat,
+    script,
+    scriptCode: emptyItem,
+    taproot: true,
+    sequence: replaceableSequence,
+    lockTime: 0,
+    weight,
+    sign,
+    witness,
+  };
 }
 
 /**

@@ -1,7 +1,7 @@
-import { ByteWriter } from '../bytes/index.js';
-import { sha256d } from '../crypto/index.js';
+import { ByteWriter, concatBytes, utf8ToBytes } from '../bytes/index.js';
+import { sha256, sha256d } from '../crypto/index.js';
 import { compactSizeLength, writeCompactSize } from './compactSize.js';
-import { encodeOutputs, type Transaction } from './transaction.js';
+import { encodeOutputs, type Transaction, type TxOutput } from './transaction.js';
 
 /** Signs all inputs and outputs. */
 export const sighashAll = 0x01;
@@ -68,4 +68,41 @@ export function segwitSighash({
   writeCompactSize(writer, length);
   writer.bytes(scriptCode).u64Le(valueSat).u32Le(input.sequence).bytes(hashes.outputs);
   return sha256d(writer.u32Le(tx.lockTime).u32Le(sighashType).finish());
+}
+
+const tapSighashTag = sha256(utf8ToBytes('TapSighash'));
+
+/**
+ * The hash that a taproot input signs that is spent by its key, with sighash type DEFAULT and no annex (BIP 341).
+ * `spent` are the outputs that all inputs spend, in order: the signature commits to every one.
+ */
+export function taprootSighash({
+  tx,
+  inputIndex,
+  spent,
+}: {
+  tx: Transaction;
+  inputIndex: number;
+  spent: readonly TxOutput[];
+}): Uint8Array {
+  const prevouts = new ByteWriter(36 * tx.inputs.length);
+  const amounts = new ByteWriter(8 * tx.inputs.length);
+  const scripts = new ByteWriter(35 * tx.inputs.length);
+  const sequences = new ByteWriter(4 * tx.inputs.length);
+  tx.inputs.forEach(({ outpoint, sequence }, index) => {
+    const output = spent[index];
+    if (output === undefined) throw new RangeError(`what input ${index} spends is not known`);
+    prevouts.bytes(outpoint.txid).u32Le(outpoint.index);
+    amounts.u64Le(output.valueSat);
+    writeCompactSize(scripts, output.script.length);
+    scripts.bytes(output.script);
+    sequences.u32Le(sequence);
+  });
+  const message = new ByteWriter(175).u8(0).u8(0).u32Le(tx.version).u32Le(tx.lockTime);
+  for (const part of [prevouts, amounts, scripts, sequences]) message.bytes(sha256(part.finish()));
+  message
+    .bytes(sha256(encodeOutputs(tx.outputs)))
+    .u8(0)
+    .u32Le(inputIndex);
+  return sha256(concatBytes(tapSighashTag, tapSighashTag, message.finish()));
 }

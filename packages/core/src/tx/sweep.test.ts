@@ -1,10 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { secp256k1 } from '../crypto/index.js';
+import { secp256k1, sha256 } from '../crypto/index.js';
 import {
   anchorClaim,
   delayedClaim,
   htlcPreimageClaim,
   htlcTimeoutClaim,
+  p2trClaim,
   p2wpkhClaim,
   preimageInWitness,
   revokedHtlcClaim,
@@ -23,8 +24,8 @@ import {
   sampleKeys,
   samplePreimage,
 } from './samples.test.support.js';
-import { p2wpkhScript, p2wshScript } from './script.js';
-import { segwitSighash, sighashAll, sighashSingleAnyoneCanPay } from './sighash.js';
+import { p2trScript, p2wpkhScript, p2wshScript } from './script.js';
+import { segwitSighash, sighashAll, sighashSingleAnyoneCanPay, taprootSighash } from './sighash.js';
 import { signRemoteCommitment } from './signing.js';
 import { buildHtlcPackage, buildSweep, type Sweep } from './sweep.js';
 import { type Transaction, weight } from './transaction.js';
@@ -244,6 +245,45 @@ describe('sweeps', () => {
     const rich = { ...parent, feeSat: 1_000_000n };
     const alone = buildSweep({ inputs, script: walletScript, feeratePerKw: 5_000 });
     expect(buildSweep({ inputs, script: walletScript, feeratePerKw: 5_000, parents: [rich] })).toEqual(alone);
+  });
+});
+
+describe('taproot inputs', () => {
+  const key = sha256(Uint8Array.of(77));
+  const xOnly = secp256k1.publicKey(key).subarray(1);
+  const input = (valueSat: bigint): SweepInput =>
+    p2trClaim({
+      outpoint: { txid: sha256(Uint8Array.of(78)), index: 3 },
+      valueSat,
+      script: p2trScript(xOnly),
+      sign: (hash) => secp256k1.signSchnorr(hash, key, new Uint8Array(32)),
+    });
+  const isSigned = (tx: Transaction, inputIndex: number, spent: readonly SweepInput[]) => {
+    const [signature = new Uint8Array(0)] = tx.inputs[inputIndex]?.witness ?? [];
+    return secp256k1.verifySchnorr(signature, taprootSighash({ tx, inputIndex, spent }), xOnly);
+  };
+
+  test('sign as BIP 341 says, together with others, and know their exact weight', () => {
+    const inputs = [walletInput(20_000n), input(30_000n)];
+    const sweep = buildSweep({ inputs, script: walletScript, feeratePerKw: 1_000 });
+    if (sweep === undefined) throw new Error('the inputs suffice');
+    expect(isSigned(sweep.tx, 1, inputs)).toBe(true);
+    expect(isSigned(sweep.tx, 1, [walletInput(20_001n), input(30_000n)])).toBe(false);
+    expectFeerate(sweep, 1, 1_000);
+    const alone = buildSweep({ inputs: [input(30_000n)], script: walletScript, feeratePerKw: 1_000 });
+    expect(alone?.weight).toBe(weight(alone!.tx));
+  });
+});
+
+describe('a replacement', () => {
+  test('pays at least what it has to, whatever its feerate', () => {
+    const inputs = [walletInput(50_000n)];
+    const free = buildSweep({ inputs, script: walletScript, feeratePerKw: 253 });
+    const bound = buildSweep({ inputs, script: walletScript, feeratePerKw: 253, minimumFeeSat: 9_000n });
+    expect([free!.feeSat < 9_000n, bound?.feeSat]).toEqual([true, 9_000n]);
+    expect(bound?.tx.outputs[0]?.valueSat).toBe(41_000n);
+    const unable = { inputs, script: walletScript, feeratePerKw: 253, minimumFeeSat: 49_900n };
+    expect(buildSweep(unable)).toBeUndefined();
   });
 });
 

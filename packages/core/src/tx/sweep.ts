@@ -4,8 +4,8 @@ import type { Commitment, HtlcOutput } from './commitmentTx.js';
 import { compactSizeLength } from './compactSize.js';
 import { signatureToDer } from './derSignature.js';
 import { htlcTxOf, htlcTxWitness } from './htlcTx.js';
-import { dustThresholdSat } from './script.js';
-import { segwitSighash, sharedSighashes, sighashAll } from './sighash.js';
+import { dustThresholdSat, p2wshScript } from './script.js';
+import { segwitSighash, sharedSighashes, sighashAll, taprootSighash } from './sighash.js';
 import { type Transaction, type TxInput, type TxOutput, unsignedInput } from './transaction.js';
 import { TransactionError } from './transactionError.js';
 import { htlcTxWeight } from './weights.js';
@@ -32,12 +32,21 @@ function frameWeight(inputs: number, outputs: number): number {
   return 4 * (8 + compactSizeLength(inputs) + compactSizeLength(outputs)) + 2;
 }
 
-function signInputs(tx: Transaction, inputs: readonly SweepInput[]): TxInput[] {
+/** Signs the last inputs of a transaction; `before` are the outputs that those before them spend. */
+function signInputs(
+  tx: Transaction,
+  inputs: readonly SweepInput[],
+  before: readonly TxOutput[] = [],
+): TxInput[] {
   const shared = sharedSighashes(tx);
-  const offset = tx.inputs.length - inputs.length;
+  const spent = [...before, ...inputs];
   return inputs.map((input, i) => {
     const { scriptCode, valueSat } = input;
-    const inputIndex = offset + i;
+    const inputIndex = before.length + i;
+    if (input.taproot === true) {
+      const signature = input.sign(taprootSighash({ tx, inputIndex, spent }));
+      return { ...(tx.inputs[inputIndex] as TxInput), witness: input.witness(signature) };
+    }
     const hash = segwitSighash({ tx, inputIndex, scriptCode, valueSat, sighashType: sighashAll, shared });
     const witness = input.witness(signatureToDer(input.sign(hash), sighashAll));
     return { ...(tx.inputs[inputIndex] as TxInput), witness };
@@ -55,6 +64,7 @@ export function buildSweep({
   feeratePerKw,
   lockTime = 0,
   parents = [],
+  minimumFeeSat = 0n,
 }: {
   inputs: readonly SweepInput[];
   script: Uint8Array;
@@ -62,6 +72,8 @@ export function buildSweep({
   /** Usually the chain's height; an input's own lock raises it. */
   lockTime?: number;
   parents?: readonly { weight: number; feeSat: bigint }[];
+  /** The least fee, whatever the feerate: a replacement pays more than what it replaces (BIP 125). */
+  minimumFeeSat?: bigint;
 }): Sweep | undefined {
   let weight = frameWeight(inputs.length, 1) + outputWeight(script);
   let totalSat = 0n;
@@ -76,6 +88,7 @@ export function buildSweep({
     const missingSat = sweepFeeSat(parent.weight, feeratePerKw) - parent.feeSat;
     if (missingSat > 0n) feeSat += missingSat;
   }
+  if (feeSat < minimumFeeSat) feeSat = minimumFeeSat;
   const valueSat = totalSat - feeSat;
   if (inputs.length === 0 || valueSat < dustThresholdSat(script)) return undefined;
   const unsigned: Transaction = {
@@ -136,12 +149,19 @@ export function buildHtlcPackage({
   feeInputs,
   changeScript,
   feeratePerKw,
+  minimumFeeSat = 0n,
 }: {
   items: readonly HtlcPackageItem[];
   feeInputs: readonly SweepInput[];
   changeScript: Uint8Array;
   feeratePerKw: number;
+  /** The least fee, whatever the feerate: a replacement pays more than what it replaces (BIP 125). */
+  minimumFeeSat?: bigint;
 }): Sweep | undefined {
+  const feeAtLeast = (weight: number) => {
+    const feeSat = sweepFeeSat(weight, feeratePerKw);
+    return feeSat < minimumFeeSat ? minimumFeeSat : feeSat;
+  };
   const htlcTxs = items.map(({ commitment, htlcOutput }) => htlcTxOf(commitment, htlcOutput));
   const lockTime = requireSameLockTime(htlcTxs);
   const outputs: TxOutput[] = htlcTxs.flatMap((tx) => tx.outputs);
@@ -160,16 +180,20 @@ export function buildHtlcPackage({
     paidSat += input.valueSat;
   }
   const withChange = weight + outputWeight(changeScript);
-  const changeSat = paidSat - sweepFeeSat(withChange, feeratePerKw);
+  const changeSat = paidSat - feeAtLeast(withChange);
   if (changeSat >= dustThresholdSat(changeScript)) {
     outputs.push({ valueSat: changeSat, script: changeScript });
     weight = withChange;
-  } else if (paidSat < sweepFeeSat(weight, feeratePerKw)) return undefined;
+  } else if (paidSat < feeAtLeast(weight)) return undefined;
 
   const htlcInputs = htlcTxs.flatMap((tx) => tx.inputs);
+  const htlcPrevouts = items.map(({ htlcOutput: { valueSat, witnessScript } }) => ({
+    valueSat,
+    script: p2wshScript(witnessScript),
+  }));
   const otherInputs = feeInputs.map(({ outpoint, sequence }) => unsignedInput(outpoint, sequence));
   const tx: Transaction = { version: 2, lockTime, inputs: [...htlcInputs, ...otherInputs], outputs };
-  const inputs = [...signHtlcInputs(tx, items), ...signInputs(tx, feeInputs)];
+  const inputs = [...signHtlcInputs(tx, items), ...signInputs(tx, feeInputs, htlcPrevouts)];
   const isChange = outputs.length > items.length;
   return { tx: { ...tx, inputs }, feeSat: isChange ? paidSat - changeSat : paidSat, weight };
 }
