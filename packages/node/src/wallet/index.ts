@@ -1,3 +1,4 @@
 export { createWords, deriveNodeSecrets, wordsToSeed } from './seed.js';
-export * from './wallet.js';
+export { openWallet, Wallet } from './wallet.js';
 export { WalletError } from './walletError.js';
+export type * from './walletTypes.js';

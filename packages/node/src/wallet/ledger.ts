@@ -50,14 +50,14 @@ export class Ledger {
   /** Adds a transaction, or gives a known one its height. */
   put(key: string, stored: StoredTransaction): void {
     this.transactions.set(key, stored);
-    const { tx, height } = stored;
+    const { tx, height, outputs } = stored;
     const txid = txidOfKey(key);
     const coinbase = isCoinbase(tx);
     // All rewards have the same input, which is none: they do not conflict.
     if (!coinbase) for (const { outpoint } of tx.inputs) this.#spenders.set(outpointKey(outpoint), key);
     tx.outputs.forEach(({ valueSat, script }, index) => {
       const walletKey = this.#keyring.find(script);
-      if (walletKey === undefined) return;
+      if (walletKey === undefined || outputs?.includes(index) === false) return;
       const outpoint = { txid, index };
       const coin = { outpoint, valueSat, key: walletKey, height, coinbase };
       this.#outputs.set(outpointKey(outpoint), { coin, key });
@@ -88,6 +88,22 @@ export class Ledger {
         if (spender !== undefined && !found.includes(spender)) visit(spender);
       }
       if (!found.includes(one)) found.push(one);
+    };
+    visit(key);
+    return found;
+  }
+
+  /** The unconfirmed transactions that one needs, without itself. */
+  ancestors(key: string): Set<string> {
+    const found = new Set<string>();
+    const visit = (one: string): void => {
+      for (const { outpoint } of this.transactions.get(one)?.tx.inputs ?? []) {
+        const parent = txKey(outpoint.txid);
+        const stored = this.transactions.get(parent);
+        if (stored === undefined || stored.height !== undefined || found.has(parent)) continue;
+        found.add(parent);
+        visit(parent);
+      }
     };
     visit(key);
     return found;

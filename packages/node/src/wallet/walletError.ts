@@ -10,6 +10,19 @@ import { RivuletError } from '@rivulet/core/bytes';
  * - `too_many_inputs`: the coins are so small that a transaction of standard size cannot gather enough.
  * - `block_order`: blocks must come one after the other; see the message.
  * - `unknown_input`: an input that shall be signed is not the wallet's.
+ * - `fee_absurd`: more than the sender can have meant; `details` has the fee.
+ * - `reserve_needed`: what must be kept for the fees of channels would be spent.
+ * - `unknown_coin`, `coin_taken`, `bad_coin`: a coin that was named is not there, not free, or named twice.
+ * - `unknown_transaction`, `transaction_confirmed`, `transaction_replaced`, `cannot_bump`: why a transaction's fee
+ *   cannot be raised, or it cannot be taken back.
+ * - `channel_waits`: a channel waits for this transaction: it must not be replaced.
+ * - `idempotency_key_reused`: another request had this key.
+ * - `bad_label`: a label, or what it is for, is not what BIP 329 has.
+ * - `psbt_malformed`: not a PSBT, or one that cannot be understood;
+ * - `psbt_refused`: one that lies about our coins or asks for a signature that could be misused;
+ * - `psbt_foreign_inputs`: has inputs of others, which must be agreed to;
+ * - `psbt_incomplete`: signatures are missing.
+ * - `bad_import`: a coin that was said to be found is none.
  */
 export type WalletErrorCode =
   | 'words_count'
@@ -24,7 +37,24 @@ export type WalletErrorCode =
   | 'bad_output'
   | 'too_many_inputs'
   | 'block_order'
-  | 'unknown_input';
+  | 'unknown_input'
+  | 'fee_absurd'
+  | 'reserve_needed'
+  | 'unknown_coin'
+  | 'coin_taken'
+  | 'bad_coin'
+  | 'unknown_transaction'
+  | 'transaction_confirmed'
+  | 'transaction_replaced'
+  | 'cannot_bump'
+  | 'channel_waits'
+  | 'idempotency_key_reused'
+  | 'bad_label'
+  | 'psbt_malformed'
+  | 'psbt_refused'
+  | 'psbt_foreign_inputs'
+  | 'psbt_incomplete'
+  | 'bad_import';
 
 /** What a transaction lacks, in satoshi. */
 export interface FundsDetails {

@@ -2,6 +2,7 @@ import { ByteReader, ByteWriter, bytesToHex, hexToBytes } from '@rivulet/core/by
 import { decodeTransaction, encodeTransaction, type Transaction } from '@rivulet/core/tx';
 import type { StorageReader, StorageTransaction } from '@rivulet/storage';
 import { keychains } from './keyring.js';
+import { decodeNote, encodeNote, type TxNote } from './notes.js';
 
 /**
  * The wallet's durable facts, as values of the node's storage. Everything else (which outputs are ours, which
@@ -12,9 +13,22 @@ import { keychains } from './keyring.js';
  * - `wallet/tip`: the last block that was processed.
  * - `wallet/tx/<txid>`: a transaction that touches the wallet, and its height once confirmed.
  * - `wallet/reserved/<txid>`: a transaction that was funded and is neither broadcast nor given up.
+ * - `wallet/partial/<txid>`: which of a transaction's outputs count: one that was found by a search for unspent
+ *   coins, so that nothing is known of what became of its other outputs.
+ * - `wallet/lock/<txid>:<index>`: why no selection may take this coin.
+ * - `wallet/note/<txid>`: what the wallet made a transaction for (TxNote).
+ * - `wallet/send-key/<sha256>`: which transaction a request with this idempotency key made (SendKey).
+ * - `wallet/label/<type>/<ref>`: a label (BIP 329).
  */
 const version = 1;
-const prefix = { tx: 'wallet/tx/', reserved: 'wallet/reserved/' };
+const prefix = {
+  tx: 'wallet/tx/',
+  reserved: 'wallet/reserved/',
+  partial: 'wallet/partial/',
+  lock: 'wallet/lock/',
+  note: 'wallet/note/',
+  sendKey: 'wallet/send-key/',
+};
 
 export interface WalletTip {
   readonly height: number;
@@ -25,6 +39,15 @@ export interface WalletTip {
 export interface StoredTransaction {
   readonly tx: Transaction;
   readonly height?: number | undefined;
+  /** Which outputs count; all where it is absent. */
+  readonly outputs?: readonly number[] | undefined;
+}
+
+/** What an idempotency key stands for. */
+export interface SendKey {
+  /** Of the request, to tell another one with the same key. */
+  readonly digest: Uint8Array;
+  readonly txid: Uint8Array;
 }
 
 export interface StoredWallet {
@@ -33,6 +56,9 @@ export interface StoredWallet {
   readonly tip?: WalletTip | undefined;
   readonly transactions: Map<string, StoredTransaction>;
   readonly reserved: Map<string, Transaction>;
+  readonly partial: Map<string, number[]>;
+  readonly locks: Map<string, string>;
+  readonly notes: Map<string, TxNote>;
 }
 
 function open(value: Uint8Array): ByteReader {
@@ -44,6 +70,9 @@ function open(value: Uint8Array): ByteReader {
 
 const start = (): ByteWriter => new ByteWriter(64).u8(version);
 const noHeight = 0xffff_ffff;
+
+const readText = (value: Uint8Array): string => new TextDecoder().decode(open(value).rest());
+const text = (value: string): Uint8Array => start().bytes(new TextEncoder().encode(value)).finish();
 
 function readTransaction(value: Uint8Array): StoredTransaction {
   const reader = open(value);
@@ -70,7 +99,22 @@ export function loadWallet(storage: StorageReader): StoredWallet {
     }),
     transactions: all(prefix.tx, readTransaction),
     reserved: all(prefix.reserved, (value) => decodeTransaction(open(value).rest())),
+    partial: all(prefix.partial, (value) => {
+      const reader = open(value);
+      const outputs: number[] = [];
+      while (reader.left > 0) outputs.push(reader.u32());
+      return outputs;
+    }),
+    locks: all(prefix.lock, readText),
+    notes: all(prefix.note, (value) => decodeNote(readText(value))),
   };
+}
+
+export function loadSendKey(storage: StorageReader, id: string): SendKey | undefined {
+  const value = storage.getValue(prefix.sendKey + id);
+  if (value === undefined) return undefined;
+  const reader = open(value);
+  return { digest: reader.bytes(32), txid: reader.bytes(32) };
 }
 
 // Keys use txids in internal byte order, in hex.
@@ -78,8 +122,7 @@ export const txKey = (txid: Uint8Array): string => bytesToHex(txid);
 export const txidOfKey = (key: string): Uint8Array => hexToBytes(key);
 
 export const walletWrites = {
-  owner: (storage: StorageTransaction, owner: string): void =>
-    storage.putValue('wallet/owner', start().bytes(new TextEncoder().encode(owner)).finish()),
+  owner: (storage: StorageTransaction, owner: string): void => storage.putValue('wallet/owner', text(owner)),
   next: (storage: StorageTransaction, next: readonly number[]): void => {
     const writer = start();
     for (const count of next) writer.u32(count);
@@ -98,8 +141,24 @@ export const walletWrites = {
         .bytes(encodeTransaction(tx))
         .finish(),
     ),
-  removeTransaction: (storage: StorageTransaction, key: string): void => storage.deleteValue(prefix.tx + key),
+  removeTransaction: (storage: StorageTransaction, key: string): void => {
+    storage.deleteValue(prefix.tx + key);
+    storage.deleteValue(prefix.partial + key);
+  },
+  partial: (storage: StorageTransaction, key: string, outputs: readonly number[]): void => {
+    const writer = start();
+    for (const index of outputs) writer.u32(index);
+    storage.putValue(prefix.partial + key, writer.finish());
+  },
   reserve: (storage: StorageTransaction, key: string, tx: Transaction): void =>
     storage.putValue(prefix.reserved + key, start().bytes(encodeTransaction(tx)).finish()),
   release: (storage: StorageTransaction, key: string): void => storage.deleteValue(prefix.reserved + key),
+  lock: (storage: StorageTransaction, outpoint: string, reason: string): void =>
+    storage.putValue(prefix.lock + outpoint, text(reason)),
+  unlock: (storage: StorageTransaction, outpoint: string): void =>
+    storage.deleteValue(prefix.lock + outpoint),
+  note: (storage: StorageTransaction, key: string, note: TxNote): void =>
+    storage.putValue(prefix.note + key, text(encodeNote(note))),
+  sendKey: (storage: StorageTransaction, id: string, { digest, txid }: SendKey): void =>
+    storage.putValue(prefix.sendKey + id, start().bytes(digest).bytes(txid).finish()),
 };
