@@ -1,8 +1,10 @@
 export { defaultChannelPolicy } from './channelPolicies.js';
+export type { CheckedState } from './checkedState.js';
 export { RivuletNode } from './node.js';
 export { toNodeAddresses } from './nodeAddresses.js';
 export { useOpensslCrypto } from './nodeCrypto.js';
-export type { NodeEvents, NodeOptions, NodePolicy } from './nodeOptions.js';
+export type { Admission, NodeEvents, NodeOptions, NodePolicy } from './nodeOptions.js';
+export type { NodePart } from './nodePart.js';
 export { OpeningError, type OpeningErrorCode } from './openingError.js';
 export { defaultPaymentPolicy } from './paymentPolicy.js';
 export { PaymentError, type PaymentErrorCode } from './payments/paymentError.js';

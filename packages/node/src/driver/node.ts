@@ -13,7 +13,7 @@ import type {
 import { hmacSha256, secp256k1 } from '@rivulet/core/crypto';
 import type { Transaction } from '@rivulet/core/tx';
 import { hasFeature } from '@rivulet/core/wire';
-import { type GossipStore, type NodeStorage, openMemoryGossipStore } from '@rivulet/storage';
+import { type GossipStore, type NodeStorage, openMemoryGossipStore, StorageError } from '@rivulet/storage';
 import { GossipService } from '../gossip/index.js';
 import type { Logger } from '../logging/logger.js';
 import { ChainFollower } from '../onchain/index.js';
@@ -31,6 +31,7 @@ import { ChainSync } from './chainSync.js';
 import { ChannelFees } from './channelFees.js';
 import { ChannelPolicies, type ChannelPolicySettings } from './channelPolicies.js';
 import { ChannelRouter } from './channelRouter.js';
+import type { CheckedState } from './checkedState.js';
 import { nodeFeatures } from './features.js';
 import { FundingStore } from './fundingStore.js';
 import { KnownNetwork } from './knownNetwork.js';
@@ -130,7 +131,10 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
       onBegin: () => this.payments.begin(),
       onCommitted: (changed) => this.#parts.onCommitted(changed),
       release: (effects) => releaseEffects(effects, { world: this.#world, logger }),
-      onRolledBack: () => this.#rollBack(),
+      onRolledBack: (error) => {
+        if (error instanceof StorageError && error.code === 'disk_full') options.admission?.onDiskFull?.();
+        this.#rollBack();
+      },
       onLost: (nodeIds) => {
         for (const nodeId of nodeIds) this.peers.drop(nodeId, 'this node could not store what was sent');
       },
@@ -174,6 +178,7 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
       findRoutes: (request) => this.known.findRoutes(request),
       observe: (observations, inFlightMsat) => this.known.observe(observations, inFlightMsat),
       onSlowHop: (slow) => this.known.avoid(slow),
+      isAccepting: () => options.admission?.accepting ?? true,
       needsUnknown: (nodeId) => this.known.graph.requiresUnknown(nodeId),
       blockHeight: () => this.#chain.height,
       now,
@@ -236,6 +241,7 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
       randomBytes,
       logger,
       blockHeight: () => this.#chain.height,
+      whyNotAccepting: () => options.admission?.whyNoChannels,
       send,
       publish,
     });
@@ -314,6 +320,19 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
   /** Whether all blocks of the backend were seen at least once. */
   get synced(): boolean {
     return this.#synced;
+  }
+
+  /** What checks compare; to be used at once, and not inside a turn. */
+  get checkedState(): CheckedState {
+    return {
+      channels: this.channels,
+      signerOf: ({ params }) => this.#signers.of(params.channelKeyId),
+      storage: this.storage,
+      height: this.#chain.height,
+      walletHeight: this.wallet.tip?.height,
+      isSent: (ref) => this.payments.sender.has(ref),
+      openClaims: [],
+    };
   }
 
   get channels(): readonly Channel[] {

@@ -45,6 +45,15 @@ export interface NodePolicy {
   };
 }
 
+/** Says whether something new may begin. */
+export interface Admission {
+  readonly accepting: boolean;
+  /** Why no channel can be opened now, for people. */
+  readonly whyNoChannels: string | undefined;
+  /** The database had no room for a turn. */
+  onDiskFull?(): void;
+}
+
 export interface NodeOptions {
   readonly network: Network;
   /** 64 bytes: of the wallet's words. */
@@ -61,6 +70,8 @@ export interface NodeOptions {
   readonly reconnect?: boolean;
   readonly scheduler?: Scheduler;
   readonly randomBytes?: (count: number) => Uint8Array;
+  /** Whether new HTLCs and channels may begin; what is under way goes on. Always, where it is absent. */
+  readonly admission?: Admission;
   /** What else sees what channels see: backups, towers, checks. Called once, when the node is made. */
   readonly parts?: (node: RivuletNode) => readonly NodePart[];
   /** Milliseconds since 1970. */

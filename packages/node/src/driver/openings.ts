@@ -64,6 +64,8 @@ export interface OpeningsOptions {
   readonly randomBytes: (count: number) => Uint8Array;
   readonly logger: Logger;
   readonly blockHeight: () => number;
+  /** Why no channel can be begun now, for whoever asked; `undefined` where one can. */
+  readonly whyNotAccepting: () => string | undefined;
   readonly send: (nodeId: string, messages: readonly Message[]) => void;
   /** Resolves after the first attempt, whatever came of it. */
   readonly publish: (tx: Transaction, purpose: string) => Promise<void>;
@@ -114,6 +116,7 @@ export class Openings implements OpeningReceiver, BlockObserver {
    */
   open(request: OpenOptions): Promise<Channel> {
     const { peer } = request;
+    this.#checkAccepting();
     const context = this.#context(peer);
     const temporaryChannelId = this.#options.randomBytes(32);
     const { opening, message } = startOpening({
@@ -252,11 +255,17 @@ export class Openings implements OpeningReceiver, BlockObserver {
         'a channel with this temporary_channel_id is being opened',
       );
     }
+    this.#checkAccepting();
     this.#checkRoom(turn, nodeId);
     const { policy } = this.#options;
     const { opening, message } = acceptOpening({ ...this.#context(peer), open, policy });
     this.#change(turn, { nodeId, key, opening: { side: 'accepter', state: opening } });
     turn.send(nodeId, message);
+  }
+
+  #checkAccepting(): void {
+    const why = this.#options.whyNotAccepting();
+    if (why !== undefined) throw new OpeningError('not_accepting', why);
   }
 
   /** Threats 10 and 11: what a peer begins and does not finish is bounded. */

@@ -9,6 +9,8 @@ import {
   StorageError,
   type StorageTransaction,
 } from '@rivulet/storage';
+import { expect } from 'vitest';
+import { checkInvariants } from '../health/invariants.js';
 import { createLogger, silentLogger } from '../logging/logger.js';
 import { RivuletNode } from './node.js';
 import type { NodeOptions, NodePolicy } from './nodeOptions.js';
@@ -69,7 +71,7 @@ export class TestStorage {
 }
 
 /** What a test changes of a node. */
-export interface TestSettings extends Pick<NodeOptions, 'scheduler' | 'now'> {
+export interface TestSettings extends Pick<NodeOptions, 'scheduler' | 'now' | 'parts' | 'admission'> {
   readonly policy?: Partial<NodePolicy>;
 }
 
@@ -120,6 +122,11 @@ export async function startNode(
   });
   await node.start({ listen: { host: '127.0.0.1', port: 0 } });
   return { node, store, backend };
+}
+
+/** What must never be so is not so, whatever a test did with a node. */
+export function expectSound(node: RivuletNode): void {
+  expect(checkInvariants(node.checkedState)).toEqual([]);
 }
 
 export async function until(holds: () => boolean, what: string): Promise<void> {
@@ -207,6 +214,7 @@ export class Pair {
   }
 
   async stop(): Promise<void> {
+    for (const { node } of [this.alice, this.bob]) expectSound(node);
     await this.alice.node.stop();
     await this.bob.node.stop();
   }

@@ -2,7 +2,7 @@ import { RegtestChain } from '@rivulet/chain';
 import { bytesToHex, hexToBytes } from '@rivulet/core/bytes';
 import { type Channel, shortChannelIdOf } from '@rivulet/core/channel';
 import type { ForwardTotal } from '@rivulet/storage';
-import { startNode, type TestNode, type TestSettings, until } from './pair.test.support.js';
+import { expectSound, startNode, type TestNode, type TestSettings, until } from './pair.test.support.js';
 import type { KeysendOptions, SentPayment } from './payments/outgoing.js';
 import { type ChannelKey, channelKey } from './turns.js';
 
@@ -214,6 +214,7 @@ export class Trio {
   }
 
   async stop(): Promise<void> {
+    for (const node of this.nodes) expectSound(node);
     for (const node of this.nodes) await node.stop();
   }
 }

@@ -77,6 +77,7 @@ export interface OutgoingOptions {
   readonly defaults: SendDefaults;
   /** Whether a node announces compulsory features that we do not know. */
   readonly needsUnknown: (nodeId: Uint8Array) => boolean;
+  readonly isAccepting: () => boolean;
   readonly now: () => number;
   readonly randomBytes: (count: number) => Uint8Array;
   /** A payment that became final; after it is durable. */
@@ -309,6 +310,14 @@ export class Outgoing {
         if (conflict !== undefined) waiter.reject(conflict);
         else this.#outcomeOf(earlier).then(waiter.resolve, waiter.reject);
       });
+      return;
+    }
+    if (!this.#options.isAccepting()) {
+      const error = new PaymentError(
+        'not_accepting',
+        'the disk of this node is (nearly) full: nothing new is begun until there is room; nothing was sent',
+      );
+      turn.afterCommit(() => waiter.reject(error));
       return;
     }
     // Before what the payment may say at once, and only for this call: another one may have other limits.

@@ -9,6 +9,8 @@ export type PaymentErrorCode =
   | 'invoice_state'
   /** It failed in an earlier run of the node; the reason is in the list of payments. */
   | 'failed_before'
+  /** The node takes nothing new: its disk is full. */
+  | 'not_accepting'
   /** The node could not store it; nothing was sent. */
   | 'not_stored';
 

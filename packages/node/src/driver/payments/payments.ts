@@ -5,13 +5,13 @@ import type { ForwardLimits } from '@rivulet/core/forwarding';
 import type { RouteRequest, RouteResult } from '@rivulet/core/graph';
 import type { Invoice } from '@rivulet/core/invoice';
 import type { ClaimedHtlc } from '@rivulet/core/monitor';
-import { createAttributedFailure } from '@rivulet/core/onion';
+import { createAttributedFailure, type FailureMessage } from '@rivulet/core/onion';
 import { type ReceivePolicy, readIncoming, type SlowHop } from '@rivulet/core/payment';
 import type { IncomingPayment, ListedInvoice, NodeStorage, OutgoingPayment } from '@rivulet/storage';
 import { channelLogger, type Logger } from '../../logging/logger.js';
 import type { Scheduler } from '../../peers/index.js';
 import type { RemotePolicies } from '../remotePolicies.js';
-import { channelKey, type Turn, type Turns } from '../turns.js';
+import { type ChannelKey, channelKey, type Turn, type Turns } from '../turns.js';
 import { FirstHops } from './firstHops.js';
 import { Forwarder, type ForwardTerms } from './forwarder.js';
 import { HtlcAdder, type HtlcRef, refOf } from './htlcAdder.js';
@@ -37,6 +37,8 @@ export interface PaymentsOptions {
   readonly observe: ObserveLiquidity;
   readonly onSlowHop: (slow: SlowHop) => void;
   readonly needsUnknown: (nodeId: Uint8Array) => boolean;
+  /** Whether new HTLCs may begin; those under way go on either way. */
+  readonly isAccepting: () => boolean;
   readonly blockHeight: () => number;
   readonly now: () => number;
   readonly scheduler: Scheduler;
@@ -56,6 +58,8 @@ export class Payments {
   readonly sender: Sender;
   readonly #options: PaymentsOptions;
   readonly #adder = new HtlcAdder();
+  /** HTLCs that are told after a restart were taken before. */
+  #resumed = false;
 
   constructor(options: PaymentsOptions) {
     this.#options = options;
@@ -80,6 +84,7 @@ export class Payments {
       sender: this.sender,
       nodeId: options.nodeId,
       needsUnknown: options.needsUnknown,
+      isAccepting: options.isAccepting,
       currency,
       defaults: options.sendDefaults,
       now,
@@ -130,6 +135,7 @@ export class Payments {
 
   /** In the first turn, after the channels told what is pending. */
   resume(turn: Turn): void {
+    this.#resumed = true;
     this.forwarder.resume(turn);
     this.receiver.processBlock(turn, this.#options.blockHeight());
   }
@@ -190,19 +196,36 @@ export class Payments {
       case 'invalid': {
         const { sharedSecret, failure } = read;
         this.#logRefusal(channelId, { cause: 'payload_invalid', htlcId: htlc.id });
-        const answer = createAttributedFailure({ sharedSecret, failure, holdTimeMs: 0 });
-        turn.command(key, { type: 'settleHtlc', id: htlc.id, settlement: { type: 'fail', ...answer } });
+        this.#fail(turn, { key, id: htlc.id, sharedSecret, failure });
         return;
       }
       case 'forward':
-        this.forwarder.forward(turn, { channel, htlc, ...read });
-        return;
       case 'final':
-        this.receiver.receive(turn, { channel, htlc, ...read });
+        if (this.#resumed && !this.#options.isAccepting()) {
+          this.#logRefusal(channelId, { cause: 'not_accepting', htlcId: htlc.id });
+          const failure = { type: 'temporary_node_failure' } as const;
+          this.#fail(turn, { key, id: htlc.id, sharedSecret: read.sharedSecret, failure });
+          return;
+        }
+        if (read.type === 'forward') this.forwarder.forward(turn, { channel, htlc, ...read });
+        else this.receiver.receive(turn, { channel, htlc, ...read });
         return;
       default:
         read satisfies never;
     }
+  }
+
+  #fail(
+    turn: Turn,
+    {
+      key,
+      id,
+      sharedSecret,
+      failure,
+    }: { key: ChannelKey; id: bigint; sharedSecret: Uint8Array; failure: FailureMessage },
+  ): void {
+    const answer = createAttributedFailure({ sharedSecret, failure, holdTimeMs: 0 });
+    turn.command(key, { type: 'settleHtlc', id, settlement: { type: 'fail', ...answer } });
   }
 
   #logRefusal(channelId: Uint8Array, about: { cause: string; htlcId: bigint }): void {
