@@ -13,4 +13,7 @@ export { type OpenStorageOptions, openMemoryStorage, openStorage } from './sqlit
 export type * from './storage.js';
 export { BLOCKS_KEPT } from './storage.js';
 export { StorageError, type StorageErrorCode } from './storageError.js';
+export { openMemoryTowerStore, openTowerStore } from './tower/openTowerStore.js';
+export type * from './tower/towerStore.js';
+export { TOWER_BLOCKS_KEPT } from './tower/towerStore.js';
 export type * from './towers.js';
