@@ -10,6 +10,10 @@ import { RivuletError } from '@rivulet/core/bytes';
  * - `not_found`: the row that should change is not there.
  * - `out_of_range`: a value that the column cannot hold; amounts are 0 to 2^63 - 1.
  * - `wrong_use`: a call that a correct program never makes (nested transaction, use after close).
+ * - `copy_behind`: the live copy is required and not in step; the transaction was not begun.
+ * - `copy_lost`: the transaction is stored, but not in the live copy, which is required. The storage takes no
+ *   transaction after it: nothing of it may be let out, and the next start goes on from what is stored.
+ * - `copy_conflict`: the copy's folder holds another database, or a newer state of this one; nothing was changed.
  * - `failed`: any other failure of the database.
  */
 export type StorageErrorCode =
@@ -22,7 +26,10 @@ export type StorageErrorCode =
   | 'not_found'
   | 'out_of_range'
   | 'wrong_use'
+  | 'copy_behind'
+  | 'copy_lost'
+  | 'copy_conflict'
   | 'failed';
 
-/** Every failure of the storage. A transaction that throws one has changed nothing. */
+/** Every failure of the storage. A transaction that throws one, `copy_lost` excepted, has changed nothing. */
 export class StorageError extends RivuletError<StorageErrorCode> {}

@@ -432,6 +432,9 @@ function isStorageFailure(error: unknown): boolean {
     case 'disk_full':
     case 'io':
     case 'corrupt':
+    case 'copy_behind':
+    case 'copy_lost':
+    case 'copy_conflict':
     case 'failed':
       return true;
   }

@@ -233,6 +233,9 @@ export class SqliteGossipStore implements GossipStore {
       case 'not_found':
       case 'out_of_range':
       case 'wrong_use':
+      case 'copy_behind':
+      case 'copy_lost':
+      case 'copy_conflict':
         this.#goOnInMemory(error, { setAside: false });
     }
   }

@@ -10,6 +10,11 @@ import { invoiceTables } from './invoiceTables.js';
 import { migrate } from './migrations.js';
 import { paymentTables } from './paymentTables.js';
 import { makePrivateFile } from './privateFile.js';
+import { copyInto, type DatabaseCopy } from './replica/copyDatabase.js';
+import { Replica } from './replica/replica.js';
+import { nodeFiles } from './replica/replicaFiles.js';
+import { takeRecord } from './replica/replicaRecord.js';
+import type { ReplicaOptions, ReplicaStatus } from './replica/replicaStatus.js';
 import { routingTables } from './routingTables.js';
 import { towerTables } from './towerTables.js';
 
@@ -18,6 +23,24 @@ export interface OpenStorageOptions {
   readonly path: string;
   /** The most pages of 4 KiB that the file may grow to; without it the disk is the limit. */
   readonly maxPages?: number | undefined;
+  /** Keeps a live copy in a second place: a transaction returns when the copy has it too. */
+  readonly replica?: ReplicaOptions | undefined;
+}
+
+/** A storage in a file of its own. */
+export interface FileStorage extends NodeStorage {
+  /** How the live copy is; `undefined` where none was asked for. */
+  replicaStatus(): ReplicaStatus | undefined;
+  /**
+   * Tries to bring a live copy that is not in step up to date, if it is time to try again: for a node without
+   * transactions, which try as well. Copying the whole database may take a while. Does not throw.
+   */
+  tendReplica(): ReplicaStatus | undefined;
+  /**
+   * Writes what is stored now into a new file, and goes on; the file is whole and durable when this returns.
+   * @throws StorageError `duplicate` when there is a file; `disk_full`; `io`; `wrong_use` inside a transaction.
+   */
+  copyTo(path: string): DatabaseCopy;
 }
 
 /** How long a statement waits for another connection: a tool that reads the file beside the node. */
@@ -28,15 +51,17 @@ const CHECKPOINT_PAGES = 4_000;
 /**
  * Opens the node's storage: one SQLite file (with `-wal` and `-shm` beside it while open), write-ahead log,
  * every commit synced to the disk.
- * @throws StorageError `locked` when another node has it open; `newer_version`; `corrupt`; `io`.
+ * @throws StorageError `locked` when another node has it open; `newer_version`; `corrupt`; `io`; `copy_conflict`
+ * when the folder for the copy has another or a newer database; `copy_behind` when a required copy cannot be made.
  */
-export function openStorage(options: OpenStorageOptions): NodeStorage {
+export function openStorage(options: OpenStorageOptions): FileStorage {
   makePrivateFile(options.path);
   // The lock must not depend on which symbolic link led here.
   const path = realpathSync(options.path);
   const unlock = lockFile(path);
   let database: Database | undefined;
   try {
+    const record = takeRecord(nodeFiles, path);
     database = new Database(path);
     if (options.maxPages !== undefined) database.pragma(`max_page_count = ${Math.trunc(options.maxPages)}`);
     // Before anything is changed: a file that is not ours, or not yet known to us, stays as it is.
@@ -45,11 +70,25 @@ export function openStorage(options: OpenStorageOptions): NodeStorage {
     if (mode !== 'wal') {
       throw new StorageError('io', `${path}: this file system has no write-ahead log (mode ${mode})`);
     }
-    return sqliteStorage(database, unlock);
+    const { replica } = options;
+    return sqliteStorage(database, {
+      unlock,
+      makeReplica: (opened) => replica && new Replica(opened, { options: replica, record }),
+    });
   } catch (error) {
+    if (error instanceof StorageError && error.code === 'copy_conflict') foldLog(database);
     database?.close();
     unlock();
     throw error;
+  }
+}
+
+/** A log that is left behind would be taken for that of the database that is restored to this place. */
+function foldLog(database: Database | undefined): void {
+  try {
+    database?.pragma('wal_checkpoint(TRUNCATE)');
+  } catch {
+    // The conflict is what is reported.
   }
 }
 
@@ -57,14 +96,21 @@ export function openStorage(options: OpenStorageOptions): NodeStorage {
 export function openMemoryStorage(): NodeStorage {
   const database = new Database(':memory:');
   migrate(database);
-  return sqliteStorage(database, () => {});
+  return sqliteStorage(database, { unlock: () => {}, makeReplica: () => undefined });
 }
 
-function sqliteStorage(database: Database, unlock: () => void): NodeStorage {
+interface StorageParts {
+  readonly unlock: () => void;
+  /** Called when the connection is set up. */
+  readonly makeReplica: (database: Database) => Replica | undefined;
+}
+
+function sqliteStorage(database: Database, { unlock, makeReplica }: StorageParts): FileStorage {
   database.pragma(`busy_timeout = ${BUSY_TIMEOUT_MS}`);
   database.exec('PRAGMA synchronous = FULL');
   database.exec('PRAGMA foreign_keys = ON');
   database.pragma(`wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
+  const replica = makeReplica(database);
 
   const channels = channelTables(database);
   const payments = paymentTables(database, channels.keyFor);
@@ -93,6 +139,7 @@ function sqliteStorage(database: Database, unlock: () => void): NodeStorage {
   };
 
   let running = false;
+  let wrote = false;
   // Why the running transaction can no longer be committed, even if its body swallowed the error: SQLite ends
   // a transaction by itself when the disk is full, and what was written after that would be committed alone.
   let broken: unknown;
@@ -102,6 +149,7 @@ function sqliteStorage(database: Database, unlock: () => void): NodeStorage {
     return (...values: Values): void => {
       if (!running) throw new StorageError('wrong_use', `${name} was called outside its transaction`);
       if (broken !== undefined) throw broken;
+      wrote = true;
       try {
         write(...values);
       } catch (error) {
@@ -127,11 +175,14 @@ function sqliteStorage(database: Database, unlock: () => void): NodeStorage {
         'a transaction was started inside another: pass the outer one down',
       );
     }
+    replica?.beforeBegin();
     database.exec('BEGIN IMMEDIATE');
     running = true;
+    wrote = false;
     broken = undefined;
+    let result: T;
     try {
-      const result = body(tx);
+      result = body(tx);
       if (result instanceof Promise) {
         // Its rejection is not ours to report: the misuse is.
         result.catch(() => {});
@@ -141,8 +192,8 @@ function sqliteStorage(database: Database, unlock: () => void): NodeStorage {
         );
       }
       if (broken !== undefined) throw broken;
+      if (wrote) replica?.stamp();
       database.exec('COMMIT');
-      return result;
     } catch (error) {
       database.rollback();
       channels.forgetKeys();
@@ -150,6 +201,8 @@ function sqliteStorage(database: Database, unlock: () => void): NodeStorage {
     } finally {
       running = false;
     }
+    if (wrote) replica?.committed();
+    return result;
   }
 
   return {
@@ -164,14 +217,22 @@ function sqliteStorage(database: Database, unlock: () => void): NodeStorage {
       for (const row of orphans) problems.push(`${row[0]} row ${row[1]} refers to a missing ${row[2]}`);
       return problems.filter((problem) => problem !== 'ok');
     },
+    replicaStatus: () => replica?.status(),
+    tendReplica: () => (running ? replica?.status() : replica?.tend()),
+    copyTo: (copyPath) => {
+      if (running) throw new StorageError('wrong_use', 'the database was copied inside a transaction');
+      return copyInto(database, copyPath);
+    },
     close: () => {
       if (!database.isOpen) return;
       if (running) throw new StorageError('wrong_use', 'the storage was closed inside a transaction');
       try {
+        replica?.tend({ now: true });
         // libsql keeps the file open until its statements are collected, so nothing may be left to do then.
         database.pragma('wal_checkpoint(TRUNCATE)');
       } finally {
         database.close();
+        replica?.close();
         unlock();
       }
     },
@@ -192,6 +253,9 @@ function isHarmless(error: unknown): boolean {
     case 'disk_full':
     case 'io':
     case 'corrupt':
+    case 'copy_behind':
+    case 'copy_lost':
+    case 'copy_conflict':
     case 'failed':
       return false;
   }
