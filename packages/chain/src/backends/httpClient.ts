@@ -12,24 +12,43 @@ export interface HttpClientOptions {
   readonly retries: number;
 }
 
-/** A block of 4 million weight units in hex inside JSON, and some. */
+export interface HttpCall {
+  readonly method?: string;
+  readonly headers?: Record<string, string>;
+  readonly body?: string;
+  /** Instead of the client's. */
+  readonly timeoutMs?: number;
+  /** What the answer may have at most. Default: 64 MB */
+  readonly maxBytes?: number;
+}
+
+/** A transaction of 4 million weight units as verbose JSON, and some. */
 const maxResponseBytes = 64 * 1024 * 1024;
 const retryDelayMs = 100;
+/** Worth another attempt: the call did not get through, and the next one may. */
+const passingCodes: ReadonlySet<string> = new Set(['chain_unreachable', 'chain_timeout', 'chain_busy']);
 
-async function readAll(response: Response): Promise<Buffer> {
+/** Whether a failure may be over the next time, or with another server. */
+export function isPassing(error: unknown): error is ChainError {
+  return error instanceof ChainError && (passingCodes.has(error.code) || error.code === 'chain_warming_up');
+}
+
+async function readAll(response: Response, maxBytes: number): Promise<Buffer> {
   const parts: Uint8Array[] = [];
   let length = 0;
   for await (const part of response.body ?? []) {
     length += part.length;
-    if (length > maxResponseBytes) {
-      throw new ChainError('chain_bad_response', 'the chain server sent more than 64 MB');
+    if (length > maxBytes) {
+      // Leaving the loop cancels the body: the rest is not read.
+      throw new ChainError('chain_bad_response', `the chain server sent more than ${maxBytes} bytes`);
     }
     parts.push(part);
   }
   return Buffer.concat(parts);
 }
 
-function pause(ms: number, signal: AbortSignal): Promise<void> {
+/** Waits, or until the signal is aborted. */
+export function pause(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const timer = setTimeout(done, ms);
     signal.addEventListener('abort', done, { once: true });
@@ -71,40 +90,39 @@ export class HttpClient {
     if (this.#closing.signal.aborted) throw new ChainError('chain_closed', 'the chain backend was closed');
   }
 
-  /** @throws ChainError; an HTTP status of any kind is an answer, 502 to 504 excepted */
-  async request(
-    url: string,
-    init: { method?: string; headers?: Record<string, string>; body?: string; timeoutMs?: number } = {},
-  ): Promise<HttpResponse> {
+  /** @throws ChainError; an HTTP status of any kind is an answer, 429 and 502 to 504 excepted */
+  async request(url: string, init: HttpCall = {}): Promise<HttpResponse> {
     for (let attempt = 0; ; attempt++) {
       this.#checkOpen();
       try {
         return await this.#attempt(url, init);
       } catch (error) {
-        const again = error instanceof ChainError && /unreachable|timeout/.test(error.code);
+        const again = error instanceof ChainError && passingCodes.has(error.code);
         if (!again || attempt >= this.#options.retries) throw error;
       }
       await this.pause(retryDelayMs * 2 ** attempt);
     }
   }
 
-  async #attempt(
-    url: string,
-    init: { method?: string; headers?: Record<string, string>; body?: string; timeoutMs?: number },
-  ): Promise<HttpResponse> {
-    const { timeoutMs = this.#options.timeoutMs, ...request } = init;
+  async #attempt(url: string, init: HttpCall): Promise<HttpResponse> {
+    const { timeoutMs = this.#options.timeoutMs, maxBytes = maxResponseBytes, ...request } = init;
     const timeout = AbortSignal.timeout(timeoutMs);
     try {
       const signal = AbortSignal.any([timeout, this.#closing.signal]);
       const response = await fetch(url, { ...request, signal, redirect: 'error' });
-      const body = await readAll(response);
-      if (response.status >= 502 && response.status <= 504) {
-        const { status } = response;
+      const body = await readAll(response, maxBytes);
+      const { status } = response;
+      if (status === 429 || status === 503) {
+        const said = body.toString('utf8', 0, 100).trim();
+        const message = `the chain server has too much to do (HTTP ${status}${said === '' ? '' : `: ${said}`})`;
+        throw new ChainError('chain_busy', message, { serverCode: status });
+      }
+      if (status === 502 || status === 504) {
         throw new ChainError('chain_unreachable', `the chain server answered with HTTP ${status}`, {
           serverCode: status,
         });
       }
-      return { status: response.status, body };
+      return { status, body };
     } catch (cause) {
       if (cause instanceof ChainError) throw cause;
       this.#checkOpen();

@@ -8,7 +8,7 @@ import { type PreparedTransaction, prepareTransaction } from './preparedTransact
 
 /** Regtest's target: every second hash meets it. */
 export const regtestBits = 0x207fffff;
-const witnessCommitmentPrefix = Uint8Array.of(0x6a, 0x24, 0xaa, 0x21, 0xa9, 0xed);
+export const witnessCommitmentPrefix = Uint8Array.of(0x6a, 0x24, 0xaa, 0x21, 0xa9, 0xed);
 /** Left for the header and the coinbase. */
 const reservedWeight = 4000;
 

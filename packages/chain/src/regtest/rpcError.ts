@@ -11,6 +11,7 @@ export const rpcCodes = {
   verify: -25,
   verifyRejected: -26,
   verifyAlreadyInUtxoSet: -27,
+  inWarmup: -28,
   parse: -32700,
   invalidRequest: -32600,
   methodNotFound: -32601,
