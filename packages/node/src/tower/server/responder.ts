@@ -1,0 +1,239 @@
+import type { ChainBackend, ChainBlock, ChainTip } from '@rivulet/chain';
+import { bytesToHex } from '@rivulet/core/bytes';
+import { locatorOf, slotsOf } from '@rivulet/core/tower';
+import { type Transaction, txid } from '@rivulet/core/tx';
+import type { AppointmentKey, StoredAppointment, TowerStore, TowerTransaction } from '@rivulet/storage';
+import type { Logger } from '../../logging/index.js';
+import { outpointKey } from '../../onchain/outpointKey.js';
+import { type BumpWallet, PenaltyBumper } from './penaltyBumper.js';
+import { openAppointment, type Tracked, trackedOf, trackerKey } from './penaltyTracking.js';
+import { RecentTransactions } from './recentTransactions.js';
+import type { TowerLimits } from './towerLimits.js';
+
+/** BOLT 5: General Nomenclature: an output is irrevocably resolved that many blocks deep. */
+const buriedBlocks = 100;
+/** A penalty that no miner took, and nothing else resolved, is given up after that many blocks. */
+const givenUpBlocks = 4_032;
+/** Appointments that come up to that many blocks after their transaction are answered at once. */
+const lateBlocks = 12;
+
+export interface ResponderOptions {
+  readonly store: TowerStore;
+  readonly backend: Pick<ChainBackend, 'broadcast' | 'broadcastPackage' | 'estimateFeeratePerKw'>;
+  readonly limits: TowerLimits;
+  /** Pays for children of penalties that are not mined; without it they are only sent again. */
+  readonly wallet?: BumpWallet | undefined;
+  readonly logger: Logger;
+}
+
+/** Finds cheats in blocks, and sees to it that their penalties are mined and stay so. */
+export class Responder {
+  readonly #options: ResponderOptions;
+  readonly #bumper: PenaltyBumper;
+  readonly #recent = new RecentTransactions(lateBlocks);
+  readonly #trackers = new Map<string, Tracked>();
+  /** Which trackers wait for the spending of an output. */
+  readonly #watched = new Map<string, Set<string>>();
+  /** Penalties that the backend said something else of than that it has them: said once each. */
+  readonly #complaints = new Map<string, string>();
+  #height: number;
+
+  constructor(options: ResponderOptions) {
+    this.#options = options;
+    this.#bumper = new PenaltyBumper(options);
+    this.#height = options.store.getTip()?.height ?? 0;
+    for (const stored of options.store.loadTrackers()) this.#remember(trackedOf(stored));
+  }
+
+  get height(): number {
+    return this.#height;
+  }
+
+  get tracked(): readonly Tracked[] {
+    return [...this.#trackers.values()];
+  }
+
+  find(key: AppointmentKey): Tracked | undefined {
+    return this.#trackers.get(trackerKey(key));
+  }
+
+  /** Makes the blocks known that were handled before: appointments for what is in them may still come. */
+  recall(block: ChainBlock): void {
+    this.#recent.add(block.height, withTxids(block));
+  }
+
+  get lateBlocks(): number {
+    return lateBlocks;
+  }
+
+  #remember(tracked: Tracked): void {
+    const key = trackerKey(tracked.stored);
+    this.#trackers.set(key, tracked);
+    for (const outpoint of tracked.watched) {
+      const waiting = this.#watched.get(outpoint) ?? new Set();
+      this.#watched.set(outpoint, waiting.add(key));
+    }
+  }
+
+  #forget(key: string): void {
+    const tracked = this.#trackers.get(key);
+    if (tracked === undefined) return;
+    this.#trackers.delete(key);
+    for (const outpoint of tracked.watched) {
+      const waiting = this.#watched.get(outpoint);
+      waiting?.delete(key);
+      if (waiting?.size === 0) this.#watched.delete(outpoint);
+    }
+    if ([...this.#trackers.values()].some(({ penaltyId }) => penaltyId === tracked.penaltyId)) return;
+    this.#complaints.delete(tracked.penaltyId);
+    this.#bumper.forget(tracked.penaltyId);
+  }
+
+  /**
+   * An appointment was taken in this transaction, and its transaction may be in one of the last blocks.
+   * @returns what to call when the transaction has committed.
+   */
+  takeLate(tx: TowerTransaction, appointment: StoredAppointment): (() => void) | undefined {
+    const found = this.#recent.find(appointment.locator);
+    if (found === undefined || this.#trackers.size >= this.#options.limits.maxTrackers) return undefined;
+    const tracked = openAppointment(appointment, {
+      disputeTxid: found.txid,
+      disputeHeight: found.height,
+      ...(found.tx === undefined ? {} : { dispute: found.tx }),
+    });
+    if (tracked === undefined) return undefined;
+    tx.putTracker(tracked.stored);
+    return () => this.#remember(tracked);
+  }
+
+  /** Stores what a block means, in one transaction; `publish` sends what follows from it. */
+  processBlock(block: ChainBlock): void {
+    const { store, limits, logger } = this.#options;
+    const { height } = block;
+    const transactions = withTxids(block);
+    const begun: Tracked[] = [];
+    const useless: StoredAppointment[] = [];
+    for (const { txid: disputeTxid, tx: dispute } of transactions) {
+      const locator = locatorOf(disputeTxid);
+      if (!store.hasLocator(locator)) continue;
+      for (const appointment of store.appointmentsAt(locator)) {
+        if (this.find(appointment) !== undefined) continue;
+        const tracked = openAppointment(appointment, { disputeTxid, disputeHeight: height, dispute });
+        if (tracked === undefined) useless.push(appointment);
+        else if (this.#trackers.size + begun.length < limits.maxTrackers) begun.push(tracked);
+      }
+    }
+    const resolved = this.#resolvedBy(transactions, { begun, height });
+    const over = [...this.#trackers.values()].filter(({ stored }) => isOver(stored, height));
+    const outdated = store.listExpiredUsers(height - limits.graceBlocks);
+    store.transaction((tx) => {
+      for (const { stored } of begun) tx.putTracker(stored);
+      for (const { stored } of resolved) tx.putTracker(stored);
+      for (const appointment of useless) tx.deleteAppointment(appointment);
+      for (const { stored } of over) endTracker(tx, stored);
+      for (const { userId } of outdated) tx.deleteUser(userId);
+      tx.putBlock({ height, hash: block.hash });
+    });
+    for (const tracked of [...begun, ...resolved]) this.#remember(tracked);
+    for (const { stored } of over) this.#forget(trackerKey(stored));
+    this.#recent.add(height, transactions);
+    this.#height = height;
+    for (const { stored } of begun) {
+      logger.warn({ disputeTxid: shown(stored.disputeTxid), height }, 'a revoked commitment was confirmed');
+    }
+    if (useless.length > 0)
+      logger.info({ count: useless.length }, 'appointments that answer nothing are dropped');
+  }
+
+  #resolvedBy(
+    transactions: readonly { readonly tx: Transaction }[],
+    { begun, height }: { begun: Tracked[]; height: number },
+  ): Tracked[] {
+    const touched = new Set<string>();
+    const spent = new Set<string>();
+    for (const { tx } of transactions) {
+      for (const { outpoint } of tx.inputs) {
+        const key = outpointKey(outpoint);
+        spent.add(key);
+        for (const tracker of this.#watched.get(key) ?? []) touched.add(tracker);
+      }
+    }
+    const known = [...touched].flatMap((key) => this.#trackers.get(key) ?? []);
+    const fresh = begun.filter(({ watched }) => watched.some((outpoint) => spent.has(outpoint)));
+    return [...known, ...fresh]
+      .filter(({ stored }) => stored.resolvedHeight === undefined)
+      .map((tracked) => ({ ...tracked, stored: { ...tracked.stored, resolvedHeight: height } }));
+  }
+
+  /**
+   * Takes back a block. A cheat that was in it is no cheat until it is mined again: its appointment is still
+   * there. A penalty that was in it is to be mined again.
+   */
+  undoBlock({ height }: ChainTip): void {
+    const { store } = this.#options;
+    const undone = [...this.#trackers.values()].filter(({ stored }) => stored.disputeHeight >= height);
+    const reopened = [...this.#trackers.values()]
+      .filter(({ stored }) => (stored.resolvedHeight ?? -1) >= height && stored.disputeHeight < height)
+      .map((tracked) => ({ ...tracked, stored: { ...tracked.stored, resolvedHeight: undefined } }));
+    store.transaction((tx) => {
+      for (const { stored } of undone) tx.deleteTracker(stored);
+      for (const { stored } of reopened) tx.putTracker(stored);
+      tx.removeBlocksFrom(height);
+    });
+    for (const { stored } of undone) this.#forget(trackerKey(stored));
+    for (const tracked of reopened) this.#remember(tracked);
+    this.#recent.remove(height);
+    this.#height = height - 1;
+  }
+
+  /** Sends every penalty that is not mined (again), and has children pay for those that wait. */
+  async publish(): Promise<void> {
+    const waiting = new Map<string, Tracked>();
+    for (const tracked of this.#trackers.values()) {
+      if (tracked.stored.resolvedHeight === undefined) waiting.set(tracked.penaltyId, tracked);
+    }
+    for (const tracked of waiting.values()) await this.#send(tracked);
+  }
+
+  async #send(tracked: Tracked): Promise<void> {
+    const { backend, logger } = this.#options;
+    const { penalty, penaltyId, stored } = tracked;
+    try {
+      const result = await backend.broadcast(penalty);
+      const said = result.accepted ? 'sent' : result.code;
+      if (this.#complaints.get(penaltyId) !== said) {
+        this.#complaints.set(penaltyId, said);
+        const about = { disputeTxid: shown(stored.disputeTxid), penaltyTxid: shown(txid(penalty)) };
+        if (result.accepted) logger.info(about, 'a penalty was sent');
+        else logger.warn({ ...about, code: result.code }, `a penalty was not taken: ${result.message}`);
+      }
+      if (this.#height > stored.disputeHeight) await this.#bumper.bump(tracked, this.#height);
+    } catch (error) {
+      logger.warn({ err: error }, 'a penalty could not be sent; it is tried again with the next block');
+    }
+  }
+}
+
+function isOver({ resolvedHeight, disputeHeight }: Tracked['stored'], height: number): boolean {
+  return resolvedHeight === undefined
+    ? height - disputeHeight >= givenUpBlocks
+    : height - resolvedHeight + 1 >= buriedBlocks;
+}
+
+/** What is buried is forgotten, and its slots are free again. */
+function endTracker(tx: TowerTransaction, key: AppointmentKey): void {
+  const appointment = tx.getAppointment(key);
+  const user = tx.getUser(key.userId);
+  tx.deleteAppointment(key);
+  if (appointment === undefined || user === undefined) return;
+  const availableSlots = user.availableSlots + slotsOf(appointment.encryptedBlob.length);
+  tx.putUser({ ...user, availableSlots });
+}
+
+function withTxids({ transactions }: Pick<ChainBlock, 'transactions'>) {
+  return transactions.map((tx) => ({ txid: txid(tx), tx }));
+}
+
+function shown(id: Uint8Array): string {
+  return bytesToHex(id.toReversed());
+}
