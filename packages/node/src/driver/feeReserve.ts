@@ -2,6 +2,7 @@ import type { BroadcastResult } from '@rivulet/chain';
 import { feeForWeightSat, type SweepInput, type Transaction, type TxOutput } from '@rivulet/core/tx';
 import type { StorageTransaction } from '@rivulet/storage';
 import type { Logger } from '../logging/logger.js';
+import type { FeeInputRequest } from '../onchain/index.js';
 import { type FundedTransaction, type Wallet, WalletError } from '../wallet/index.js';
 
 /** What is put aside for the fees of HTLC transactions when the first channel is opened. */
@@ -30,21 +31,13 @@ export class FeeReserve {
   }
 
   /** Inputs whose value covers `weight` and their own weight at the feerate, those held before among them. */
-  reserve({
-    id,
-    weight,
-    feeratePerKw,
-  }: {
-    id: string;
-    weight: number;
-    feeratePerKw: number;
-  }): readonly SweepInput[] | undefined {
+  reserve({ id, weight, feeratePerKw, extraSat = 0n }: FeeInputRequest): readonly SweepInput[] | undefined {
     const chosen = [...(this.#held.get(id) ?? [])];
     const free = this.#wallet.feeInputs().sort((a, b) => (a.valueSat < b.valueSat ? 1 : -1));
     const missing = () => {
       const total = chosen.reduce((sum, input) => sum + input.weight, weight);
       const value = chosen.reduce((sum, { valueSat }) => sum + valueSat, 0n);
-      return feeForWeightSat(total, feeratePerKw) > value;
+      return feeForWeightSat(total, feeratePerKw) + extraSat > value;
     };
     while (missing()) {
       const next = free.shift();
@@ -70,7 +63,7 @@ export class FeeReserve {
    * were all opened by others has none, and the claims of a large close need more than the usual one. It can
    * be used when it is confirmed.
    */
-  async replenish({ weight, feeratePerKw }: { weight: number; feeratePerKw: number }): Promise<void> {
+  async replenish({ weight, feeratePerKw, extraSat = 0n }: Omit<FeeInputRequest, 'id'>): Promise<void> {
     const making = this.#making && this.#wallet.getTransaction(this.#making);
     if (making !== undefined && making.height === undefined) {
       await this.#options.broadcast(making.tx);
@@ -78,7 +71,7 @@ export class FeeReserve {
     }
     this.#making = undefined;
     // Twice the fee: it may have to be raised.
-    const needSat = feeForWeightSat(weight, feeratePerKw) * 2n;
+    const needSat = feeForWeightSat(weight, feeratePerKw) * 2n + extraSat;
     const valueSat = needSat > feeReserveSat ? needSat : feeReserveSat;
     const { script } = this.#wallet.newAddress({ type: 'p2wpkh', change: true });
     let funded: FundedTransaction;

@@ -1,3 +1,9 @@
 export { ChainFollower } from './chainFollower.js';
 export { Sweeper } from './sweeper.js';
-export type { SpentChannel, SweepEvent } from './sweepPorts.js';
+export type {
+  ClaimFee,
+  FeeInputRequest,
+  PreimageEvent,
+  StoredSpentChannel,
+  SweepEvent,
+} from './sweepPorts.js';

@@ -3,6 +3,7 @@ import type { Channel } from '@rivulet/core/channel';
 import { type Claim, examineSpend } from '@rivulet/core/monitor';
 import { buildHtlcPackage, type ChannelType, type Transaction } from '@rivulet/core/tx';
 import { describe, expect, test } from 'vitest';
+import type { SweepPolicy } from './sweepPorts.js';
 import { CloseRig } from './testing/closeRig.js';
 
 const fundingSat = 1_000_000n;
@@ -21,9 +22,9 @@ interface Cheat {
  * A channel in which Bob had HTLCs pending in both directions, all settled since: two of them alike, one
  * still pending. He publishes the old state, in which he had more.
  */
-async function cheat(channelType: ChannelType): Promise<Cheat> {
+async function cheat(channelType: ChannelType, policy: Partial<SweepPolicy> = {}): Promise<Cheat> {
   const chain = new RegtestChain({ now: () => 1_700_000_000_000, feeratePerKw: 500 });
-  const rig = new CloseRig(chain, { channelType, fundingSat });
+  const rig = new CloseRig(chain, { channelType, fundingSat, policy });
   await rig.start();
   const { pair } = rig;
   const expiry = chain.height + 30;
@@ -124,10 +125,9 @@ describe.each(channelTypes)('a revoked commitment (%s)', (channelType) => {
     expect(rig.alice.wallet.receivedSat).toBeGreaterThan(fundingSat - 20_000n);
   });
 
-  test('loses what the cheater timed out, whose transactions were first and paid more', async () => {
-    const cheated = await cheat(channelType);
+  /** Nobody mines what Alice sends, and the cheater's transactions get there first. */
+  async function timeOutFirst(cheated: Cheat): Promise<void> {
     const { rig, commitment, expiry } = cheated;
-    // Until then nobody mines what Alice sends, and the cheater's transactions get there first.
     rig.chain.broadcast(commitment);
     rig.chain.mine();
     await rig.alice.follower.stop();
@@ -135,6 +135,23 @@ describe.each(channelTypes)('a revoked commitment (%s)', (channelType) => {
     rig.chain.mine({ blocks: expiry - rig.chain.height });
     for (const tx of htlcTransactions(cheated, 'htlc_timeout')) rig.chain.broadcast(tx);
     await rig.alice.restart();
+  }
+
+  test('outbids at once what the cheater times out: the deadline is past, and all is at stake', async () => {
+    const cheated = await cheat(channelType);
+    const { rig } = cheated;
+    await timeOutFirst(cheated);
+    rig.chain.mine({ blocks: 1 });
+    await rig.alice.follower.waitUntilSynced();
+    const { claims } = rig.alice.sweeper.status(cheated.commitment.inputs[0]!.outpoint.txid)!;
+    expect(claims.filter(({ purpose }) => purpose === 'revoked_htlc_delayed')).toEqual([]);
+    expect(claims.every(({ spentHeight }) => spentHeight !== undefined)).toBe(true);
+  });
+
+  test('loses what the cheater timed out, whose transactions were first and paid more', async () => {
+    const cheated = await cheat(channelType, { maxFeeratePerKw: 600 });
+    const { rig, commitment } = cheated;
+    await timeOutFirst(cheated);
     expect(rig.alice.broadcast.map(({ result }) => result)).toContain('insufficient_fee');
     rig.chain.mine({ blocks: 1 });
     await rig.alice.follower.waitUntilSynced();

@@ -1,12 +1,16 @@
 import { bytesToHex } from '@rivulet/core/bytes';
 import type { Claim } from '@rivulet/core/monitor';
+import { buildHtlcPackage, buildSweep, type Sweep, type SweepInput } from '@rivulet/core/tx';
 import {
-  buildHtlcPackage,
-  buildSweep,
-  feeForWeightSat,
-  type SweepInput,
-  type Transaction,
-} from '@rivulet/core/tx';
+  affordableFeerate,
+  claimFeerate,
+  type FeeQuestion,
+  isWorth,
+  minimumFeeratePerKw,
+  nextFeerate,
+  replacementFeeSat,
+  targetBlocks,
+} from './claimFees.js';
 import type { SweepPolicy } from './sweepPorts.js';
 import type { TrackedClaim } from './trackedSpend.js';
 
@@ -15,16 +19,15 @@ export interface SweepBatch {
   readonly id: string;
   keys: readonly string[];
   readonly contested: boolean;
+  /** The highest that was broadcast for one of them, or 0. */
   feeratePerKw: number;
   /** Where the money, or the change of a package's fee inputs, goes. */
   script?: Uint8Array;
   feeInputs?: readonly SweepInput[];
   /** What was built last; absent when it has to be built anew. */
-  tx?: Transaction;
-  /** The last one was refused for its fee. */
-  refusedFee: boolean;
-  /** Whether it was ever accepted. */
-  accepted: boolean;
+  sweep?: Sweep;
+  /** What the last one that was accepted pays: it waits in mempools, and a replacement pays more. */
+  waitingFeeSat?: bigint;
 }
 
 /** A mature claim and the channel that it belongs to. */
@@ -33,39 +36,84 @@ export interface MatureClaim extends TrackedClaim {
   readonly deadline: number | undefined;
 }
 
+/** What fees follow from at one height of the chain. */
+export interface FeeView {
+  readonly height: number;
+  readonly policy: SweepPolicy;
+  /** Satoshis a 1000 weight units, for confirmation within so many blocks. */
+  readonly estimate: (targetBlocks: number) => number;
+}
+
 /** Far below the 400,000 weight units that nodes relay. */
 const maxClaimsPerBatch = 100;
-const minimumFeeratePerKw = 253;
+/** Version, counts, and an output for what comes back, of the longest standard script. */
+const frameWeight = 4 * (8 + 2 + 43) + 2;
+/** One P2WPKH input of the wallet. */
+const feeInputWeight = 272;
+
+function blocksLeft({ deadline }: Pick<MatureClaim, 'deadline'>, height: number): number | undefined {
+  return deadline === undefined ? undefined : deadline - height;
+}
+
+/** What the chain asks for a claim in the time that it has. */
+function estimateFor(
+  { contested, left }: { contested: boolean; left: number | undefined },
+  { policy, estimate }: FeeView,
+): number {
+  const { contestedTargetBlocks, uncontestedTargetBlocks } = policy;
+  if (!contested) return estimate(uncontestedTargetBlocks);
+  // Without a deadline the other side may take it at any time.
+  const uncontested = contestedTargetBlocks;
+  return estimate(targetBlocks(left, { contested: contestedTargetBlocks, uncontested }));
+}
+
+/** The weight that a claim adds to its transaction. */
+function claimWeight(claim: Claim): number {
+  if (claim.how === 'input') return claim.input.weight;
+  return claim.how === 'package' ? claim.weight : 0;
+}
+
+/**
+ * Whether an output brings more than it adds to a transaction's fee; one that does not waits for lower fees. What
+ * somebody else can take is claimed for what it is worth: nothing is lost by that.
+ */
+export function isWorthwhile(mature: MatureClaim, view: FeeView): boolean {
+  const { claim } = mature;
+  const weight = claimWeight(claim);
+  if (weight === 0) return true;
+  const estimate = estimateFor({ contested: claim.contested, left: blocksLeft(mature, view.height) }, view);
+  if (isWorth(claim.valueSat, { weight, feeratePerKw: estimate })) return true;
+  const alone = weight + frameWeight + (claim.how === 'package' ? feeInputWeight : 0);
+  return claim.contested && isWorth(claim.valueSat, { weight: 2 * alone, feeratePerKw: minimumFeeratePerKw });
+}
 
 /**
  * Which claims may share a transaction. What nobody else can take goes together, of all channels. What is
  * contested is kept apart by channel and purpose: one output that the peer takes or pins must not hold up
- * others (BOLT 5: Revoked Transaction Close Handling); with its deadline near an output goes alone.
+ * others (BOLT 5: Revoked Transaction Close Handling); with its deadline near an output goes alone, and so does
+ * one that could not pay its share of what the others pay.
  */
-function groupOf(mature: MatureClaim, { height, policy }: { height: number; policy: SweepPolicy }): string {
+function groupOf(mature: MatureClaim, view: FeeView): string {
   const { claim, channelId, key, deadline } = mature;
   if (claim.how === 'transaction' || claim.how === 'wait') return `single ${key}`;
+  const { height, policy } = view;
   if (deadline !== undefined && deadline - height < policy.urgentBlocks) return `urgent ${key}`;
+  if (!claim.contested) return 'uncontested';
+  const feeratePerKw = estimateFor({ contested: true, left: blocksLeft(mature, height) }, view);
+  if (!isWorth(claim.valueSat, { weight: 2 * claimWeight(claim), feeratePerKw })) return `small ${key}`;
   const channel = bytesToHex(channelId);
   if (claim.how === 'package') return `package ${channel} ${claim.purpose} ${claim.lockTime}`;
-  return claim.contested ? `contested ${channel} ${claim.purpose}` : 'uncontested';
-}
-
-/** Whether an output brings more than it adds to a transaction's fee; one that does not waits for lower fees. */
-export function isWorthwhile(claim: Claim, feeratePerKw: number): boolean {
-  if (claim.how === 'input') return claim.valueSat > feeForWeightSat(claim.input.weight, feeratePerKw);
-  if (claim.how === 'package') return claim.valueSat > feeForWeightSat(claim.weight, feeratePerKw);
-  return true;
+  return `contested ${channel} ${claim.purpose}`;
 }
 
 /** Puts claims into groups that go into one transaction each. `alone` has the keys of those that must not share. */
 export function groupClaims(
   claims: readonly MatureClaim[],
-  context: { height: number; policy: SweepPolicy; alone: ReadonlySet<string> },
+  view: FeeView & { readonly alone: ReadonlySet<string> },
 ): MatureClaim[][] {
   const groups = new Map<string, MatureClaim[]>();
   for (const claim of claims) {
-    const name = context.alone.has(claim.key) ? `alone ${claim.key}` : groupOf(claim, context);
+    const name = view.alone.has(claim.key) ? `alone ${claim.key}` : groupOf(claim, view);
     const group = groups.get(name);
     if (group === undefined) groups.set(name, [claim]);
     else group.push(claim);
@@ -78,52 +126,88 @@ export function groupClaims(
   });
 }
 
-/** The next feerate of a batch: never lower than before (threat 8), and enough more to replace it (BIP 125). */
-export function nextFeerate(
-  { feeratePerKw, refusedFee }: Pick<SweepBatch, 'feeratePerKw' | 'refusedFee'>,
-  { estimate, policy }: { estimate: number; policy: SweepPolicy },
-): number {
-  const replacing = Math.ceil(Math.max(feeratePerKw * 1.25, feeratePerKw + minimumFeeratePerKw));
-  const wanted = Math.min(estimate, policy.maxFeeratePerKw);
-  if (refusedFee)
-    return Math.max(feeratePerKw, Math.min(Math.max(wanted, replacing), policy.maxFeeratePerKw));
-  return wanted >= replacing ? wanted : feeratePerKw;
+/** What is asked about a batch's fee: the nearest of its deadlines, and all that it brings. */
+function feeQuestion(batch: SweepBatch, claims: readonly MatureClaim[], view: FeeView): FeeQuestion {
+  const deadlines = claims.flatMap((claim) => blocksLeft(claim, view.height) ?? []);
+  const left = deadlines.length === 0 ? undefined : Math.min(...deadlines);
+  const isPackage = claims.some(({ claim }) => claim.how === 'package');
+  const inputs = batch.feeInputs?.reduce((sum, { weight }) => sum + weight, 0) ?? feeInputWeight;
+  return {
+    estimate: estimateFor({ contested: batch.contested, left }, view),
+    blocksLeft: left,
+    valueSat: claims.reduce((sum, { claim }) => sum + claim.valueSat, 0n),
+    weight: frameWeight + claims.reduce((sum, { claim }) => sum + claimWeight(claim), isPackage ? inputs : 0),
+    floor: batch.feeratePerKw,
+    maxFeeratePerKw: view.policy.maxFeeratePerKw,
+  };
+}
+
+/** The feerate of a batch's next transaction, never lower than before (threat 8), and the highest worth paying. */
+export function batchFeerate(
+  batch: SweepBatch,
+  { claims, view }: { claims: readonly MatureClaim[]; view: FeeView },
+): { readonly feeratePerKw: number; readonly most: number } {
+  const question = feeQuestion(batch, claims, view);
+  const { maxFeeratePerKw } = question;
+  const most = batch.contested ? affordableFeerate(question) : maxFeeratePerKw;
+  const wanted = batch.contested ? claimFeerate(question) : Math.min(question.estimate, maxFeeratePerKw);
+  const last = batch.feeratePerKw;
+  return { feeratePerKw: last === 0 ? wanted : nextFeerate(last, wanted), most };
 }
 
 function claimInputs(claims: readonly Claim[]): SweepInput[] {
   return claims.flatMap((claim) => (claim.how === 'input' ? [claim.input] : []));
 }
 
-/** The weight that a package's fee inputs have to pay for, beside their own. */
+/** The weight that a package's fee inputs have to pay for, beside their own; 0 where there are none. */
 export function packageWeight(claims: readonly Claim[]): number {
-  return claims.reduce((sum, claim) => sum + (claim.how === 'package' ? claim.weight : 0), 0);
+  const weight = claims.reduce((sum, claim) => sum + (claim.how === 'package' ? claim.weight : 0), 0);
+  return weight === 0 ? 0 : weight + frameWeight;
+}
+
+/** Builds what a batch needs at its feerate; `undefined` when it would leave too little. */
+function buildAt(
+  { script, feeratePerKw, feeInputs = [], minimumFeeSat }: BuildPlan,
+  { claims, height }: { claims: readonly Claim[]; height: number },
+): Sweep | undefined {
+  const items = claims.flatMap((claim) => (claim.how === 'package' ? [claim.item] : []));
+  if (items.length > 0)
+    return buildHtlcPackage({ items, feeInputs, changeScript: script, feeratePerKw, minimumFeeSat });
+  return buildSweep({ inputs: claimInputs(claims), script, feeratePerKw, lockTime: height, minimumFeeSat });
+}
+
+interface BuildPlan {
+  readonly script: Uint8Array;
+  readonly feeratePerKw: number;
+  readonly feeInputs?: readonly SweepInput[] | undefined;
+  readonly minimumFeeSat: bigint;
 }
 
 /**
- * Builds a batch's transaction; `undefined` when it would leave too little. A contested sweep that cannot pay
- * the feerate pays what it can.
+ * Builds a batch's transaction; `undefined` when it would leave too little. What replaces one that waits pays
+ * enough more for it, and a contested sweep that cannot pay the feerate pays what it can.
  */
 export function buildBatch(
-  batch: SweepBatch & { script: Uint8Array },
-  { claims, height }: { claims: readonly Claim[]; height: number },
-): Transaction | undefined {
-  const { script, feeratePerKw } = batch;
-  const [first] = claims;
-  if (first?.how === 'transaction') return first.complete();
-  if (first?.how === 'package') {
-    const items = claims.flatMap((claim) => (claim.how === 'package' ? [claim.item] : []));
-    const feeInputs = batch.feeInputs ?? [];
-    return buildHtlcPackage({ items, feeInputs, changeScript: script, feeratePerKw })?.tx;
+  batch: SweepBatch & { readonly script: Uint8Array },
+  taken: { readonly claims: readonly Claim[]; readonly height: number },
+): Sweep | undefined {
+  const [first] = taken.claims;
+  // Its fee is what both sides signed.
+  if (first?.how === 'transaction') return { tx: first.complete(), feeSat: 0n, weight: 0 };
+  const { script, feeratePerKw, feeInputs, waitingFeeSat } = batch;
+  const plan: BuildPlan = { script, feeratePerKw, feeInputs, minimumFeeSat: 0n };
+  const sweep = buildAt(plan, taken);
+  if (sweep !== undefined) {
+    const leastSat = waitingFeeSat === undefined ? 0n : replacementFeeSat(waitingFeeSat, sweep.weight);
+    return sweep.feeSat >= leastSat ? sweep : buildAt({ ...plan, minimumFeeSat: leastSat }, taken);
   }
-  const inputs = claimInputs(claims);
-  const sweep = buildSweep({ inputs, script, feeratePerKw, lockTime: height });
-  if (sweep !== undefined || !batch.contested || batch.accepted) return sweep?.tx;
-  const cheapest = buildSweep({ inputs, script, feeratePerKw: minimumFeeratePerKw, lockTime: height });
+  if (!batch.contested || first?.how === 'package') return undefined;
+  const cheapest = buildAt({ ...plan, feeratePerKw: minimumFeeratePerKw }, taken);
   if (cheapest === undefined) return undefined;
   // All but a dust limit's worth of what is left at the least fee goes into a higher one.
   const spareSat = Number((cheapest.tx.outputs[0]?.valueSat ?? 0n) - dustReserveSat);
   const affordable = minimumFeeratePerKw + Math.floor((Math.max(0, spareSat) * 1000) / cheapest.weight);
-  return buildSweep({ inputs, script, feeratePerKw: affordable, lockTime: height })?.tx;
+  return buildAt({ ...plan, feeratePerKw: affordable }, taken);
 }
 
 /** At or above the dust limit of every standard script. */

@@ -2,24 +2,36 @@ import type { BroadcastResult } from '@rivulet/chain';
 import type { ArchivedHtlc, Channel } from '@rivulet/core/channel';
 import type { ChannelSigner } from '@rivulet/core/keys';
 import type { ClaimedHtlc } from '@rivulet/core/monitor';
-import type { SweepInput, Transaction } from '@rivulet/core/tx';
+import type { Outpoint, SweepInput, Transaction } from '@rivulet/core/tx';
 import type { Logger } from '../logging/index.js';
 
-/** What the sweeper needs of the wallet. */
+/** What the inputs that pay a fee have to suffice for. */
+export interface FeeInputRequest {
+  readonly id: string;
+  /** What is paid for, beside the inputs themselves. */
+  readonly weight: number;
+  readonly feeratePerKw: number;
+  /** What has to be there on top of that. */
+  readonly extraSat?: bigint;
+}
+
+/** What is needed of the wallet. */
 export interface SweepWallet {
   /** A fresh output script for money that comes back. */
   newScript(): Promise<Uint8Array>;
   /**
-   * Confirmed outputs of the wallet that pay at the feerate for `weight`, for themselves and for an output
-   * with the change; kept from other uses until `release` of the same id. Asked again with the same id the answer replaces the
-   * earlier one and should contain its outputs. `undefined` when the wallet cannot pay now.
+   * Confirmed outputs of the wallet that pay at the feerate for `weight` and for themselves; kept from other uses
+   * until `release` of the same id. Asked again with the same id the answer replaces the earlier one and should
+   * contain its outputs. `undefined` when the wallet cannot pay now.
    */
-  reserveFeeInputs(request: {
-    readonly id: string;
-    readonly weight: number;
-    readonly feeratePerKw: number;
-  }): Promise<readonly SweepInput[] | undefined>;
+  reserveFeeInputs(request: FeeInputRequest): Promise<readonly SweepInput[] | undefined>;
   release(id: string): void;
+}
+
+/** The highest feerate that was broadcast for an output. */
+export interface ClaimFee {
+  readonly outpoint: Outpoint;
+  readonly feeratePerKw: number;
 }
 
 export interface SweeperOptions {
@@ -29,6 +41,14 @@ export interface SweeperOptions {
   readonly wallet: SweepWallet;
   readonly logger: Logger;
   readonly policy?: Partial<SweepPolicy>;
+  /** The mempool's transaction that spends an output: where another than ours takes it, and with which preimage. */
+  readonly getMempoolSpend?: (outpoint: Outpoint) => Promise<Transaction | undefined>;
+  /** From which height on an HTLC that we offered costs us another one: the expiry of the one that came in for it. */
+  readonly deadlineOf?: (channelId: Uint8Array, htlc: ClaimedHtlc) => number | undefined;
+  /** Stores feerates before they are broadcast. A failure does not keep a claim back. */
+  readonly rememberFees?: (fees: readonly ClaimFee[]) => Promise<void>;
+  /** A preimage that an unconfirmed transaction shows. Told again as long as it is seen. */
+  readonly onUnconfirmedPreimage?: (event: PreimageEvent) => void;
 }
 
 export interface SweepPolicy {
@@ -57,6 +77,14 @@ export const defaultSweepPolicy: SweepPolicy = {
   giveUpAfterBlocks: 2016,
 };
 
+/** The peer took an HTLC that we offered with its preimage: the payment is fulfilled. */
+export interface PreimageEvent {
+  readonly type: 'preimage';
+  readonly channelId: Uint8Array;
+  readonly htlc: ClaimedHtlc;
+  readonly preimage: Uint8Array;
+}
+
 /** A channel whose funding output is spent by a confirmed transaction. */
 export interface SpentChannel {
   /** As it is now, its phase `spent` or not. */
@@ -69,17 +97,30 @@ export interface SpentChannel {
   readonly height: number;
 }
 
+/** A confirmed transaction that spends outputs of a closed channel, and the height of its block. */
+export interface ClosingSpend {
+  readonly tx: Transaction;
+  readonly height: number;
+}
+
+/** The same after a restart. */
+export interface StoredSpentChannel extends SpentChannel {
+  /** What has spent its outputs since, in the order of the chain; absent where that was not stored. */
+  readonly spends?: readonly ClosingSpend[] | undefined;
+}
+
 /**
  * What blocks mean for the node's own state. An event can come again after a restart or a reorganisation:
  * handling one twice must change nothing.
  */
 export type SweepEvent =
-  /** The peer took an HTLC that we offered with its preimage: the payment is fulfilled. */
+  | PreimageEvent
+  /** A transaction spends what concerns us of a closed channel: stored, it need not be looked for at a restart. */
   | {
-      readonly type: 'preimage';
+      readonly type: 'spends';
       readonly channelId: Uint8Array;
-      readonly htlc: ClaimedHtlc;
-      readonly preimage: Uint8Array;
+      readonly tx: Transaction;
+      readonly height: number;
     }
   /** An HTLC that we offered is ours again for good, or never had an output: the payment failed. */
   | {
@@ -88,7 +129,7 @@ export type SweepEvent =
       readonly htlc: ClaimedHtlc;
       readonly reason: 'timed_out' | 'not_in_commitment';
     }
-  /** All that concerned us is final. The channel is not tracked any more. */
-  | { readonly type: 'resolved'; readonly channelId: Uint8Array }
+  /** All that concerned us is final. The channel is not tracked any more, and what is stored of its claims can go. */
+  | { readonly type: 'resolved'; readonly channelId: Uint8Array; readonly outpoints: readonly Outpoint[] }
   /** The transaction that spent the funding output is unconfirmed again. The channel is not tracked any more. */
   | { readonly type: 'spendUndone'; readonly channelId: Uint8Array };

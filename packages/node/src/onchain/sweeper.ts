@@ -2,26 +2,30 @@ import type { BroadcastRejection, ChainBlock, ChainTip } from '@rivulet/chain';
 import { bytesToHex } from '@rivulet/core/bytes';
 import type { Channel } from '@rivulet/core/channel';
 import { type ClaimPurpose, type FundingSpend, matureHeight } from '@rivulet/core/monitor';
-import { type Outpoint, type Transaction, txid, txidToHex } from '@rivulet/core/tx';
+import { type Outpoint, type Sweep, type Transaction, txid, txidToHex } from '@rivulet/core/tx';
 import { channelLogger } from '../logging/index.js';
+import { raisedFeerate } from './claimFees.js';
 import { outpointKey } from './outpointKey.js';
 import {
+  batchFeerate,
   buildBatch,
+  type FeeView,
   groupClaims,
   isWorthwhile,
   type MatureClaim,
-  nextFeerate,
   packageWeight,
   type SweepBatch,
 } from './sweepBatch.js';
 import {
+  type ClaimFee,
   defaultSweepPolicy,
   type SpentChannel,
+  type StoredSpentChannel,
   type SweepEvent,
   type SweeperOptions,
   type SweepPolicy,
 } from './sweepPorts.js';
-import { type KeyedTransaction, TrackedSpend } from './trackedSpend.js';
+import { type KeyedTransaction, keyedTransaction, TrackedSpend } from './trackedSpend.js';
 
 /** What is known of one output of a spent channel. */
 interface ClaimStatus {
@@ -42,14 +46,20 @@ export interface SpentChannelStatus {
   readonly claims: readonly ClaimStatus[];
 }
 
+/** How often a transaction that is refused for its fee pays more at once; after that the next block is waited for. */
+const contestedAttempts = 10;
+const uncontestedAttempts = 2;
+/** How often what a refusal set free is put into new transactions at once. */
+const maxRounds = 3;
+
 /**
  * Brings the money of channels home that were closed on chain (BOLT 5).
  *
  * Order of calls, from a ChainFollower's handlers:
  * 1. After a start: `restore` with every stored channel that is spent and not resolved, before following.
- * 2. For each block: for each funding output that a transaction of it spends, store the spend's height with
- *    the channel and call `track`; then `onBlock`, and store what its events mean in the same transaction
- *    as the block's height.
+ * 2. For each block: for each funding output that a transaction of it spends, store the spend with its height
+ *    and call `track`; then `onBlock`, and store its events (what spends outputs of closed channels among them),
+ *    and what they mean, in the same transaction as the block's height.
  * 3. For each undone block: `onUndo`, and the same with its events.
  * 4. When the follower has caught up: `publish`. It can be called at any other time too.
  * 5. When a tracked channel changes (a settlement of an HTLC): `update`, then `publish`.
@@ -67,6 +77,8 @@ export class Sweeper {
   readonly #feerateFloors = new Map<string, number>();
   /** Outputs whose shared transaction was refused. */
   readonly #alone = new Set<string>();
+  /** Outputs that are tried again at the next call only. */
+  readonly #resting = new Set<string>();
   #nextBatch = 0;
   #publishing: Promise<void> | undefined;
   #publishAgain = false;
@@ -151,22 +163,48 @@ export class Sweeper {
   }
 
   /**
-   * Tracks channels after a restart and shows them the blocks since their spends, up to the block that was
-   * handled last before the restart. Where the chain has left that block the follower undoes it next.
+   * Tracks channels after a restart and shows them what has spent their outputs, up to the block that was handled
+   * last before the restart. Where the chain has left that block the follower undoes it next. Of a channel whose
+   * spends were not stored (by an older version) the blocks since are asked for.
    */
   async restore(
-    spent: readonly SpentChannel[],
-    options: { upToHeight: number; getBlock(height: number): Promise<ChainBlock | undefined> },
+    spent: readonly StoredSpentChannel[],
+    options: {
+      upToHeight: number;
+      fees: readonly ClaimFee[];
+      getBlock(height: number): Promise<ChainBlock | undefined>;
+    },
   ): Promise<SweepEvent[]> {
-    for (const one of spent) this.track(one);
+    const { upToHeight } = options;
+    for (const { outpoint, feeratePerKw } of options.fees) {
+      this.#feerateFloors.set(outpointKey(outpoint), feeratePerKw);
+    }
     const events: SweepEvent[] = [];
-    const first = spent.reduce((lowest, { height }) => Math.min(lowest, height), options.upToHeight + 1);
-    for (let height = first; height <= options.upToHeight; height++) {
+    for (const one of spent) this.track(one);
+    const unknown = spent.filter(({ spends }) => spends === undefined);
+    const first = unknown.reduce((lowest, { height }) => Math.min(lowest, height), upToHeight + 1);
+    for (let height = first; height <= upToHeight; height++) {
       const block = await options.getBlock(height);
       if (block === undefined) break;
-      events.push(...this.onBlock(block));
+      const keyed = block.transactions.map(keyedTransaction);
+      for (const { channel } of unknown) events.push(...this.#show(channel, { height, keyed }));
     }
-    return events;
+    for (const { channel, spends = [] } of spent) {
+      for (const { tx, height } of spends) {
+        events.push(...this.#show(channel, { height, keyed: [keyedTransaction(tx)] }));
+      }
+    }
+    return [...events, ...this.onBlock({ height: upToHeight, transactions: [] })];
+  }
+
+  #show(
+    { params }: Channel,
+    { height, keyed }: { height: number; keyed: readonly KeyedTransaction[] },
+  ): SweepEvent[] {
+    const tracked = this.#tracked.get(bytesToHex(params.channelId));
+    if (tracked === undefined) return [];
+    const told = () => keyed.flatMap((tx) => tracked.onTransaction(tx, height));
+    return this.#guarded(params.channelId, told) ?? [];
   }
 
   /** Takes in a block: after `track` for what it spends. */
@@ -175,10 +213,7 @@ export class Sweeper {
     this.#resolved = [];
     if (this.#tracked.size === 0) return [];
     const events: SweepEvent[] = [];
-    const keyed = transactions.map((tx) => ({
-      tx,
-      inputKeys: tx.inputs.map(({ outpoint }) => outpointKey(outpoint)),
-    }));
+    const keyed = transactions.map(keyedTransaction);
     for (const tracked of [...this.#tracked.values()]) {
       const told = this.#guarded(tracked.channelId, () => this.#eventsOf(tracked, { height, keyed }));
       events.push(...(told ?? []));
@@ -269,32 +304,79 @@ export class Sweeper {
   }
 
   async #publishOnce(): Promise<void> {
+    await this.watchMempool();
     const claims = this.#matureClaims();
     if (claims.size === 0 && this.#batches.size === 0) return;
-    const estimates = {
-      contested: await this.#estimate(this.#policy.contestedTargetBlocks),
-      uncontested: await this.#estimate(this.#policy.uncontestedTargetBlocks),
-    };
     this.#keepBatches(claims);
-    this.#newBatches(claims, estimates);
-    for (const batch of [...this.#batches.values()]) {
-      const taken = batch.keys.flatMap((key) => claims.get(key) ?? []);
-      const estimate = batch.contested ? estimates.contested : estimates.uncontested;
-      try {
-        await this.#publishBatch(batch, { claims: taken, estimate });
-      } catch (err) {
-        this.#options.logger.warn({ err }, 'a claim on chain was not broadcast; the next block tries again');
+    const view = await this.#feeView();
+    const done = new Set<string>();
+    this.#resting.clear();
+    for (let round = 0; round < maxRounds; round++) {
+      this.#newBatches(claims, view);
+      const batches = [...this.#batches.values()].filter(({ id }) => !done.has(id));
+      if (batches.length === 0) return;
+      for (const batch of batches) {
+        done.add(batch.id);
+        const taken = batch.keys.flatMap((key) => claims.get(key) ?? []);
+        try {
+          await this.#publishBatch(batch, { claims: taken, view });
+        } catch (err) {
+          this.#options.logger.warn(
+            { err },
+            'a claim on chain was not broadcast; the next block tries again',
+          );
+        }
       }
     }
+  }
+
+  /**
+   * Looks into the mempool for who takes HTLCs that we offered and that have expired: a preimage that shows there
+   * is as good as one in a block, and need never come into one (threat 7). Never rejects.
+   * @returns how many outputs it looked for: where there are some, it is worth looking again soon.
+   */
+  async watchMempool(): Promise<number> {
+    const { getMempoolSpend, onUnconfirmedPreimage, logger } = this.#options;
+    if (getMempoolSpend === undefined || onUnconfirmedPreimage === undefined) return 0;
+    let count = 0;
+    for (const tracked of [...this.#tracked.values()]) {
+      for (const claim of tracked.contestedOffers(this.#height)) {
+        count++;
+        try {
+          const by = await getMempoolSpend(claim.outpoint);
+          if (by !== undefined)
+            for (const event of tracked.preimagesOf(by, [claim])) onUnconfirmedPreimage(event);
+        } catch (err) {
+          logger.warn({ err }, 'the mempool could not be searched for preimages; the next block tries again');
+          return count;
+        }
+      }
+    }
+    return count;
   }
 
   #matureClaims(): Map<string, MatureClaim> {
     const claims = new Map<string, MatureClaim>();
     for (const tracked of this.#tracked.values()) {
       const { channelId } = tracked;
-      for (const claim of tracked.mature(this.#height)) claims.set(claim.key, { ...claim, channelId });
+      for (const { deadline, ...claim } of tracked.mature(this.#height)) {
+        const { htlc } = claim.claim;
+        const isOffer = claim.claim.purpose === 'htlc_timeout' && htlc !== undefined;
+        const upstream = isOffer ? this.#options.deadlineOf?.(channelId, htlc) : undefined;
+        claims.set(claim.key, { ...claim, deadline: deadline ?? upstream, channelId });
+      }
     }
     return claims;
+  }
+
+  async #feeView(): Promise<FeeView> {
+    const { contestedTargetBlocks: contested, uncontestedTargetBlocks: uncontested } = this.#policy;
+    const known = new Map<number, number>();
+    for (const target of new Set([contested, 3 * contested, 6 * contested, uncontested])) {
+      known.set(target, await this.#estimate(target));
+    }
+    const estimate = (target: number) => known.get(target) ?? this.#policy.fallbackFeeratePerKw;
+    return { height: this.#height, policy: this.#policy, estimate };
   }
 
   async #estimate(targetBlocks: number): Promise<number> {
@@ -313,23 +395,24 @@ export class Sweeper {
       const keys = batch.keys.filter((key) => claims.has(key));
       if (keys.length === 0) this.#dissolve(batch);
       else if (keys.length < batch.keys.length) {
-        batch.keys = keys;
-        delete batch.tx;
+        this.#shrink(batch, keys);
       }
     }
   }
 
-  #newBatches(
-    claims: ReadonlyMap<string, MatureClaim>,
-    estimates: { contested: number; uncontested: number },
-  ): void {
+  /** What is left of a batch is built anew, at its feerate; the transaction that had all of it is gone (threat 17). */
+  #shrink(batch: SweepBatch, keys: readonly string[]): void {
+    batch.keys = keys;
+    delete batch.sweep;
+    delete batch.waitingFeeSat;
+  }
+
+  #newBatches(claims: ReadonlyMap<string, MatureClaim>, view: FeeView): void {
     const batched = new Set([...this.#batches.values()].flatMap(({ keys }) => keys));
-    const free = [...claims.values()].filter(({ key, claim }) => {
-      const feeratePerKw = claim.contested ? estimates.contested : estimates.uncontested;
-      return !batched.has(key) && isWorthwhile(claim, feeratePerKw);
-    });
-    const context = { height: this.#height, policy: this.#policy, alone: this.#alone };
-    for (const group of groupClaims(free, context)) {
+    const free = [...claims.values()].filter(
+      (mature) => !batched.has(mature.key) && !this.#resting.has(mature.key) && isWorthwhile(mature, view),
+    );
+    for (const group of groupClaims(free, { ...view, alone: this.#alone })) {
       const id = `sweep ${this.#nextBatch++}`;
       const floors = group.map(({ key }) => this.#feerateFloors.get(key) ?? 0);
       this.#batches.set(id, {
@@ -337,8 +420,6 @@ export class Sweeper {
         keys: group.map(({ key }) => key),
         contested: group.some(({ claim }) => claim.contested),
         feeratePerKw: Math.max(...floors),
-        refusedFee: false,
-        accepted: false,
       });
     }
   }
@@ -348,43 +429,101 @@ export class Sweeper {
     if (batch.feeInputs !== undefined) this.#options.wallet.release(batch.id);
   }
 
-  async #publishBatch(
-    batch: SweepBatch,
-    { claims, estimate }: { claims: readonly MatureClaim[]; estimate: number },
-  ): Promise<void> {
-    const feeratePerKw =
-      batch.feeratePerKw === 0
-        ? Math.min(estimate, this.#policy.maxFeeratePerKw)
-        : nextFeerate(batch, { estimate, policy: this.#policy });
-    if (feeratePerKw !== batch.feeratePerKw) {
-      batch.feeratePerKw = feeratePerKw;
-      delete batch.tx;
-    }
-    const rebuilt = batch.tx === undefined;
-    const tx = batch.tx ?? (await this.#build(batch, claims));
-    if (tx === undefined) {
-      // Given free, its outputs may find company among what matures later.
-      this.#dissolve(batch);
-      return;
-    }
-    batch.tx = tx;
-    const result = await this.#options.broadcast(tx);
-    batch.refusedFee = false;
-    if (result.accepted) {
-      batch.accepted = true;
-      for (const key of batch.keys) this.#feerateFloors.set(key, feeratePerKw);
-      if (rebuilt) this.#logPublished(batch, { tx, claims });
-    } else this.#onRejected(batch, result);
+  /** The same, and its outputs wait for the next call. */
+  #giveUpForNow(batch: SweepBatch): void {
+    this.#dissolve(batch);
+    for (const key of batch.keys) this.#resting.add(key);
   }
 
-  async #build(batch: SweepBatch, mature: readonly MatureClaim[]): Promise<Transaction | undefined> {
+  async #publishBatch(
+    batch: SweepBatch,
+    { claims, view }: { claims: readonly MatureClaim[]; view: FeeView },
+  ): Promise<void> {
+    const { feeratePerKw, most } = batchFeerate(batch, { claims, view });
+    if (feeratePerKw !== batch.feeratePerKw) {
+      batch.feeratePerKw = feeratePerKw;
+      delete batch.sweep;
+    }
+    const attempts = batch.contested ? contestedAttempts : uncontestedAttempts;
+    let taken = claims;
+    for (let attempt = 1; attempt <= attempts; attempt++) {
+      const rebuilt = batch.sweep === undefined;
+      const sweep = batch.sweep ?? (await this.#build(batch, taken));
+      if (sweep === undefined) {
+        // Given free, its outputs may find company among what matures later.
+        this.#giveUpForNow(batch);
+        return;
+      }
+      batch.sweep = sweep;
+      await this.#rememberFees(batch, taken);
+      const result = await this.#options.broadcast(sweep.tx);
+      if (result.accepted) {
+        batch.waitingFeeSat = sweep.feeSat;
+        if (rebuilt) this.#logPublished(batch, { tx: sweep.tx, claims: taken });
+        return;
+      }
+      if (result.code !== 'insufficient_fee') {
+        this.#onRejected(batch, result);
+        return;
+      }
+      this.#logRejected(batch, result);
+      const left = attempt === 1 ? await this.#leftByOthers(batch, taken) : taken;
+      if (left.length < taken.length) {
+        taken = left;
+        continue;
+      }
+      // A transaction whose fee both sides signed cannot pay more.
+      const raised = raisedFeerate(batch.feeratePerKw);
+      if (raised > most || taken.some(({ claim }) => claim.how === 'transaction')) return;
+      batch.feeratePerKw = raised;
+      delete batch.sweep;
+    }
+  }
+
+  /**
+   * Where others' unconfirmed transactions take some of a batch's outputs, those part from the rest: each then
+   * competes for itself, and the rest is claimed at once (threat 17).
+   */
+  async #leftByOthers(batch: SweepBatch, claims: readonly MatureClaim[]): Promise<readonly MatureClaim[]> {
+    const { getMempoolSpend } = this.#options;
+    if (getMempoolSpend === undefined || claims.length < 2) return claims;
+    const left: MatureClaim[] = [];
+    for (const mature of claims) {
+      if ((await getMempoolSpend(mature.claim.outpoint)) === undefined) left.push(mature);
+    }
+    if (left.length === 0 || left.length === claims.length) return claims;
+    const keys = left.map(({ key }) => key);
+    for (const key of batch.keys) if (!keys.includes(key)) this.#alone.add(key);
+    this.#shrink(batch, keys);
+    return left;
+  }
+
+  /** Before it is broadcast: after a crash nothing pays less either. */
+  async #rememberFees({ feeratePerKw }: SweepBatch, claims: readonly MatureClaim[]): Promise<void> {
+    const higher = claims.filter(({ key }) => (this.#feerateFloors.get(key) ?? 0) < feeratePerKw);
+    if (higher.length === 0) return;
+    for (const { key } of higher) this.#feerateFloors.set(key, feeratePerKw);
+    try {
+      const fees = higher.map(({ claim }) => ({ outpoint: claim.outpoint, feeratePerKw }));
+      await this.#options.rememberFees?.(fees);
+    } catch (err) {
+      this.#options.logger.warn(
+        { err },
+        'the feerate of a claim could not be stored; it is broadcast all the same',
+      );
+    }
+  }
+
+  async #build(batch: SweepBatch, mature: readonly MatureClaim[]): Promise<Sweep | undefined> {
     const { wallet } = this.#options;
     const claims = mature.map(({ claim }) => claim);
     batch.script ??= await wallet.newScript();
     const weight = packageWeight(claims);
     if (weight > 0) {
-      const { id, feeratePerKw } = batch;
-      const feeInputs = await wallet.reserveFeeInputs({ id, weight, feeratePerKw });
+      const { id, feeratePerKw, waitingFeeSat } = batch;
+      // What replaces one that waits pays at least its fee, even where it is smaller.
+      const extraSat = waitingFeeSat === undefined ? {} : { extraSat: BigInt(weight) };
+      const feeInputs = await wallet.reserveFeeInputs({ id, weight, feeratePerKw, ...extraSat });
       if (feeInputs === undefined) {
         this.#options.logger.warn(
           { feeratePerKw, htlcs: claims.length },
@@ -408,32 +547,35 @@ export class Sweeper {
     this.#options.logger.info(fields, 'outputs of closed channels are being claimed');
   }
 
-  #onRejected(batch: SweepBatch, { code, message }: BroadcastRejection): void {
-    const fields = { code, rejection: message, outputs: batch.keys.length };
-    switch (code) {
+  #onRejected(batch: SweepBatch, rejection: BroadcastRejection): void {
+    switch (rejection.code) {
       case 'already_known':
       case 'already_confirmed':
-        return;
+      case 'not_final':
       case 'insufficient_fee':
-        batch.refusedFee = true;
-        break;
+        return;
       case 'missing_inputs':
-        // A block that is on its way has spent one of them, or the wallet has.
-        this.#dissolve(batch);
+        // A block that is on its way has spent one of them, or the wallet has: that is seen with the block.
+        this.#giveUpForNow(batch);
         break;
       case 'conflict':
       case 'not_standard':
       case 'dust':
       case 'too_long_chain':
       case 'invalid':
-        // One of several may be at fault: then the others go without it.
-        if (batch.keys.length > 1) for (const key of batch.keys) this.#alone.add(key);
-        this.#dissolve(batch);
-        break;
-      case 'not_final':
+        if (batch.keys.length > 1) {
+          // One of several may be at fault: then the others go without it, at once.
+          for (const key of batch.keys) this.#alone.add(key);
+          this.#dissolve(batch);
+        } else this.#giveUpForNow(batch);
         break;
     }
+    this.#logRejected(batch, rejection);
+  }
+
+  #logRejected({ keys, feeratePerKw }: SweepBatch, { code, message }: BroadcastRejection): void {
+    const fields = { code, rejection: message, outputs: keys.length, feeratePerKw };
     if (code === 'invalid') this.#options.logger.error(fields, 'a claim on chain is not valid');
-    else this.#options.logger.warn(fields, 'a claim on chain was refused; the next block tries again');
+    else this.#options.logger.warn(fields, 'a claim on chain was refused; it is tried again');
   }
 }

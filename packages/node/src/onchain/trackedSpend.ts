@@ -9,8 +9,9 @@ import {
   type RevealedPreimage,
 } from '@rivulet/core/monitor';
 import { dustThresholdSat, feeForWeightSat, type Transaction } from '@rivulet/core/tx';
+import { minimumFeeratePerKw } from './claimFees.js';
 import { outpointKey } from './outpointKey.js';
-import type { SpentChannel, SweepEvent, SweepPolicy } from './sweepPorts.js';
+import type { ClosingSpend, PreimageEvent, SpentChannel, SweepEvent, SweepPolicy } from './sweepPorts.js';
 
 /** A claim with what the chain says of its output. */
 export interface TrackedClaim {
@@ -18,7 +19,7 @@ export interface TrackedClaim {
   readonly claim: Claim;
   readonly createdHeight: number;
   /** The confirmed transaction that spends the output, ours or not. */
-  readonly spend?: ConfirmedSpend;
+  readonly spend?: ClosingSpend;
 }
 
 /** A transaction with the outpointKeys of its inputs, made once for all channels. */
@@ -27,14 +28,12 @@ export interface KeyedTransaction {
   readonly inputKeys: readonly string[];
 }
 
-interface ConfirmedSpend {
-  readonly tx: Transaction;
-  readonly height: number;
+export function keyedTransaction(tx: Transaction): KeyedTransaction {
+  return { tx, inputKeys: tx.inputs.map(({ outpoint }) => outpointKey(outpoint)) };
 }
 
 /** Version, counts, one output of the longest standard script, and a P2WPKH script's dust limit. */
 const loneSweepFrameWeight = 4 * (8 + 2 + 43) + 2;
-const minimumFeeratePerKw = 253;
 const p2wpkhDustSat = dustThresholdSat(Uint8Array.of(0, 20, ...new Uint8Array(20)));
 
 /** Whether the output cannot pay for a transaction of its own, however low fees are. */
@@ -56,7 +55,7 @@ export class TrackedSpend {
   #spent: SpentChannel;
   #examined: ExaminedSpend;
   #claims = new Map<string, TrackedClaim>();
-  readonly #spends = new Map<string, ConfirmedSpend>();
+  readonly #spends = new Map<string, ClosingSpend>();
   /** What was told, and with which block. */
   readonly #told = new Map<string, number>();
 
@@ -113,7 +112,32 @@ export class TrackedSpend {
     }
     if (taken.length === 0) return [];
     this.#derive();
-    return preimagesIn(tx, taken).flatMap((revealed) => this.#preimageEvent(revealed, height));
+    const spends: SweepEvent = { type: 'spends', channelId: this.channelId, tx, height };
+    return [spends, ...preimagesIn(tx, taken).flatMap((revealed) => this.#preimageEvent(revealed, height))];
+  }
+
+  /**
+   * Outputs of HTLCs that we offered, that have expired and that nothing confirmed has spent: the other side may
+   * show the preimage in its mempool alone, to have our own transaction replaced and its own replaced in turn
+   * (threat 7).
+   */
+  contestedOffers(height: number): readonly Claim[] {
+    return this.claims.flatMap(({ claim, spend }) => {
+      const { htlc } = claim;
+      if (spend !== undefined || htlc?.direction !== 'offered' || height < htlc.cltvExpiry) return [];
+      return this.#isFulfilled(htlc.id) ? [] : [claim];
+    });
+  }
+
+  /** The preimages that an unconfirmed transaction shows. */
+  preimagesOf(tx: Transaction, claims: readonly Claim[]): PreimageEvent[] {
+    const { channelId } = this;
+    return preimagesIn(tx, claims).map(({ htlc, preimage }) => ({
+      type: 'preimage',
+      channelId,
+      htlc,
+      preimage,
+    }));
   }
 
   #preimageEvent({ htlc, preimage }: RevealedPreimage, height: number): SweepEvent[] {
@@ -161,7 +185,8 @@ export class TrackedSpend {
       }
     }
     if (isFinal(this.height) && this.claims.every((claim) => this.#isOver(claim, { height, policy }))) {
-      events.push({ type: 'resolved', channelId });
+      const outpoints = this.claims.map(({ claim }) => claim.outpoint);
+      events.push({ type: 'resolved', channelId, outpoints });
     }
     return events;
   }

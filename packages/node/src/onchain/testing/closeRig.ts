@@ -18,7 +18,14 @@ import { createLogger } from '../../logging/index.js';
 import { ManualScheduler } from '../../peers/testing/manualScheduler.js';
 import { ChainFollower } from '../chainFollower.js';
 import { Sweeper } from '../sweeper.js';
-import type { SpentChannel, SweepEvent, SweepPolicy, SweepWallet } from '../sweepPorts.js';
+import type {
+  ClaimFee,
+  ClosingSpend,
+  SpentChannel,
+  SweepEvent,
+  SweepPolicy,
+  SweepWallet,
+} from '../sweepPorts.js';
 
 /** A wallet of two keys: one holds coins for fees, to the other the sweeps are paid. */
 export class RigWallet implements SweepWallet {
@@ -132,6 +139,14 @@ export class RigNode {
   follower: ChainFollower;
   /** What a node stores of its spent channel. */
   spend: { by: Transaction; height: number } | undefined;
+  spends: ClosingSpend[] = [];
+  fees: ClaimFee[] = [];
+  /** What unconfirmed transactions have shown. */
+  readonly unconfirmed: SweepEvent[] = [];
+  /** As of a version that did not store spends. */
+  forgetsSpends = false;
+  /** From which height on an HTLC of ours costs us another one. */
+  upstreamDeadline: number | undefined;
   readonly #rig: CloseRig;
   readonly #party: Party;
 
@@ -157,7 +172,19 @@ export class RigNode {
       wallet: this.wallet,
       logger: createLogger({ level: 'debug', to: { write } }),
       policy: this.#rig.policy,
+      getMempoolSpend: (outpoint) => backend.getMempoolSpend(outpoint),
+      deadlineOf: () => this.upstreamDeadline,
+      rememberFees: async (fees) => void this.fees.push(...fees),
+      onUnconfirmedPreimage: (event) => void this.unconfirmed.push(event),
     });
+  }
+
+  /** As a node does it: spends are stored, all else is told. */
+  #take(events: readonly SweepEvent[]): void {
+    for (const event of events) {
+      if (event.type === 'spends') this.spends.push({ tx: event.tx, height: event.height });
+      else this.events.push(event);
+    }
   }
 
   #newFollower(from: Pick<ChainFollower, 'tip' | 'recentHashes'> | object): ChainFollower {
@@ -176,12 +203,13 @@ export class RigNode {
           see();
           this.sweeper.rollBack(block.height - 1);
         }
-        this.events.push(...see());
+        this.#take(see());
       },
       onUndo: (block) => {
         const events = this.sweeper.onUndo(block);
         if (events.some(({ type }) => type === 'spendUndone')) this.spend = undefined;
-        this.events.push(...events);
+        this.spends = this.spends.filter(({ height }) => height < block.height);
+        this.#take(events);
       },
       onCaughtUp: () => this.sweeper.publish(),
       onError: (error) => void this.errors.push(error),
@@ -219,11 +247,17 @@ export class RigNode {
     this.sweeper = this.#newSweeper();
     this.follower = this.#newFollower(old);
     const backend = embeddedBackend(this.#rig.chain);
-    const events = await this.sweeper.restore(this.spend === undefined ? [] : [this.spent], {
+    const spends = this.forgetsSpends ? undefined : this.spends;
+    const events = await this.sweeper.restore(this.spend === undefined ? [] : [{ ...this.spent, spends }], {
       upToHeight: old.tip!.height,
-      getBlock: (height) => backend.getBlock(height),
+      fees: this.fees,
+      getBlock: async (height) => {
+        // Pruned: what was stored has to suffice.
+        if (!this.forgetsSpends) throw new Error('the block is not there any more (a test)');
+        return backend.getBlock(height);
+      },
     });
-    this.events.push(...events);
+    this.#take(events);
     await this.start();
     await this.sweeper.publish();
   }
