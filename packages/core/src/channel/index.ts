@@ -18,5 +18,6 @@ export * from './htlcState.js';
 export * from './htlcTable.js';
 export * from './machine.js';
 export * from './opening/index.js';
+export { isRestored, restoredChannel } from './restored.js';
 export { channelFaults } from './soundness.js';
 export * from './step.js';

@@ -8,6 +8,7 @@ import {
   commitmentKeys,
 } from '../channel/commitments.js';
 import { type HtlcState, htlcStateFacts, htlcStates } from '../channel/htlcState.js';
+import { isRestored } from '../channel/restored.js';
 import { secp256k1 } from '../crypto/index.js';
 import { type ChannelSigner, type CommitmentKeys, shachainIndex } from '../keys/index.js';
 import {
@@ -159,7 +160,9 @@ export function identifySpend(context: SpendContext): IdentifiedSpend {
   }
   // BOLT 5: a number that is greater than expected: our data was lost, the peer's was not.
   const newestKnown = remoteCommit.awaitingRevocation ? remoteCommit.number + 1n : remoteCommit.number;
-  if (commitmentNumber > newestKnown) return { kind: 'remote_commitment', commitmentNumber };
+  if (isRestored(channel) || commitmentNumber > newestKnown) {
+    return { kind: 'remote_commitment', commitmentNumber };
+  }
   return { kind: 'unknown' };
 }
 
