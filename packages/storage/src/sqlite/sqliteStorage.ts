@@ -23,6 +23,8 @@ export interface OpenStorageOptions {
   readonly path: string;
   /** The most pages of 4 KiB that the file may grow to; without it the disk is the limit. */
   readonly maxPages?: number | undefined;
+  /** Pages in the write-ahead log before they are copied into the file; for tests of what happens then. */
+  readonly checkpointPages?: number | undefined;
   /** Keeps a live copy in a second place: a transaction returns when the copy has it too. */
   readonly replica?: ReplicaOptions | undefined;
 }
@@ -70,9 +72,10 @@ export function openStorage(options: OpenStorageOptions): FileStorage {
     if (mode !== 'wal') {
       throw new StorageError('io', `${path}: this file system has no write-ahead log (mode ${mode})`);
     }
-    const { replica } = options;
+    const { replica, checkpointPages } = options;
     return sqliteStorage(database, {
       unlock,
+      checkpointPages,
       makeReplica: (opened) => replica && new Replica(opened, { options: replica, record }),
     });
   } catch (error) {
@@ -101,15 +104,19 @@ export function openMemoryStorage(): NodeStorage {
 
 interface StorageParts {
   readonly unlock: () => void;
+  readonly checkpointPages?: number | undefined;
   /** Called when the connection is set up. */
   readonly makeReplica: (database: Database) => Replica | undefined;
 }
 
-function sqliteStorage(database: Database, { unlock, makeReplica }: StorageParts): FileStorage {
+function sqliteStorage(
+  database: Database,
+  { unlock, checkpointPages = CHECKPOINT_PAGES, makeReplica }: StorageParts,
+): FileStorage {
   database.pragma(`busy_timeout = ${BUSY_TIMEOUT_MS}`);
   database.exec('PRAGMA synchronous = FULL');
   database.exec('PRAGMA foreign_keys = ON');
-  database.pragma(`wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
+  database.pragma(`wal_autocheckpoint = ${checkpointPages}`);
   const replica = makeReplica(database);
 
   const channels = channelTables(database);
