@@ -116,6 +116,17 @@ function withChange(values: readonly bigint[], neededSat: bigint, changeSat: big
   return chosen;
 }
 
+/**
+ * All of the coins, whatever they cost: what somebody chose himself.
+ * @returns `undefined` if they are not enough.
+ */
+export function useAll<Coin extends Candidate>(request: SelectionRequest<Coin>): Selection<Coin> | undefined {
+  const weight = request.fixedWeight + request.coins.reduce((total, coin) => total + coin.inputWeight, 0);
+  const neededSat = request.targetSat + feeForSat(weight, request.feeratePerKw);
+  if (sum(request.coins, ({ valueSat }) => valueSat) < neededSat) return undefined;
+  return settle(request, request.coins);
+}
+
 /** Fee and change of chosen coins. */
 function settle<Coin extends Candidate>(
   request: SelectionRequest<Coin>,

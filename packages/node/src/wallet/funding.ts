@@ -1,7 +1,7 @@
 import { concatBytes } from '@rivulet/core/bytes';
 import { sha256 } from '@rivulet/core/crypto';
 import { dustThresholdSat, type Transaction, type TxOutput, unsignedInput } from '@rivulet/core/tx';
-import { feeForSat, type Selection, selectCoins } from './coinSelection.js';
+import { feeForSat, type Selection, selectCoins, useAll } from './coinSelection.js';
 import type { WalletCoin } from './ledger.js';
 import { inputWeights } from './signing.js';
 import { type FundsDetails, WalletError } from './walletError.js';
@@ -24,18 +24,20 @@ const maximumMoneySat = 2_100_000_000_000_000n;
 /** Signals replacement (BIP 125) and makes the locktime count. */
 const sequence = 0xffff_fffd;
 
-const outputWeight = (script: Uint8Array): number => 4 * (8 + (script.length < 0xfd ? 1 : 3) + script.length);
+export const outputWeight = (script: Uint8Array): number =>
+  4 * (8 + (script.length < 0xfd ? 1 : 3) + script.length);
 
 /** Version, locktime, marker and flag, and counts at their longest for what is likely: 3 bytes from 253 on. */
-function frameWeight(inputs: number, outputs: number): number {
+export function frameWeight(inputs: number, outputs: number): number {
   const count = (items: number): number => (items < 0xfd ? 1 : 3);
   return 4 * (8 + count(inputs) + count(outputs)) + 2;
 }
 
-const inputWeight = (coin: WalletCoin): number => inputWeights[coin.key.keychain.type];
+export const inputWeight = (coin: WalletCoin): number => inputWeights[coin.key.keychain.type];
 const sum = (values: readonly bigint[]): bigint => values.reduce((total, value) => total + value, 0n);
 
-function checkFeerate(feeratePerKw: number): void {
+/** @throws WalletError `feerate_too_low`, `feerate_absurd` */
+export function checkFeerate(feeratePerKw: number): void {
   if (!Number.isInteger(feeratePerKw) || feeratePerKw < minimumFeeratePerKw) {
     throw new WalletError(
       'feerate_too_low',
@@ -66,7 +68,7 @@ function checkOutput({ valueSat, script }: TxOutput): void {
   }
 }
 
-function insufficient(details: FundsDetails): WalletError {
+export function insufficient(details: FundsDetails): WalletError {
   const { availableSat, neededSat, feeSat } = details;
   return new WalletError(
     'insufficient_funds',
@@ -76,7 +78,7 @@ function insufficient(details: FundsDetails): WalletError {
   );
 }
 
-function unsignedTx(
+export function unsignedTx(
   coins: readonly WalletCoin[],
   outputs: readonly TxOutput[],
   lockTime: number,
@@ -86,7 +88,7 @@ function unsignedTx(
 }
 
 /** Where change goes among the outputs: unforeseeable for others, but the same for the same transaction. */
-function changePosition(coins: readonly WalletCoin[], outputs: number): number {
+export function changePosition(coins: readonly WalletCoin[], outputs: number): number {
   const digest = sha256(concatBytes(...coins.map(({ outpoint }) => outpoint.txid)));
   return (digest[0] as number) % (outputs + 1);
 }
@@ -96,6 +98,8 @@ export function buildFunding(request: {
   readonly outputs: readonly TxOutput[];
   readonly feeratePerKw: number;
   readonly coins: readonly WalletCoin[];
+  /** Spends all the coins, and not what suffices of them. */
+  readonly exactly?: boolean;
   readonly changeScript: Uint8Array;
   /** The tip's height: nothing is gained by mining this transaction into an older block (fee sniping). */
   readonly lockTime: number;
@@ -109,7 +113,8 @@ export function buildFunding(request: {
     frameWeight(coins.length, outputs.length + 1) +
     outputs.reduce((total, { script }) => total + outputWeight(script), 0);
 
-  const selection: Selection<WalletCoin & { inputWeight: number }> | undefined = selectCoins({
+  const select = request.exactly === true ? useAll : selectCoins;
+  const selection: Selection<WalletCoin & { inputWeight: number }> | undefined = select({
     coins: coins.map((coin) => ({ ...coin, inputWeight: inputWeight(coin) })),
     targetSat,
     fixedWeight,
@@ -146,7 +151,7 @@ function whatIsMissing(
   return { availableSat, neededSat: targetSat + feeSat, feeSat };
 }
 
-function checkWeight(withoutInputs: number, coins: readonly WalletCoin[]): void {
+export function checkWeight(withoutInputs: number, coins: readonly WalletCoin[]): void {
   const weight = withoutInputs + coins.reduce((total, coin) => total + inputWeight(coin), 0);
   if (weight > maximumWeight) {
     throw new WalletError(
@@ -156,23 +161,32 @@ function checkWeight(withoutInputs: number, coins: readonly WalletCoin[]): void 
   }
 }
 
-/** All coins that are worth their fee, the largest first, up to what one transaction can hold. */
+/**
+ * All coins that are worth their fee, the largest first, up to what one transaction can hold: what is left after
+ * other outputs goes to one script. `changeIndex` is its place: the last.
+ */
 export function buildSweepAll(request: {
   readonly script: Uint8Array;
+  readonly others?: readonly TxOutput[];
   readonly feeratePerKw: number;
   readonly coins: readonly WalletCoin[];
+  /** Coins that cost more than they are worth as well: somebody chose them. */
+  readonly exactly?: boolean;
   readonly lockTime: number;
 }): FundingPlan {
-  const { script, feeratePerKw, lockTime } = request;
+  const { script, feeratePerKw, lockTime, others = [] } = request;
   checkFeerate(feeratePerKw);
   checkOutput({ valueSat: maximumMoneySat, script });
-  let weight = frameWeight(request.coins.length, 1) + outputWeight(script);
+  for (const output of others) checkOutput(output);
+  let weight = frameWeight(request.coins.length, others.length + 1) + outputWeight(script);
+  for (const other of others) weight += outputWeight(other.script);
   const coins: WalletCoin[] = [];
   const byValue = [...request.coins].sort((a, b) =>
     a.valueSat < b.valueSat ? 1 : a.valueSat > b.valueSat ? -1 : 0,
   );
   for (const coin of byValue) {
-    if (coin.valueSat <= feeForSat(inputWeight(coin), feeratePerKw)) continue;
+    const worthIt = coin.valueSat > feeForSat(inputWeight(coin), feeratePerKw);
+    if (!worthIt && request.exactly !== true) continue;
     if (weight + inputWeight(coin) > maximumWeight) break;
     weight += inputWeight(coin);
     coins.push(coin);
@@ -180,9 +194,10 @@ export function buildSweepAll(request: {
   const feeSat = feeForSat(weight, feeratePerKw);
   const availableSat = sum(coins.map(({ valueSat }) => valueSat));
   const dustSat = dustThresholdSat(script) > 0n ? dustThresholdSat(script) : 1n;
-  if (availableSat < feeSat + dustSat) {
-    throw insufficient({ availableSat, neededSat: feeSat + dustSat, feeSat });
+  const neededSat = sum(others.map(({ valueSat }) => valueSat)) + feeSat;
+  if (availableSat < neededSat + dustSat) {
+    throw insufficient({ availableSat, neededSat: neededSat + dustSat, feeSat });
   }
-  const outputs = [{ valueSat: availableSat - feeSat, script }];
-  return { tx: unsignedTx(coins, outputs, lockTime), coins, feeSat };
+  const outputs = [...others, { valueSat: availableSat - neededSat, script }];
+  return { tx: unsignedTx(coins, outputs, lockTime), coins, changeIndex: others.length, feeSat };
 }

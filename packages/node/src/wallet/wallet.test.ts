@@ -17,8 +17,9 @@ import fc from 'fast-check';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { feeForSat } from './coinSelection.js';
 import { createWords, wordsToSeed } from './seed.js';
-import { openWallet, type Wallet, type WalletBlock } from './wallet.js';
+import { openWallet, type Wallet } from './wallet.js';
 import { WalletError } from './walletError.js';
+import type { WalletBlock } from './walletTypes.js';
 
 const seed = wordsToSeed(`${'abandon '.repeat(11)}about`);
 const foreign = p2wshScript(Uint8Array.of(0x51));
