@@ -102,6 +102,7 @@ export class TowerClient implements NodePart {
       channel: (key) => turns.channels.get(key),
       signerOf: (channelKeyId) => signers.of(channelKeyId),
       waiting: () => this.#waiting,
+      nothingWaits: (channel) => void this.#waiting.delete(channel),
       penaltyTerms: () => this.#penaltyTerms(),
       store: (write) => this.#store(write),
       trim: (tx, channel) => this.#trim(tx, channel),
@@ -131,11 +132,8 @@ export class TowerClient implements NodePart {
     const { commitmentNumber, before } = event;
     const { channelId } = before.params;
     const key = channelKey(channelId);
-    if (this.#count >= (this.#options.maxWaiting ?? defaultMaxWaiting)) {
+    if (this.#isFull()) {
       putMissed(turn.tx, { channel: key, count: getMissed(turn.tx, key) + 1 });
-      if (!this.#saidFull)
-        this.#options.logger.error('too much waits for towers: new states are not watched');
-      this.#saidFull = true;
       return;
     }
     const data = encodeWaitingState({ atMs: this.#options.now(), state: revokedStateOf(before) });

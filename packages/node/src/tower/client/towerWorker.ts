@@ -41,6 +41,8 @@ export interface TowerWorkerPorts {
   readonly signerOf: (channelKeyId: Uint8Array) => ChannelSigner;
   /** The channels with states that wait, and the highest commitment number of each. */
   readonly waiting: () => ReadonlyMap<ChannelKey, bigint>;
+  /** No state of this channel is stored any more. */
+  readonly nothingWaits: (channel: ChannelKey) => void;
   readonly penaltyTerms: () => Promise<{ script: Uint8Array; feeratePerKw: number }>;
   /** Stores in a turn of the node; rejects when that could not be. */
   readonly store: (write: (tx: StorageTransaction) => void) => Promise<void>;
@@ -184,7 +186,7 @@ export class TowerWorker {
 
   /** Delivers the next states of a channel, and stores how far that went even where it did not go to the end. */
   async #deliverBatch(channel: ChannelKey): Promise<void> {
-    const { storage, store, trim } = this.#ports;
+    const { storage, store, trim, nothingWaits } = this.#ports;
     const before = this.#progress(channel);
     const channelId = hexToBytes(channel);
     const states = storage.loadTowerStates({ channelId, from: before.next, limit: batchSize });
@@ -202,8 +204,7 @@ export class TowerWorker {
     };
     if (states.length === 0) {
       // They went with their channel: there is nothing to tell.
-      const next = (this.#ports.waiting().get(channel) ?? 0n) + 1n;
-      await store((tx) => this.#putProgress(tx, channel, { ...before, next }));
+      nothingWaits(channel);
       return;
     }
     await Promise.all(Array.from({ length: Math.min(concurrency, states.length) }, work));
