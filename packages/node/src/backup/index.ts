@@ -1,0 +1,21 @@
+export { BackupFolderError, type BackupFolderErrorCode } from './backupFolderError.js';
+export { type BackupKeys, backupKeysOf } from './backupKeys.js';
+export {
+  type BackupFileStatus,
+  backupFileName,
+  ChannelBackups,
+  type ChannelBackupsOptions,
+} from './channelBackups.js';
+export { type ImportedBackup, importBackup } from './importBackup.js';
+export { fromPeerFileName, PeerStorageClient, type PeerStorageStatus } from './peerStorageClient.js';
+export { PeerStorageServer } from './peerStorageServer.js';
+export {
+  copyBackup,
+  type RestoredFolder,
+  readGiven,
+  restoredBirthHeight,
+  restoreFromBackup,
+  restoreFromCopy,
+  verifyBackup,
+} from './restoreFolder.js';
+export { clearUnproven, isUnproven, markUnproven, UnprovenChannels } from './unproven.js';
