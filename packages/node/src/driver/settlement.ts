@@ -1,18 +1,26 @@
 import type { ChainBackend, ChainBlock, ChainTip } from '@rivulet/chain';
-import { bytesToHex } from '@rivulet/core/bytes';
-import { type Channel, decodeArchivedHtlc } from '@rivulet/core/channel';
+import { bytesToHex, equalBytes } from '@rivulet/core/bytes';
+import {
+  buildLocalCommitment,
+  type Channel,
+  type ChannelEvent,
+  decodeArchivedHtlc,
+} from '@rivulet/core/channel';
 import { decodePendingForward } from '@rivulet/core/forwarding';
 import type { ClaimedHtlc } from '@rivulet/core/monitor';
-import { decodeTransaction, encodeTransaction } from '@rivulet/core/tx';
+import { decodeTransaction, encodeTransaction, type Outpoint, txid as txidOf } from '@rivulet/core/tx';
 import type { NodeStorage } from '@rivulet/storage';
 import { channelLogger, type Logger } from '../logging/logger.js';
 import {
+  AnchorBumper,
   type ClaimFee,
   type PreimageEvent,
   type StoredSpentChannel,
   type SweepEvent,
   Sweeper,
+  type SweepWallet,
 } from '../onchain/index.js';
+import type { CancelTimer, Scheduler } from '../peers/index.js';
 import type { Wallet } from '../wallet/index.js';
 import { FeeReserve } from './feeReserve.js';
 import { htlcKey } from './payments/htlcAdder.js';
@@ -28,12 +36,22 @@ export interface SettlementOptions {
   readonly signers: Signers;
   readonly payments: Payments;
   readonly logger: Logger;
+  /** Whether a channel's data may be old, so that its commitment must not be published (StepContext.unproven). */
+  readonly isUnproven?: (channel: Channel) => boolean;
+  /** With it, the mempool is searched for preimages between blocks too, as long as HTLCs of ours have expired. */
+  readonly scheduler?: Scheduler;
 }
+
+/** How often the mempool is searched for preimages while an expired HTLC of ours is unspent. */
+const watchIntervalMs = 15_000;
 
 /** Brings home what is ours of channels that were closed on chain, and tells their payments what became of them. */
 export class Settlement {
   readonly #options: SettlementOptions;
   readonly #sweeper: Sweeper;
+  readonly #bumper: AnchorBumper;
+  #cancelWatch: CancelTimer | undefined;
+  #stopped = false;
   /** Expiries of incoming HTLCs by the outgoing ones that they were passed on as; read when it is asked for. */
   #upstream: ReadonlyMap<string, number> | undefined;
   /** Preimages that were taken from the mempool already, by their HTLCs. */
@@ -43,23 +61,28 @@ export class Settlement {
     const { backend, wallet, logger } = options;
     const reserve = new FeeReserve({ wallet, broadcast: (tx) => backend.broadcast(tx), logger });
     this.#options = options;
-    this.#sweeper = new Sweeper({
-      broadcast: (tx) => backend.broadcast(tx),
-      estimateFeeratePerKw: (target) => backend.estimateFeeratePerKw(target),
-      getMempoolSpend: (outpoint) => backend.getMempoolSpend(outpoint),
+    const common = {
+      estimateFeeratePerKw: (target: number) => backend.estimateFeeratePerKw(target),
       wallet: {
-        newScript: async () => wallet.newAddress().script,
+        newScript: async ({ forFees = false } = {}) =>
+          wallet.newAddress(forFees ? { type: 'p2wpkh', change: true } : {}).script,
         reserveFeeInputs: async (request) => {
           const inputs = reserve.reserve(request);
           if (inputs === undefined) await reserve.replenish(request);
           return inputs;
         },
         release: (id) => reserve.release(id),
-      },
-      deadlineOf: (channelId, htlc) => this.#deadlineOf(channelId, htlc),
-      rememberFees: (fees) => this.#rememberFees(fees),
-      onUnconfirmedPreimage: (event) => this.#takeUnconfirmed(event),
+      } satisfies SweepWallet,
+      deadlineOf: (channelId: Uint8Array, htlc: ClaimedHtlc) => this.#deadlineOf(channelId, htlc),
+      rememberFees: (fees: readonly ClaimFee[]) => this.#rememberFees(fees),
       logger,
+    };
+    this.#bumper = new AnchorBumper({ ...common, backend });
+    this.#sweeper = new Sweeper({
+      ...common,
+      broadcast: (tx) => backend.broadcast(tx),
+      getMempoolSpend: (outpoint) => backend.getMempoolSpend(outpoint),
+      onUnconfirmedPreimage: (event) => this.#takeUnconfirmed(event),
     });
   }
 
@@ -67,6 +90,10 @@ export class Settlement {
   async restore(spentAt: (key: ChannelKey) => number | undefined): Promise<void> {
     const { turns, backend, storage } = this.#options;
     const tip = storage.getTip();
+    const fees = storage
+      .loadClaimFees()
+      .map(({ txid, index, feeratePerKw }) => ({ outpoint: { txid, index }, feeratePerKw }));
+    this.#bumper.restore(fees);
     const spent = [...turns.channels].flatMap(([key, channel]) => {
       const height = spentAt(key);
       return height === undefined ? [] : (this.#spentChannel(channel, height) ?? []);
@@ -74,9 +101,7 @@ export class Settlement {
     if (tip === undefined || spent.length === 0) return;
     const events = await this.#sweeper.restore(spent, {
       upToHeight: tip.height,
-      fees: storage
-        .loadClaimFees()
-        .map(({ txid, index, feeratePerKw }) => ({ outpoint: { txid, index }, feeratePerKw })),
+      fees,
       getBlock: (height) => backend.getBlock(height),
     });
     // They are not told again before the next start: where they cannot be stored there is none.
@@ -156,10 +181,41 @@ export class Settlement {
     this.#sweeper.rollBack(height);
   }
 
-  /** Broadcasts what has matured. */
-  publish(): Promise<void> {
+  /** A channel that has failed needs its commitment paid for at once, not at the next block. */
+  onEvent(turn: Turn, channel: Channel, event: ChannelEvent): void {
+    if (event.type !== 'phaseChanged' || channel.phase.name !== 'failed') return;
+    turn.afterCommit(() => void this.publish());
+  }
+
+  /** Broadcasts what has matured, and pays for commitments that wait. Never rejects. */
+  async publish(): Promise<void> {
     this.#upstream = undefined;
-    return this.#sweeper.publish();
+    await this.#sweeper.publish();
+    const failed = [...this.#options.turns.channels.values()].filter(
+      (channel) =>
+        channel.phase.name === 'failed' && !channel.dataLost && this.#options.isUnproven?.(channel) !== true,
+    );
+    const { signers } = this.#options;
+    const waiting = failed.map((channel) => ({ channel, signer: signers.of(channel.params.channelKeyId) }));
+    await this.#bumper.publish(waiting, this.#options.storage.getTip()?.height ?? 0);
+    this.#watchAgain(this.#sweeper.contestedOffers);
+  }
+
+  /** Between blocks too: a preimage may be in mempools for moments only. */
+  #watchAgain(outputs: number): void {
+    this.#cancelWatch?.();
+    this.#cancelWatch = undefined;
+    if (outputs === 0 || this.#stopped) return;
+    this.#cancelWatch = this.#options.scheduler?.schedule(watchIntervalMs, () => {
+      void this.#sweeper.watchMempool().then((count) => this.#watchAgain(count));
+    });
+  }
+
+  /** Ends the search of the mempool. */
+  stop(): void {
+    this.#cancelWatch?.();
+    this.#cancelWatch = undefined;
+    this.#stopped = true;
   }
 
   #deadlineOf(channelId: Uint8Array, htlc: Pick<ClaimedHtlc, 'id'>): number | undefined {
@@ -214,9 +270,8 @@ export class Settlement {
           this.#putSpend(turn, event);
           break;
         case 'resolved':
+          this.#forget(turn, event);
           turn.command(channelKey(event.channelId), { type: 'resolved' });
-          turn.tx.deleteClosingSpends(event.channelId);
-          for (const outpoint of event.outpoints) turn.tx.deleteClaimFee(outpoint);
           break;
         case 'spendUndone':
           // The channel hears of it from the block's undoing itself.
@@ -226,4 +281,30 @@ export class Settlement {
       }
     }
   }
+
+  /** Nothing of what was stored for the claims of a channel is needed any more. */
+  #forget(
+    turn: Turn,
+    { channelId, outpoints }: { channelId: Uint8Array; outpoints: readonly Outpoint[] },
+  ): void {
+    turn.tx.deleteClosingSpends(channelId);
+    const commitments = commitmentsOf(turn.channels.get(channelKey(channelId)), this.#options.signers);
+    const anchors = turn.tx
+      .loadClaimFees()
+      .filter(({ txid }) => commitments.some((id) => equalBytes(id, txid)));
+    for (const outpoint of [...outpoints, ...anchors]) turn.tx.deleteClaimFee(outpoint);
+  }
+}
+
+/** The commitment that was confirmed, and ours, which may have waited beside it: both can have had children. */
+function commitmentsOf(channel: Channel | undefined, signers: Signers): Uint8Array[] {
+  if (channel?.phase.name !== 'spent') return [];
+  const ids = [txidOf(channel.phase.by)];
+  try {
+    const signer = signers.of(channel.params.channelKeyId);
+    ids.push(buildLocalCommitment(channel, { signer, number: channel.localCommit.number }).txid);
+  } catch {
+    // One that cannot be built was never paid for.
+  }
+  return ids;
 }

@@ -1,9 +1,17 @@
-import type { ChainBackend, ChainBlock, ChainTip } from '@rivulet/chain';
+import {
+  type ChainBackend,
+  type ChainBlock,
+  ChainError,
+  type ChainHealth,
+  type ChainTip,
+  isCurrent,
+} from '@rivulet/chain';
 import { equalBytes, RivuletError } from '@rivulet/core/bytes';
 import type { CancelTimer, Scheduler } from '../peers/scheduler.js';
 
 export interface ChainFollowerOptions {
-  readonly backend: Pick<ChainBackend, 'getTip' | 'getBlock' | 'getBlockHash' | 'onTip'>;
+  readonly backend: Pick<ChainBackend, 'getTip' | 'getBlock' | 'getBlockHash' | 'onTip'> &
+    Partial<Pick<ChainBackend, 'health' | 'onHealth'>>;
   readonly scheduler: Scheduler;
   /** The last block that was handled. Without it following begins after the chain's present tip. */
   readonly start?: ChainTip | undefined;
@@ -20,22 +28,32 @@ export interface ChainFollowerOptions {
   readonly onCaughtUp?: (tip: ChainTip) => void | Promise<void>;
   /** Something failed; it is tried again after `retryInMs`, or never where that is absent. */
   readonly onError: (error: unknown, retryInMs?: number) => void;
+  /** The state of following has changed, that of the backend included: see `health`. */
+  readonly onHealth?: (health: ChainHealth) => void;
+  /** Milliseconds since 1970, for `health`. Default: Date.now */
+  readonly now?: () => number;
 }
+
+/** As many blocks as a reorganisation may undo: a day's. */
+const keptHashes = 144;
 
 /** The chain left our last block further back than the hashes that are kept: nothing can be undone safely. */
 class ReorgTooDeepError extends RivuletError<'reorg_too_deep'> {
   constructor(height: number) {
     super(
       'reorg_too_deep',
-      `the chain has replaced block ${height} and more before it than are remembered; rescan from an earlier height`,
+      `the chain has replaced block ${height} and more than the ${keptHashes} before it, which is as far as blocks can be undone: ` +
+        'check that the chain backend is on the right chain; if it is, restore this node from its backup',
     );
   }
 }
 
-/** As many blocks as a reorganisation may undo: a day's. */
-const keptHashes = 144;
 const firstRetryMs = 500;
 const longestRetryMs = 60_000;
+/** Fewer blocks than this are taken, or taken back, without a word: that is how a chain grows. */
+const manyBlocks = 3;
+/** A chain stalls without an event: this often it is looked at. */
+const healthCheckMs = 30_000;
 
 /**
  * Follows the chain of a backend: hands over every block in order, exactly once, from where it had got to,
@@ -54,12 +72,87 @@ export class ChainFollower {
   #cancelRetry: CancelTimer | undefined;
   #unsubscribe: (() => void) | undefined;
   #waiting: { resolve: () => void; reject: (error: unknown) => void }[] = [];
-  #fatal: unknown;
+  #fatal: RivuletError | undefined;
+  /** What failed last, until a pass goes well again. */
+  #failure: { readonly error: unknown; readonly sinceMs: number } | undefined;
+  #isCaughtUp = false;
+  /** The height from which blocks are being taken back. */
+  #undoneFrom: number | undefined;
+  #health: ChainHealth;
+  #cancelHealthCheck: CancelTimer | undefined;
+  #unsubscribeHealth: (() => void) | undefined;
 
   constructor(options: ChainFollowerOptions) {
     this.#options = options;
     this.#tip = options.start;
     this.#recent = (options.recentHashes ?? []).slice(-keptHashes);
+    this.#health = {
+      state: 'behind',
+      sinceMs: this.#now(),
+      tipHeight: undefined,
+      tipTimeMs: undefined,
+      detail: 'the chain was not looked at yet',
+    };
+  }
+
+  #now(): number {
+    return (this.#options.now ?? Date.now)();
+  }
+
+  /**
+   * Whether every block that the backend has was handled, and the backend is in touch with the network. Not so
+   * while it is away or has stalled, nor before several blocks are handled that came at once.
+   */
+  get synced(): boolean {
+    return this.#isCaughtUp && isCurrent(this.health);
+  }
+
+  /** How following is doing: what is wrong with the backend, or else with the handling of its blocks. */
+  get health(): ChainHealth {
+    const own = this.#ownHealth();
+    if (own.state !== this.#health.state) {
+      const sinceMs = own.sinceMs ?? this.#now();
+      this.#health = { ...own, sinceMs };
+    } else this.#health = { ...own, sinceMs: this.#health.sinceMs };
+    return this.#health;
+  }
+
+  #ownHealth(): Omit<ChainHealth, 'sinceMs'> & { sinceMs?: number } {
+    const backend = this.#options.backend.health?.();
+    const height = this.#tip?.height;
+    const seen = {
+      tipHeight: backend?.tipHeight ?? height,
+      tipTimeMs: backend?.tipTimeMs,
+      ...(backend?.servers === undefined ? {} : { servers: backend.servers }),
+    };
+    if (this.#fatal !== undefined) return { ...seen, state: 'disagreeing', detail: this.#fatal.message };
+    if (backend !== undefined && !isCurrent(backend)) return backend;
+    if (this.#failure !== undefined) {
+      const { error, sinceMs } = this.#failure;
+      const detail = error instanceof Error ? error.message : String(error);
+      if (error instanceof ChainError) return { ...seen, state: 'unreachable', sinceMs, detail };
+      return {
+        ...seen,
+        state: 'behind',
+        sinceMs,
+        detail: `block ${(height ?? 0) + 1} is not taken: ${detail}`,
+      };
+    }
+    if (!this.#isCaughtUp) {
+      return {
+        ...seen,
+        state: 'behind',
+        detail: `${height ?? 0} of ${seen.tipHeight ?? 'all'} blocks are read`,
+      };
+    }
+    return backend ?? { ...seen, state: 'ok', detail: 'all blocks are read' };
+  }
+
+  /** Tells what has changed. */
+  #tellHealth(): void {
+    const before = this.#health.state;
+    const { health } = this;
+    if (health.state !== before) this.#options.onHealth?.(health);
   }
 
   /** The last block that was handled; `undefined` before the first answer of the backend. */
@@ -75,8 +168,22 @@ export class ChainFollower {
   /** Begins to follow. */
   start(): void {
     if (this.#unsubscribe !== undefined || this.#stopped) return;
-    this.#unsubscribe = this.#options.backend.onTip(() => this.#wake());
+    const { backend, onHealth } = this.#options;
+    this.#unsubscribe = backend.onTip(() => this.#wake());
+    this.#unsubscribeHealth = backend.onHealth?.(({ state }) => {
+      this.#tellHealth();
+      // It is back: there is no need to wait for the next attempt.
+      if (state !== 'unreachable' && this.#cancelRetry !== undefined) this.#wake();
+    });
+    if (onHealth !== undefined) this.#checkHealthLater();
     this.#wake();
+  }
+
+  #checkHealthLater(): void {
+    this.#cancelHealthCheck = this.#options.scheduler.schedule(healthCheckMs, () => {
+      this.#tellHealth();
+      this.#checkHealthLater();
+    });
   }
 
   /**
@@ -95,6 +202,8 @@ export class ChainFollower {
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#unsubscribe?.();
+    this.#unsubscribeHealth?.();
+    this.#cancelHealthCheck?.();
     this.#cancelRetry?.();
     this.#cancelRetry = undefined;
     for (const { reject } of this.#waiting.splice(0)) reject(new FollowerStoppedError());
@@ -127,22 +236,27 @@ export class ChainFollower {
         if (this.#waiting.length > 0) this.#again = true;
       } while (this.#again && !this.#stopped);
       this.#failures = 0;
+      this.#failure = undefined;
     } catch (error) {
       this.#fail(error);
     }
+    if (!this.#stopped) this.#tellHealth();
   }
 
   #fail(error: unknown): void {
     if (this.#stopped) return;
+    this.#isCaughtUp = false;
     if (error instanceof ReorgTooDeepError) {
       this.#fatal = error;
       this.#unsubscribe?.();
+      this.#unsubscribeHealth?.();
       for (const { reject } of this.#waiting.splice(0)) reject(error);
       this.#options.onError(error);
       return;
     }
     const retryInMs = Math.min(longestRetryMs, firstRetryMs * 2 ** Math.min(this.#failures, 20));
     this.#failures++;
+    this.#failure = { error, sinceMs: this.#failure?.sinceMs ?? this.#now() };
     this.#cancelRetry = this.#options.scheduler.schedule(retryInMs, () => {
       this.#cancelRetry = undefined;
       this.#wake();
@@ -156,8 +270,12 @@ export class ChainFollower {
       const { height, hash } = await backend.getTip();
       this.#tip = { height, hash };
     }
-    for (;;) {
+    for (let changes = 0; ; changes++) {
       if (this.#stopped) return;
+      if (changes >= manyBlocks && this.#isCaughtUp) {
+        this.#isCaughtUp = false;
+        this.#tellHealth();
+      }
       const tip: ChainTip = this.#tip;
       const block = await backend.getBlock(tip.height + 1);
       if (this.#stopped) return;
@@ -165,7 +283,9 @@ export class ChainFollower {
         await onBlock(block);
         this.#recent = [...this.#recent, tip.hash].slice(-keptHashes);
         this.#tip = { height: block.height, hash: block.hash };
+        this.#undoneFrom = undefined;
         this.#failures = 0;
+        this.#failure = undefined;
         continue;
       }
       const active = await backend.getBlockHash(tip.height);
@@ -175,15 +295,33 @@ export class ChainFollower {
       if (!equalBytes(active, tip.hash)) await this.#undo(tip);
       else if (block === undefined) break;
     }
+    this.#isCaughtUp = true;
+    this.#failure = undefined;
+    this.#tellHealth();
     if (this.#caughtUpAt !== undefined && equalBytes(this.#caughtUpAt, this.#tip.hash)) return;
     await onCaughtUp?.(this.#tip);
     this.#caughtUpAt = this.#tip.hash;
   }
 
+  /** Undoing begins only where it can end: what is remembered has to reach back to the fork. */
+  async #checkDepth(tip: ChainTip): Promise<void> {
+    const [oldest] = this.#recent;
+    if (oldest === undefined || this.#recent.length < keptHashes) return;
+    const active = await this.#options.backend.getBlockHash(tip.height - this.#recent.length);
+    if (active !== undefined && !equalBytes(active, oldest)) throw new ReorgTooDeepError(tip.height);
+  }
+
   /** Takes the last handled block back: it is no part of the backend's chain any more. */
   async #undo(tip: ChainTip): Promise<void> {
     const { backend, onUndo } = this.#options;
-    const previous = this.#recent.at(-1) ?? (await backend.getBlock(tip.hash))?.header.previousHash;
+    if (this.#undoneFrom === undefined) {
+      await this.#checkDepth(tip);
+      this.#undoneFrom = tip.height;
+    }
+    const tooDeep = this.#undoneFrom - tip.height >= keptHashes;
+    const previous = tooDeep
+      ? undefined
+      : (this.#recent.at(-1) ?? (await backend.getBlock(tip.hash))?.header.previousHash);
     if (previous === undefined) throw new ReorgTooDeepError(tip.height);
     if (this.#stopped) return;
     await onUndo(tip);

@@ -1,3 +1,4 @@
+export { AnchorBumper } from './anchorBumper.js';
 export { ChainFollower } from './chainFollower.js';
 export { Sweeper } from './sweeper.js';
 export type {
@@ -6,4 +7,5 @@ export type {
   PreimageEvent,
   StoredSpentChannel,
   SweepEvent,
+  SweepWallet,
 } from './sweepPorts.js';

@@ -17,8 +17,8 @@ export interface FeeInputRequest {
 
 /** What is needed of the wallet. */
 export interface SweepWallet {
-  /** A fresh output script for money that comes back. */
-  newScript(): Promise<Uint8Array>;
+  /** A fresh output script for money that comes back; `forFees` for the change of coins that pay fees. */
+  newScript(options?: { readonly forFees?: boolean }): Promise<Uint8Array>;
   /**
    * Confirmed outputs of the wallet that pay at the feerate for `weight` and for themselves; kept from other uses
    * until `release` of the same id. Asked again with the same id the answer replaces the earlier one and should

@@ -2,9 +2,16 @@ import type { BroadcastRejection, ChainBlock, ChainTip } from '@rivulet/chain';
 import { bytesToHex } from '@rivulet/core/bytes';
 import type { Channel } from '@rivulet/core/channel';
 import { type ClaimPurpose, type FundingSpend, matureHeight } from '@rivulet/core/monitor';
-import { type Outpoint, type Sweep, type Transaction, txid, txidToHex } from '@rivulet/core/tx';
+import {
+  type Outpoint,
+  type Sweep,
+  type SweepInput,
+  type Transaction,
+  txid,
+  txidToHex,
+} from '@rivulet/core/tx';
 import { channelLogger } from '../logging/index.js';
-import { raisedFeerate } from './claimFees.js';
+import { minimumFeeratePerKw, raisedFeerate } from './claimFees.js';
 import { outpointKey } from './outpointKey.js';
 import {
   batchFeerate,
@@ -330,6 +337,14 @@ export class Sweeper {
     }
   }
 
+  /** How many outputs of HTLCs that we offered have expired and are unspent: the mempool is worth a look. */
+  get contestedOffers(): number {
+    return [...this.#tracked.values()].reduce(
+      (sum, one) => sum + one.contestedOffers(this.#height).length,
+      0,
+    );
+  }
+
   /**
    * Looks into the mempool for who takes HTLCs that we offered and that have expired: a preimage that shows there
    * is as good as one in a block, and need never come into one (threat 7). Never rejects.
@@ -439,16 +454,22 @@ export class Sweeper {
     batch: SweepBatch,
     { claims, view }: { claims: readonly MatureClaim[]; view: FeeView },
   ): Promise<void> {
-    const { feeratePerKw, most } = batchFeerate(batch, { claims, view });
-    if (feeratePerKw !== batch.feeratePerKw) {
-      batch.feeratePerKw = feeratePerKw;
+    const { feeratePerKw: wanted, most } = batchFeerate(batch, { claims, view });
+    const waiting = { sweep: batch.sweep, feeratePerKw: batch.feeratePerKw };
+    if (wanted !== batch.feeratePerKw) {
+      batch.feeratePerKw = wanted;
       delete batch.sweep;
     }
     const attempts = batch.contested ? contestedAttempts : uncontestedAttempts;
     let taken = claims;
     for (let attempt = 1; attempt <= attempts; attempt++) {
       const rebuilt = batch.sweep === undefined;
-      const sweep = batch.sweep ?? (await this.#build(batch, taken));
+      let sweep = batch.sweep ?? (await this.#build(batch, taken));
+      if (sweep === undefined && waiting.sweep !== undefined && taken === claims) {
+        // Where the wallet cannot pay more, what waits already is sent again.
+        batch.feeratePerKw = waiting.feeratePerKw;
+        sweep = waiting.sweep;
+      }
       if (sweep === undefined) {
         // Given free, its outputs may find company among what matures later.
         this.#giveUpForNow(batch);
@@ -517,23 +538,40 @@ export class Sweeper {
   async #build(batch: SweepBatch, mature: readonly MatureClaim[]): Promise<Sweep | undefined> {
     const { wallet } = this.#options;
     const claims = mature.map(({ claim }) => claim);
-    batch.script ??= await wallet.newScript();
     const weight = packageWeight(claims);
+    batch.script ??= await wallet.newScript({ forFees: weight > 0 });
     if (weight > 0) {
-      const { id, feeratePerKw, waitingFeeSat } = batch;
-      // What replaces one that waits pays at least its fee, even where it is smaller.
-      const extraSat = waitingFeeSat === undefined ? {} : { extraSat: BigInt(weight) };
-      const feeInputs = await wallet.reserveFeeInputs({ id, weight, feeratePerKw, ...extraSat });
-      if (feeInputs === undefined) {
-        this.#options.logger.warn(
-          { feeratePerKw, htlcs: claims.length },
-          'the wallet cannot pay the fee of HTLC transactions now: put confirmed funds into it',
-        );
-        return undefined;
-      }
+      const feeInputs = await this.#feeInputs(batch, { weight, htlcs: claims.length });
+      if (feeInputs === undefined) return undefined;
       batch.feeInputs = feeInputs;
     }
     return buildBatch({ ...batch, script: batch.script }, { claims, height: this.#height });
+  }
+
+  /** Coins that pay the batch's feerate; a poor wallet pays for what it can, unless that is less than what waits. */
+  async #feeInputs(
+    batch: SweepBatch,
+    { weight, htlcs }: { weight: number; htlcs: number },
+  ): Promise<readonly SweepInput[] | undefined> {
+    const { id, waitingFeeSat } = batch;
+    // What replaces one that waits pays at least its fee, even where it is smaller.
+    const extraSat = waitingFeeSat === undefined ? {} : { extraSat: BigInt(weight) };
+    const wanted = batch.feeratePerKw;
+    for (let feeratePerKw = wanted; ; feeratePerKw = Math.floor(feeratePerKw / 2)) {
+      const request = { id, weight, feeratePerKw, ...extraSat };
+      const feeInputs = await this.#options.wallet.reserveFeeInputs(request);
+      if (feeInputs !== undefined) {
+        batch.feeratePerKw = feeratePerKw;
+        return feeInputs;
+      }
+      if (feeratePerKw === wanted) {
+        this.#options.logger.warn(
+          { feeratePerKw, htlcs },
+          'the wallet cannot pay the fee of HTLC transactions now: put confirmed funds into it',
+        );
+      }
+      if (waitingFeeSat !== undefined || feeratePerKw / 2 < minimumFeeratePerKw) return undefined;
+    }
   }
 
   #logPublished(
