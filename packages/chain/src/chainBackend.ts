@@ -1,5 +1,6 @@
 import type { Outpoint, Transaction } from '@rivulet/core/tx';
 import type { BlockHeader } from './block.js';
+import type { ChainHealth } from './chainHealth.js';
 import type { Network } from './network.js';
 
 /** Hashes of blocks and transactions are 32 bytes in internal byte order throughout this interface. */
@@ -64,6 +65,15 @@ export type TransactionLocation =
     }
   | { readonly in: 'mempool' };
 
+/** An unspent output of the chain that pays to a script that was looked for. */
+export interface FoundCoin extends Outpoint {
+  readonly height: number;
+  readonly valueSat: bigint;
+  readonly script: Uint8Array;
+  /** It can be spent only 100 blocks later. */
+  readonly coinbase: boolean;
+}
+
 /**
  * What a node needs of a Bitcoin chain; the embedded regtest chain, bitcoind and Esplora all give it.
  * Every method rejects with ChainError when the backend cannot answer; what does not exist is `undefined`.
@@ -74,7 +84,10 @@ export interface ChainBackend {
   getTip(): Promise<ChainTip>;
   /** The hash of the active chain's block at a height; `undefined` above the tip. */
   getBlockHash(height: number): Promise<Uint8Array | undefined>;
-  /** The active chain's block at a height, or the block of a hash (which may have left the active chain). */
+  /**
+   * The active chain's block at a height, or the block of a hash (which may have left the active chain).
+   * Rejects with BlockPrunedError where bitcoind has thrown it away and nobody gave it back.
+   */
   getBlock(at: number | Uint8Array): Promise<ChainBlock | undefined>;
   broadcast(transaction: Transaction): Promise<BroadcastResult>;
   /**
@@ -105,6 +118,20 @@ export interface ChainBackend {
    * height.
    */
   onTip(listener: (tip: ChainTip) => void): () => void;
+  /**
+   * The unspent coins of the chain (not of the mempool) that pay to these scripts, in blocks from `fromHeight`
+   * on (default: 0), by height: a wallet that has nothing but its words finds its coins without reading the
+   * chain. It takes minutes at bitcoind, which does one at a time (`chain_busy` for a second), and tells an
+   * Esplora server which scripts belong together.
+   */
+  scanScripts(request: {
+    readonly scripts: readonly Uint8Array[];
+    readonly fromHeight?: number;
+  }): Promise<readonly FoundCoin[]>;
+  /** How the backend is doing, by what it has seen until now: it asks nobody. */
+  health(): ChainHealth;
+  /** Calls the listener when the state of the backend or of one of its servers has changed, until the end. */
+  onHealth(listener: (health: ChainHealth) => void): () => void;
   /** Ends subscriptions and refuses further calls. */
   close(): Promise<void>;
 }

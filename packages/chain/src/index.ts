@@ -5,6 +5,7 @@ export { type EsploraOptions, esploraBackend } from './backends/esploraBackend.j
 export * from './block.js';
 export * from './chainBackend.js';
 export * from './chainError.js';
+export * from './chainHealth.js';
 export * from './network.js';
 export type { StoredBlock } from './regtest/chainState.js';
 export type { Coin } from './regtest/consensus.js';

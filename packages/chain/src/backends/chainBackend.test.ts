@@ -293,7 +293,7 @@ describe('a failing server', () => {
     for (const backend of both()) expect(await codeOf(backend.getTip())).toBe('chain_unauthorized');
     respond = () => ({
       status: 500,
-      body: '{"result":null,"error":{"code":-28,"message":"Loading block index"}}',
+      body: '{"result":null,"error":{"code":-20,"message":"Database error"}}',
     });
     for (const backend of both()) expect(await codeOf(backend.getTip())).toBe('chain_server_error');
   });

@@ -1,4 +1,5 @@
-import type { Transaction } from '@rivulet/core/tx';
+import { bytesToHex } from '@rivulet/core/bytes';
+import type { Outpoint, Transaction } from '@rivulet/core/tx';
 import {
   type BroadcastResult,
   type ChainBackend,
@@ -12,9 +13,15 @@ import type { MempoolEntry } from '../regtest/mempool.js';
 import { hashToHex, outpointKey, prepareTransaction } from '../regtest/preparedTransaction.js';
 import type { RegtestChain } from '../regtest/regtestChain.js';
 import { broadcastCodeOf, TxRejection } from '../regtest/txRejection.js';
+import { hashFromHex } from './chainValues.js';
 
 function toChainBlock({ hash, height, header, transactions }: StoredBlock): ChainBlock {
   return { hash, height, header, transactions: transactions.map((one) => one.tx) };
+}
+
+/** The outpoint of a key that `outpointKey` made. */
+function outpointOfKey(key: string): Outpoint {
+  return { txid: hashFromHex(key.slice(0, 64)), index: Number(key.slice(65)) };
 }
 
 function rejected(error: unknown): BroadcastResult {
@@ -25,6 +32,7 @@ function rejected(error: unknown): BroadcastResult {
 /** The embedded regtest chain of this process as a backend. Closing it leaves the chain open. */
 export function embeddedBackend(chain: RegtestChain): ChainBackend {
   const subscriptions = new Set<() => void>();
+  const startedMs = Date.now();
   let closed = false;
 
   /** Like a real backend, every answer comes later, and an exception becomes a rejected promise. */
@@ -87,6 +95,23 @@ export function embeddedBackend(chain: RegtestChain): ChainBackend {
         return (found?.block.transactions[found.index] ?? chain.mempool.get(txidHex))?.tx;
       }),
     getMempoolSpend: (outpoint) => answer(() => chain.mempool.spenderOf(outpointKey(outpoint))?.tx),
+    scanScripts: ({ scripts, fromHeight = 0 }) =>
+      answer(() => {
+        const wanted = new Set(scripts.map((script) => bytesToHex(script)));
+        return [...chain.coins()]
+          .filter(([, { script, height }]) => height >= fromHeight && wanted.has(bytesToHex(script)))
+          .map(([key, coin]) => ({ ...outpointOfKey(key), ...coin }))
+          .sort((a, b) => a.height - b.height);
+      }),
+    health: () => ({
+      state: 'ok',
+      sinceMs: startedMs,
+      tipHeight: chain.height,
+      tipTimeMs: chain.tip.header.time * 1000,
+      detail: 'this process has the chain',
+    }),
+    // It never changes.
+    onHealth: () => () => {},
     onTip: (listener) => {
       const end = chain.onTip(listener);
       subscriptions.add(end);

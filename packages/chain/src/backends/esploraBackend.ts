@@ -1,249 +1,216 @@
-import { bytesToHex } from '@rivulet/core/bytes';
-import {
-  decodeTransaction,
-  encodeTransaction,
-  type Outpoint,
-  type Transaction,
-  txid,
-} from '@rivulet/core/tx';
-import { z } from 'zod';
-import { decodeBlock } from '../block.js';
+import { bytesToHex, equalBytes } from '@rivulet/core/bytes';
+import { sha256 } from '@rivulet/core/crypto';
+import type { Outpoint, Transaction } from '@rivulet/core/tx';
+import type { Block } from '../block.js';
 import {
   type BroadcastResult,
   type ChainBackend,
   type ChainBlock,
-  type ChainTip,
+  type FoundCoin,
   minimumFeeratePerKw,
   type TransactionLocation,
   type UnspentOutput,
 } from '../chainBackend.js';
 import { ChainError } from '../chainError.js';
-import { type Network, networkOfChainHash } from '../network.js';
-import { hashToHex, prepareTransaction } from '../regtest/preparedTransaction.js';
-import { broadcastCodeOf } from '../regtest/txRejection.js';
-import { bytesFromHex, hashFromHex } from './chainValues.js';
-import { HttpClient, type HttpResponse } from './httpClient.js';
+import type { Network } from '../network.js';
+import { isCoinbase } from '../regtest/consensus.js';
+import { hashFromHex } from './chainValues.js';
+import { EsploraClient, type EsploraUnspent } from './esploraClient.js';
+import { EsploraPool } from './esploraPool.js';
+import { type HealthOptions, HealthTracker } from './healthTracker.js';
+import { HttpClient } from './httpClient.js';
 import { TipWatcher } from './tipWatcher.js';
 
-export interface EsploraOptions {
-  /** With its path, for example `https://blockstream.info/api`. */
-  readonly url: string;
+export interface EsploraOptions extends HealthOptions {
+  /** With its path, for example `https://blockstream.info/api`; or several, of which the first is asked first. */
+  readonly url: string | readonly string[];
+  /** What the servers have to be on. Default: what the first that answers is on */
+  readonly network?: Network;
   /** Milliseconds for one call. Default: 30,000 */
   readonly timeoutMs?: number;
-  /** Repetitions of a call that could not be delivered. Default: 2 */
+  /** Repetitions of a call that could not be delivered. Default: 2; none where there is another server to ask */
   readonly retries?: number;
   /** Between two looks at the tip, in milliseconds. Default: 5,000 */
   readonly pollMs?: number;
 }
 
-const hash = z.string().regex(/^[0-9a-f]{64}$/);
-const statusSchema = z.object({
-  confirmed: z.boolean(),
-  block_height: z.int().optional(),
-  block_hash: hash.optional(),
-});
-const transactionSchema = z.object({
-  status: statusSchema,
-  vin: z.array(z.object({ is_coinbase: z.boolean() })),
-  vout: z.array(z.object({ scriptpubkey: z.string(), value: z.int().nonnegative() })),
-});
-const outspendSchema = z.object({
-  spent: z.boolean(),
-  txid: hash.optional(),
-  status: statusSchema.optional(),
-});
-const packageSchema = z.object({
-  'tx-results': z.record(z.string(), z.object({ error: z.string().nullish() })),
-});
+const longestTipWaitMs = 10_000;
+/** Scripts that are asked for at the same time. */
+const scansAtOnce = 4;
 
-/** What bitcoind said, out of Esplora's `sendrawtransaction RPC error: {"code":-26,"message":"..."}`. */
-function reasonOf(text: string): string {
-  const match = /"message"\s*:\s*("(?:[^"\\]|\\.)*")/.exec(text);
-  return match === null ? text : (JSON.parse(match[1] as string) as string);
-}
-
-/** An Esplora server: needs no node of one's own, but is trusted for what it says and learns what is asked. */
+/**
+ * Esplora servers: they need no node of one's own, and learn what is asked. Blocks, headers and transactions are
+ * checked against their proof of work and their hashes; that something does not exist or is not spent yet is
+ * believed.
+ */
 export function esploraBackend(options: EsploraOptions): ChainBackend {
-  const client = new HttpClient({ timeoutMs: options.timeoutMs ?? 30_000, retries: options.retries ?? 2 });
-  const base = options.url.replace(/\/+$/, '');
+  const urls = typeof options.url === 'string' ? [options.url] : [...new Set(options.url)];
+  const timeoutMs = options.timeoutMs ?? 30_000;
+  const http = new HttpClient({ timeoutMs, retries: options.retries ?? (urls.length > 1 ? 0 : 2) });
+  const health = new HealthTracker(options);
+  const pool = new EsploraPool({
+    clients: urls.map((url) => new EsploraClient({ url, http })),
+    health,
+    tipTimeoutMs: Math.min(timeoutMs, longestTipWaitMs),
+    network: options.network,
+  });
 
-  /** The answer; `undefined` for 404. */
-  async function get(path: string): Promise<Buffer | undefined> {
-    const { status, body } = await client.request(`${base}${path}`);
-    if (status === 200) return body;
-    if (status === 404) return undefined;
-    const serverCode = status;
-    if (status === 401 || status === 403) {
-      throw new ChainError('chain_unauthorized', 'the Esplora server refused access', { serverCode });
+  async function getBlockHash(height: number): Promise<Uint8Array | undefined> {
+    const best = pool.tree?.best;
+    if (best === undefined || height > best.height) {
+      const tip = await pool.refresh();
+      if (height > tip.height) return undefined;
     }
-    throw new ChainError('chain_server_error', `the Esplora server answered ${path} with HTTP ${status}`, {
-      serverCode,
-    });
-  }
-
-  function decode<T>(path: string, read: () => T): T {
-    try {
-      return read();
-    } catch (cause) {
-      const message = `the Esplora server answered ${path} with something unexpected`;
-      throw new ChainError('chain_bad_response', message, { cause });
-    }
-  }
-
-  async function getJson<T>(schema: z.ZodType<T>, path: string): Promise<T | undefined> {
-    const body = await get(path);
-    return body && decode(path, () => schema.parse(JSON.parse(body.toString('utf8'))));
-  }
-
-  async function getHash(path: string): Promise<Uint8Array | undefined> {
-    const body = await get(path);
-    return body && hashFromHex(body.toString('utf8').trim());
-  }
-
-  function required<T>(what: string, value: T | undefined): T {
-    if (value !== undefined) return value;
-    throw new ChainError('chain_bad_response', `the Esplora server has no ${what}`);
-  }
-
-  async function blockHeight(blockHash: Uint8Array): Promise<number | undefined> {
-    return (await getJson(z.object({ height: z.int() }), `/block/${hashToHex(blockHash)}`))?.height;
-  }
-
-  async function getTip(): Promise<ChainTip> {
-    // By hash and not by two calls for hash and height: a block may come between them.
-    const tip = required('tip', await getHash('/blocks/tip/hash'));
-    return { hash: tip, height: required('tip', await blockHeight(tip)) };
+    return pool.tree?.activeAt(height)?.hash ?? pool.ask((client) => client.hashAt(height));
   }
 
   async function getBlock(at: number | Uint8Array): Promise<ChainBlock | undefined> {
-    const blockHash = typeof at === 'number' ? await getHash(`/block-height/${at}`) : at;
-    if (blockHash === undefined) return undefined;
-    const path = `/block/${hashToHex(blockHash)}/raw`;
-    const [bytes, height] = await Promise.all([get(path), blockHeight(blockHash)]);
-    if (bytes === undefined || height === undefined) return undefined;
-    const block = decode(path, () => decodeBlock(Uint8Array.from(bytes)));
-    return { ...block, hash: blockHash, height };
-  }
-
-  async function getTransaction(id: Uint8Array): Promise<Transaction | undefined> {
-    const path = `/tx/${hashToHex(id)}/raw`;
-    const bytes = await get(path);
-    return bytes && decode(path, () => decodeTransaction(Uint8Array.from(bytes)));
-  }
-
-  async function locateTransaction(id: Uint8Array): Promise<TransactionLocation | undefined> {
-    const txidHex = hashToHex(id);
-    const found = await getJson(transactionSchema, `/tx/${txidHex}`);
-    if (found === undefined) return undefined;
-    const { confirmed, block_height: height, block_hash: blockHash } = found.status;
-    if (!confirmed) return { in: 'mempool' };
-    const proof = await getJson(z.object({ pos: z.int() }), `/tx/${txidHex}/merkle-proof`);
-    return {
-      in: 'chain',
-      height: required('height of a confirmed transaction', height),
-      index: required('proof of a confirmed transaction', proof?.pos),
-      blockHash: hashFromHex(required('block of a confirmed transaction', blockHash)),
+    const hash = typeof at === 'number' ? await getBlockHash(at) : at;
+    if (hash === undefined) return undefined;
+    const placed = typeof at === 'number' ? at : pool.tree?.get(hash)?.height;
+    const find = async (client: EsploraClient, network: Network): Promise<ChainBlock | undefined> => {
+      const height = placed ?? (await client.heightOf(hash));
+      const block: Block | undefined =
+        height === undefined ? undefined : await client.block(hash, { network, height });
+      return block && height !== undefined ? { ...block, hash, height } : undefined;
     };
+    return pool.ask(find, { everywhere: true });
   }
 
-  function outspend({ txid: id, index }: Outpoint): Promise<z.infer<typeof outspendSchema> | undefined> {
-    return getJson(outspendSchema, `/tx/${hashToHex(id)}/outspend/${index}`);
+  function getTransaction(id: Uint8Array): Promise<Transaction | undefined> {
+    return pool.ask((client) => client.transaction(id), { everywhere: true });
+  }
+
+  async function locateAt(client: EsploraClient, id: Uint8Array): Promise<TransactionLocation | undefined> {
+    // A second time where a reorganisation came in between.
+    for (let attempt = 0; attempt < 2; attempt++) {
+      const status = await client.status(id);
+      if (status === undefined) return undefined;
+      if (!status.confirmed) return { in: 'mempool' };
+      const { block_hash: hashHex, block_height: height } = status;
+      if (!hashHex || height === undefined || height === null) break;
+      const blockHash = hashFromHex(hashHex);
+      const index = await client.position(id, blockHash);
+      if (index !== undefined) return { in: 'chain', height, index, blockHash };
+    }
+    throw new ChainError('chain_bad_response', `the Esplora server ${client.url} lost a transaction`);
   }
 
   async function getTxOut(outpoint: Outpoint, includeMempool: boolean): Promise<UnspentOutput | undefined> {
-    const found = await getJson(transactionSchema, `/tx/${hashToHex(outpoint.txid)}`);
-    const output = found?.vout[outpoint.index];
-    if (found === undefined || output === undefined) return undefined;
-    const { confirmed, block_height: height } = found.status;
-    if (!confirmed && !includeMempool) return undefined;
-    const spend = await outspend(outpoint);
-    const spentInChain = spend?.status?.confirmed === true;
-    if (spend?.spent === true && (includeMempool || spentInChain)) return undefined;
-    const tip = confirmed ? await getTip() : undefined;
-    return {
-      valueSat: BigInt(output.value),
-      script: bytesFromHex(output.scriptpubkey),
-      confirmations: tip === undefined ? 0 : Math.max(tip.height - (height ?? tip.height) + 1, 1),
-      coinbase: found.vin[0]?.is_coinbase === true,
-    };
-  }
-
-  function post(path: string, body: string): Promise<HttpResponse> {
-    return client.request(`${base}${path}`, { method: 'POST', body });
-  }
-
-  function serverError(path: string, status: number): ChainError {
-    const message = `the Esplora server answered ${path} with HTTP ${status}`;
-    return new ChainError('chain_server_error', message, { serverCode: status });
+    const found = await pool.ask(async (client) => {
+      const [tx, status] = await Promise.all([
+        client.transaction(outpoint.txid),
+        client.status(outpoint.txid),
+      ]);
+      const output = tx?.outputs[outpoint.index];
+      if (tx === undefined || status === undefined || output === undefined) return undefined;
+      if (!status.confirmed && !includeMempool) return undefined;
+      const spend = await client.outspend(outpoint);
+      const spentInChain = spend?.status?.confirmed === true;
+      if (spend?.spent === true && (includeMempool || spentInChain)) return undefined;
+      return { ...output, status, coinbase: isCoinbase(tx) };
+    });
+    if (found === undefined) return undefined;
+    const { valueSat, script, coinbase, status } = found;
+    if (!status.confirmed) return { valueSat, script, coinbase, confirmations: 0 };
+    const tip = await pool.refresh();
+    const confirmations = Math.max(tip.height - (status.block_height ?? tip.height) + 1, 1);
+    return { valueSat, script, coinbase, confirmations };
   }
 
   async function broadcast(tx: Transaction): Promise<BroadcastResult> {
-    const { status, body } = await post('/tx', bytesToHex(encodeTransaction(tx)));
-    if (status === 200) return { accepted: true, txid: txid(tx) };
-    if (status !== 400) throw serverError('/tx', status);
-    const message = reasonOf(body.toString('utf8'));
-    return { accepted: false, code: broadcastCodeOf(message), message };
+    const results = await pool.tellAll(
+      (client) => client.broadcast(tx),
+      ({ accepted }) => accepted,
+    );
+    return results[0] as BroadcastResult;
   }
 
   async function broadcastPackage(transactions: readonly Transaction[]): Promise<readonly BroadcastResult[]> {
-    const hex = transactions.map((tx) => bytesToHex(encodeTransaction(tx)));
-    const { status, body } = await post('/txs/package', JSON.stringify(hex));
-    if (status !== 200) {
-      // Not every server has package relay.
-      const single: BroadcastResult[] = [];
-      for (const tx of transactions) single.push(await broadcast(tx));
-      return single;
-    }
-    const results = decode('/txs/package', () => packageSchema.parse(JSON.parse(body.toString('utf8'))));
-    return transactions.map((tx): BroadcastResult => {
-      const { txid: id, wtxidHex } = prepareTransaction(tx);
-      const message = results['tx-results'][wtxidHex]?.error;
-      if (!message) return { accepted: true, txid: id };
-      return { accepted: false, code: broadcastCodeOf(message), message };
+    const answers = await pool.tellAll(
+      (client) => client.broadcastPackage(transactions),
+      (results) => results.every(({ accepted }) => accepted),
+    );
+    return transactions.map((_, i) => {
+      const results = answers.map((answer) => answer[i] as BroadcastResult);
+      return results.find(({ accepted }) => accepted) ?? (results[0] as BroadcastResult);
     });
   }
 
   async function estimateFeeratePerKw(targetBlocks: number): Promise<number | undefined> {
-    const estimates = await getJson(z.record(z.string(), z.number()), '/fee-estimates');
-    const targets = Object.keys(estimates ?? {})
+    const estimates = (await pool.ask((client) => client.feeEstimates())) ?? {};
+    const targets = Object.keys(estimates)
       .map(Number)
       .sort((a, b) => a - b);
     const target = targets.findLast((one) => one <= targetBlocks) ?? targets[0];
     if (target === undefined) return undefined;
     // From satoshis a virtual byte, with a little rounded away that binary fractions add.
-    const perKw = Math.ceil(Math.round((estimates?.[target] as number) * 250_000) / 1000);
+    const perKw = Math.ceil(Math.round((estimates[target] as number) * 250_000) / 1000);
     return Math.max(minimumFeeratePerKw, perKw);
   }
 
-  const watcher = new TipWatcher(client, async (last) => {
-    if (last !== undefined) await client.pause(options.pollMs ?? 5000);
-    return getTip();
+  async function getMempoolSpend(outpoint: Outpoint): Promise<Transaction | undefined> {
+    const spend = await pool.ask((client) => client.outspend(outpoint));
+    const waiting = spend?.spent === true && spend.status?.confirmed !== true ? spend.txid : undefined;
+    if (waiting === undefined || waiting === null) return undefined;
+    const tx = await getTransaction(hashFromHex(waiting));
+    const spends = tx?.inputs.some(({ outpoint: { txid, index } }) => {
+      return index === outpoint.index && equalBytes(txid, outpoint.txid);
+    });
+    return spends === true ? tx : undefined;
+  }
+
+  /** A coin that a server says to exist, with what its transaction says of it. */
+  async function coinOf(script: Uint8Array, unspent: EsploraUnspent): Promise<FoundCoin | undefined> {
+    const height = unspent.status.block_height;
+    if (!unspent.status.confirmed || height === undefined || height === null) return undefined;
+    const id = hashFromHex(unspent.txid);
+    const tx = await getTransaction(id);
+    const output = tx?.outputs[unspent.vout];
+    if (tx === undefined || output === undefined || !equalBytes(output.script, script)) return undefined;
+    return { txid: id, index: unspent.vout, height, ...output, coinbase: isCoinbase(tx) };
+  }
+
+  async function scanScripts(request: {
+    scripts: readonly Uint8Array[];
+    fromHeight?: number;
+  }): Promise<readonly FoundCoin[]> {
+    const waiting = new Map(request.scripts.map((script) => [bytesToHex(script), script])).values();
+    const coins: FoundCoin[] = [];
+    const work = async (): Promise<void> => {
+      for (const script of waiting) {
+        for (const unspent of (await pool.ask((client) => client.unspent(sha256(script)))) ?? []) {
+          const coin = await coinOf(script, unspent);
+          if (coin !== undefined && coin.height >= (request.fromHeight ?? 0)) coins.push(coin);
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: scansAtOnce }, work));
+    return coins.sort((a, b) => a.height - b.height);
+  }
+
+  const watcher = new TipWatcher(http, async (last) => {
+    if (last !== undefined) await http.pause(options.pollMs ?? 5000);
+    return pool.refresh();
   });
 
   return {
     kind: 'esplora',
-    getNetwork: async (): Promise<Network> => {
-      const genesis = required('genesis block', await getHash('/block-height/0'));
-      const network = networkOfChainHash(genesis);
-      if (network !== undefined) return network;
-      const message = 'the Esplora server is on a network that Rivulet does not support';
-      throw new ChainError('chain_wrong_network', message);
-    },
-    getTip,
-    getBlockHash: (height) => getHash(`/block-height/${height}`),
+    getNetwork: () => pool.network(),
+    getTip: () => pool.refresh(),
+    getBlockHash,
     getBlock,
     broadcast,
     broadcastPackage,
     estimateFeeratePerKw,
     getTxOut: (outpoint, lookup) => getTxOut(outpoint, lookup?.includeMempool ?? true),
-    locateTransaction,
+    locateTransaction: (id) => pool.ask((client) => locateAt(client, id)),
     getTransaction,
-    getMempoolSpend: async (outpoint) => {
-      const spend = await outspend(outpoint);
-      const waiting = spend?.spent === true && spend.status?.confirmed !== true ? spend.txid : undefined;
-      return waiting === undefined ? undefined : getTransaction(hashFromHex(waiting));
-    },
+    getMempoolSpend,
+    scanScripts,
     onTip: (listener) => watcher.add(listener),
-    close: async () => client.close(),
+    health: () => health.health,
+    onHealth: (listener) => health.onChange(listener),
+    close: async () => http.close(),
   };
 }

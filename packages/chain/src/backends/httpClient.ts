@@ -1,3 +1,5 @@
+import { request as httpRequest, type IncomingMessage } from 'node:http';
+import { request as httpsRequest } from 'node:https';
 import { ChainError } from '../chainError.js';
 
 export interface HttpResponse {
@@ -20,11 +22,14 @@ export interface HttpCall {
   readonly timeoutMs?: number;
   /** What the answer may have at most. Default: 64 MB */
   readonly maxBytes?: number;
+  /** Instead of the client's. */
+  readonly retries?: number;
 }
 
 /** A transaction of 4 million weight units as verbose JSON, and some. */
 const maxResponseBytes = 64 * 1024 * 1024;
 const retryDelayMs = 100;
+async function* nothing(): AsyncIterable<Uint8Array> {}
 /** Worth another attempt: the call did not get through, and the next one may. */
 const passingCodes: ReadonlySet<string> = new Set(['chain_unreachable', 'chain_timeout', 'chain_busy']);
 
@@ -33,10 +38,32 @@ export function isPassing(error: unknown): error is ChainError {
   return error instanceof ChainError && (passingCodes.has(error.code) || error.code === 'chain_warming_up');
 }
 
-async function readAll(response: Response, maxBytes: number): Promise<Buffer> {
+/** `fetch` of Node.js gives up after five minutes without an answer; what may take longer goes another way. */
+const longestFetchMs = 280_000;
+
+/** One HTTP exchange for which only the signal sets a limit. */
+function longRequest(
+  url: string,
+  {
+    body,
+    signal,
+    ...init
+  }: { method?: string; headers?: Record<string, string>; body?: string; signal: AbortSignal },
+): Promise<{ status: number; body: AsyncIterable<Uint8Array> }> {
+  const start = url.startsWith('https:') ? httpsRequest : httpRequest;
+  return new Promise((resolve, reject) => {
+    const request = start(url, { ...init, signal }, (response: IncomingMessage) => {
+      resolve({ status: response.statusCode ?? 0, body: response });
+    });
+    request.on('error', reject);
+    request.end(body);
+  });
+}
+
+async function readAll(body: AsyncIterable<Uint8Array>, maxBytes: number): Promise<Buffer> {
   const parts: Uint8Array[] = [];
   let length = 0;
-  for await (const part of response.body ?? []) {
+  for await (const part of body) {
     length += part.length;
     if (length > maxBytes) {
       // Leaving the loop cancels the body: the rest is not read.
@@ -77,9 +104,10 @@ export class HttpClient {
     return this.#closing.signal;
   }
 
-  /** Waits, or until the client is closed. */
-  pause(ms: number): Promise<void> {
-    return pause(ms, this.#closing.signal);
+  /** Waits, or until the client is closed or the signal aborted. */
+  pause(ms: number, signal?: AbortSignal): Promise<void> {
+    const closing = this.#closing.signal;
+    return pause(ms, signal === undefined ? closing : AbortSignal.any([signal, closing]));
   }
 
   close(): void {
@@ -98,19 +126,21 @@ export class HttpClient {
         return await this.#attempt(url, init);
       } catch (error) {
         const again = error instanceof ChainError && passingCodes.has(error.code);
-        if (!again || attempt >= this.#options.retries) throw error;
+        if (!again || attempt >= (init.retries ?? this.#options.retries)) throw error;
       }
       await this.pause(retryDelayMs * 2 ** attempt);
     }
   }
 
   async #attempt(url: string, init: HttpCall): Promise<HttpResponse> {
-    const { timeoutMs = this.#options.timeoutMs, maxBytes = maxResponseBytes, ...request } = init;
+    const { timeoutMs = this.#options.timeoutMs, maxBytes = maxResponseBytes, retries: _, ...request } = init;
     const timeout = AbortSignal.timeout(timeoutMs);
     try {
       const signal = AbortSignal.any([timeout, this.#closing.signal]);
-      const response = await fetch(url, { ...request, signal, redirect: 'error' });
-      const body = await readAll(response, maxBytes);
+      const response = await (timeoutMs > longestFetchMs
+        ? longRequest(url, { ...request, signal })
+        : fetch(url, { ...request, signal, redirect: 'error' }));
+      const body = await readAll(response.body ?? nothing(), maxBytes);
       const { status } = response;
       if (status === 429 || status === 503) {
         const said = body.toString('utf8', 0, 100).trim();

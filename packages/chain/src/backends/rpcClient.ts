@@ -16,6 +16,7 @@ export interface RpcLogin {
 export interface RpcLimits {
   readonly timeoutMs?: number;
   readonly maxBytes?: number;
+  readonly retries?: number;
 }
 
 const envelope = z.object({

@@ -310,6 +310,50 @@ function networkInfo(): object {
   };
 }
 
+/** Only `raw(HEX)` of the descriptors, and `addr(ADDRESS)`. */
+function scannedScript(descriptor: unknown): Uint8Array {
+  const [, kind, argument = ''] = /^(raw|addr)\(([^()]*)\)$/.exec(String(descriptor)) ?? [];
+  try {
+    if (kind === 'raw') return hexToBytes(argument);
+    if (kind === 'addr') return addressToScript(argument, 'regtest');
+  } catch {
+    // Told below.
+  }
+  throw new RpcError(
+    rpcCodes.invalidAddressOrKey,
+    'Invalid descriptor: raw(HEX) and addr(ADDRESS) are known',
+  );
+}
+
+function scanTxOutSet({ chain, params }: RpcContext): object | boolean | null {
+  const action = params.text(0);
+  // A scan is over when its call is.
+  if (action === 'status') return null;
+  if (action === 'abort') return false;
+  if (action !== 'start') throw new RpcError(rpcCodes.invalidParameter, `Invalid action '${action}'`);
+  const wanted = new Set(params.list(1).map((descriptor) => bytesToHex(scannedScript(descriptor))));
+  const coins = [...chain.coins()];
+  const found = coins.filter(([, { script }]) => wanted.has(bytesToHex(script)));
+  return {
+    success: true,
+    txouts: coins.length,
+    height: chain.height,
+    bestblock: chain.tip.hashHex,
+    unspents: found.map(([key, { script, valueSat, height, coinbase }]) => ({
+      txid: key.slice(0, 64),
+      vout: Number(key.slice(65)),
+      scriptPubKey: bytesToHex(script),
+      desc: `raw(${bytesToHex(script)})`,
+      amount: bitcoins(valueSat),
+      coinbase,
+      height,
+      blockhash: chain.blockAt(height)?.hashHex,
+      confirmations: chain.height - height + 1,
+    })),
+    total_amount: bitcoins(found.reduce((sum, [, { valueSat }]) => sum + valueSat, 0n)),
+  };
+}
+
 /** The methods of Bitcoin Core that the regtest server has. */
 export const rpcMethods: ReadonlyMap<string, RpcMethod> = new Map<string, RpcMethod>([
   ['getblockchaininfo', method('', chainInfo)],
@@ -340,6 +384,7 @@ export const rpcMethods: ReadonlyMap<string, RpcMethod> = new Map<string, RpcMet
   ['sendrawtransaction', method('hexstring maxfeerate maxburnamount', sendRawTransaction)],
   ['testmempoolaccept', method('rawtxs maxfeerate', testMempoolAccept)],
   ['submitpackage', method('package maxfeerate maxburnamount', submitPackage)],
+  ['scantxoutset', method('action scanobjects', scanTxOutSet)],
   ['submitblock', method('hexdata dummy', submitBlock)],
   ['gettxout', method('txid n include_mempool', getTxOut)],
   ['gettxspendingprevout', method('outputs', spendingPrevouts)],

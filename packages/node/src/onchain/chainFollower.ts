@@ -79,6 +79,8 @@ export class ChainFollower {
   /** The height from which blocks are being taken back. */
   #undoneFrom: number | undefined;
   #health: ChainHealth;
+  /** The state that `onHealth` heard last; it begins with what every start is. */
+  #told: ChainHealth['state'] = 'behind';
   #cancelHealthCheck: CancelTimer | undefined;
   #unsubscribeHealth: (() => void) | undefined;
 
@@ -150,9 +152,10 @@ export class ChainFollower {
 
   /** Tells what has changed. */
   #tellHealth(): void {
-    const before = this.#health.state;
     const { health } = this;
-    if (health.state !== before) this.#options.onHealth?.(health);
+    if (health.state === this.#told) return;
+    this.#told = health.state;
+    this.#options.onHealth?.(health);
   }
 
   /** The last block that was handled; `undefined` before the first answer of the backend. */

@@ -50,9 +50,7 @@ function subscribe(
 const libzmq = await import('zeromq').catch(() => undefined);
 
 describe.skipIf(libzmq === undefined)('with the publisher of libzmq', () => {
-  async function publisher(
-    endpoint: string,
-  ): Promise<{
+  async function publisher(endpoint: string): Promise<{
     send: (parts: (string | Uint8Array)[]) => Promise<void>;
     endpoint: string;
     close: () => void;
