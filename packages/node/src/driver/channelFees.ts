@@ -1,4 +1,4 @@
-import type { Channel } from '@rivulet/core/channel';
+import type { Channel, ChannelFormat } from '@rivulet/core/channel';
 import type { Logger } from '../logging/logger.js';
 import type { ChannelKey, Turns } from './turns.js';
 
@@ -6,10 +6,20 @@ import type { ChannelKey, Turns } from './turns.js';
 const fallbackFeeratePerKw = 1_000;
 /** Nodes do not relay below it. */
 const minimumFeeratePerKw = 253;
+/**
+ * What the commitment of an anchor channel pays itself at most, 10 sat a virtual byte: enough to be relayed in
+ * ordinary times, and what the chain asks for beyond that a child pays when it is needed.
+ */
+const anchorFeeratePerKw = 2_500;
 
 export interface ChannelFeesOptions {
   readonly turns: Turns;
   readonly estimate: () => Promise<number | undefined>;
+  /**
+   * What is asked of those who have time (about a week): peers close channels whose commitments pay less, and
+   * mempools that are full do not take them.
+   */
+  readonly slowEstimate?: () => Promise<number | undefined>;
   readonly maxFeeratePerKw: number;
   readonly logger: Logger;
 }
@@ -18,6 +28,7 @@ export interface ChannelFeesOptions {
 export class ChannelFees {
   readonly #options: ChannelFeesOptions;
   #feeratePerKw = fallbackFeeratePerKw;
+  #slowFeeratePerKw = minimumFeeratePerKw;
 
   constructor(options: ChannelFeesOptions) {
     this.#options = options;
@@ -28,24 +39,29 @@ export class ChannelFees {
     return this.#feeratePerKw;
   }
 
-  /** Asks the chain; never rejects. */
-  async follow(): Promise<void> {
-    try {
-      const estimate = await this.#options.estimate();
-      this.#feeratePerKw = Math.max(estimate ?? fallbackFeeratePerKw, minimumFeeratePerKw);
-    } catch (error) {
-      this.#options.logger.warn({ err: error }, 'no fee estimate; the last one counts on');
-    }
-    for (const [key, channel] of this.#options.turns.channels) this.#update(key, channel);
+  /** What the commitment of a channel that we open, or opened, should pay now. */
+  commitmentFeeratePerKw(commitment: ChannelFormat['commitment']): number {
+    const most = this.#options.maxFeeratePerKw;
+    if (commitment !== 'anchors') return Math.min(this.#feeratePerKw, most);
+    return Math.min(this.#feeratePerKw, Math.max(anchorFeeratePerKw, this.#slowFeeratePerKw), most);
   }
 
-  /**
-   * As opener, when it has moved by a fifth. Anchor channels as well: nothing raises the fee of their
-   * commitments by a child yet, so that they have to pay for themselves.
-   */
+  /** Asks the chain; never rejects. */
+  async follow(): Promise<void> {
+    const { estimate, slowEstimate, logger, turns } = this.#options;
+    try {
+      this.#feeratePerKw = Math.max((await estimate()) ?? fallbackFeeratePerKw, minimumFeeratePerKw);
+      this.#slowFeeratePerKw = Math.max((await slowEstimate?.()) ?? minimumFeeratePerKw, minimumFeeratePerKw);
+    } catch (error) {
+      logger.warn({ err: error }, 'no fee estimate; the last one counts on');
+    }
+    for (const [key, channel] of turns.channels) this.#update(key, channel);
+  }
+
+  /** As opener, when it has moved by a fifth. */
   #update(key: ChannelKey, { params, phase, link, fee }: Channel): void {
     if (!params.localIsOpener || phase.name !== 'open' || link !== 'online') return;
-    const feeratePerKw = Math.min(this.#feeratePerKw, this.#options.maxFeeratePerKw);
+    const feeratePerKw = this.commitmentFeeratePerKw(params.format.commitment);
     const current = fee.updates.at(-1)?.feeratePerKw ?? fee.feeratePerKw;
     if (Math.abs(feeratePerKw - current) * 5 < current) return;
     this.#options.turns.enqueue({
