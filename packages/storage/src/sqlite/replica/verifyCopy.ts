@@ -63,6 +63,12 @@ export function verifyCopy({ path: given, workFolder = tmpdir() }: VerifyCopyOpt
       database.close();
     }
   } catch (error) {
+    // It is not the copy of the copy that the user has to look at.
+    if (error instanceof StorageError && folder !== undefined) {
+      throw new StorageError(error.code, error.message.replaceAll(join(folder, COPY_NAME), path), {
+        cause: error,
+      });
+    }
     throw fileError(error, path);
   } finally {
     if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
@@ -148,6 +154,7 @@ function marksOf(path: string): string {
   return `${nodeFiles.stat(path)?.inode} ${header.join()}`;
 }
 
+/** Damage that is met goes into `problems`, and what could not be read for it is 0. */
 function examine(database: Database): Omit<VerifiedCopy, 'path'> {
   const number = (sql: string): number => Number(database.prepare(sql).get()?.[0] ?? 0);
   const schemaVersion = number('SELECT max(version) FROM schema_versions');
@@ -157,22 +164,30 @@ function examine(database: Database): Omit<VerifiedCopy, 'path'> {
       `the copy was written by a newer Rivulet (schema ${schemaVersion}; this one knows up to ${SCHEMA_VERSION})`,
     );
   }
-  const problems = database
-    .prepare('PRAGMA integrity_check')
-    .all()
-    .map((row) => String(row[0]))
-    .filter((line) => line !== 'ok');
-  for (const row of database.prepare('PRAGMA foreign_key_check').all()) {
-    problems.push(`${row[0]} row ${row[1]} refers to a missing ${row[2]}`);
-  }
-  const tip = database.prepare('SELECT max(height) FROM blocks').get()?.[0];
-  return {
-    problems,
-    schemaVersion,
-    commits: Number(database.pragma('user_version')) >>> 0,
-    channels: number('SELECT count(*) FROM channels'),
-    pendingHtlcs: number('SELECT count(*) FROM htlcs'),
-    payments: number('SELECT count(*) FROM payments'),
-    tipHeight: typeof tip === 'bigint' ? Number(tip) : undefined,
+  const problems: string[] = [];
+  const found = {
+    commits: 0,
+    channels: 0,
+    pendingHtlcs: 0,
+    payments: 0,
+    tipHeight: undefined as number | undefined,
   };
+  try {
+    found.commits = Number(database.pragma('user_version')) >>> 0;
+    found.channels = number('SELECT count(*) FROM channels');
+    found.pendingHtlcs = number('SELECT count(*) FROM htlcs');
+    found.payments = number('SELECT count(*) FROM payments');
+    const tip = database.prepare('SELECT max(height) FROM blocks').get()?.[0];
+    found.tipHeight = typeof tip === 'bigint' ? Number(tip) : undefined;
+    for (const [line] of database.prepare('PRAGMA integrity_check').all()) {
+      if (line !== 'ok') problems.push(String(line));
+    }
+    for (const row of database.prepare('PRAGMA foreign_key_check').all()) {
+      problems.push(`${row[0]} row ${row[1]} refers to a missing ${row[2]}`);
+    }
+  } catch (error) {
+    if (!(error instanceof StorageError) || error.code !== 'corrupt') throw error;
+    problems.push('pages of it are damaged, so that not all of it can be read');
+  }
+  return { problems, schemaVersion, ...found };
 }
