@@ -17,6 +17,7 @@ export function nodeFeatures({
       'attributionData',
       'supportLargeChannel',
       'shutdownAnysegwit',
+      'provideStorage',
       'scidAlias',
       'simpleClose',
       ...(anchors ? (['anchors'] as const) : []),
