@@ -17,6 +17,21 @@ export function isPruned(error: unknown): boolean {
   return /pruned data|block not available/i.test(String(error.cause));
 }
 
+/** Has bitcoind ask a peer for a block. @returns why it does not */
+async function ask(
+  rpc: RpcClient,
+  { hashHex, id }: { hashHex: string; id: number },
+): Promise<ChainError | undefined> {
+  try {
+    await rpc.call(z.unknown(), 'getblockfrompeer', [hashHex, id]);
+    return undefined;
+  } catch (error) {
+    const refused = error instanceof ChainError && error.code === 'chain_server_error';
+    if (refused && error.serverCode !== rpcCodes.methodNotFound) return error;
+    throw error;
+  }
+}
+
 /**
  * Has a pruned bitcoind (since version 23) fetch a block from its peers again, which it then keeps for a while.
  * `look` answers with the block once it is there.
@@ -38,18 +53,14 @@ export async function fetchPruned(request: {
     // Those that keep every block, and not only the last days'.
     const keepers = peers.filter(({ servicesnames }) => servicesnames?.includes('NETWORK') === true);
     for (const { id } of keepers.slice(0, maxPeers)) {
-      try {
-        await rpc.call(z.unknown(), 'getblockfrompeer', [hashHex, id]);
-      } catch (error) {
-        if (!(error instanceof ChainError) || error.code !== 'chain_server_error') throw error;
-        if (error.serverCode === rpcCodes.methodNotFound) throw error;
-        cause = error;
-        // It may have come meanwhile, or the peer may be gone.
-      }
+      // One that refused may have been asked before: the block may be there all the same.
+      const asked = await ask(rpc, { hashHex, id });
+      cause = asked ?? cause;
       let lookMs = firstLookMs;
       for (let waitedMs = 0; waitedMs < peerWaitMs && leftMs > 0; waitedMs += lookMs) {
         const found = await look();
         if (found !== undefined) return found;
+        if (asked !== undefined) break;
         lookMs = Math.min(longestLookMs, lookMs * 2, leftMs);
         await pause(lookMs);
         leftMs -= lookMs;
