@@ -95,6 +95,15 @@ function foldLog(database: Database | undefined): void {
   }
 }
 
+/** Brings the log into the file, as far as there is room, so that the next transactions need no more for it. */
+function reuseLog(database: Database): void {
+  try {
+    database.pragma('wal_checkpoint(PASSIVE)');
+  } catch {
+    // There is no room for that either.
+  }
+}
+
 /** A storage that forgets everything when it is closed: for tests only. */
 export function openMemoryStorage(): NodeStorage {
   const database = new Database(':memory:');
@@ -204,6 +213,7 @@ function sqliteStorage(
     } catch (error) {
       database.rollback();
       channels.forgetKeys();
+      if (error instanceof StorageError && error.code === 'disk_full') reuseLog(database);
       throw error;
     } finally {
       running = false;

@@ -244,7 +244,11 @@ export class Replica {
     }
     this.#copiedCommits = this.#commits;
     if (this.#record?.folder !== this.#folder || this.#record.otherDisk === this.#sameDisk) {
-      this.#remember({ closed: undefined });
+      try {
+        this.#remember({ closed: undefined });
+      } catch {
+        // The database's own disk is full: the copy is good all the same.
+      }
     }
   }
 

@@ -58,14 +58,19 @@ export function writeRecord(
   const path = recordPath(databasePath);
   const fresh = `${path}.new`;
   files.remove(fresh);
-  const file = files.open(fresh);
   try {
-    file.write(new TextEncoder().encode(`${JSON.stringify(record)}\n`), 0);
-    file.sync();
-  } finally {
-    file.close();
+    const file = files.open(fresh);
+    try {
+      file.write(new TextEncoder().encode(`${JSON.stringify(record)}\n`), 0);
+      file.sync();
+    } finally {
+      file.close();
+    }
+    files.rename(fresh, path);
+  } catch (error) {
+    files.remove(fresh);
+    throw error;
   }
-  files.rename(fresh, path);
 }
 
 /**
@@ -76,7 +81,12 @@ export function writeRecord(
 export function takeRecord(files: ReplicaFiles, databasePath: string): ReplicaRecord | undefined {
   const record = readRecord(databasePath);
   if (record?.closed !== undefined) {
-    writeRecord(files, { databasePath, record: { ...record, closed: undefined } });
+    try {
+      writeRecord(files, { databasePath, record: { ...record, closed: undefined } });
+    } catch {
+      // A full disk must not keep the node from starting; to remove needs no room.
+      files.remove(recordPath(databasePath));
+    }
   }
   return record;
 }
