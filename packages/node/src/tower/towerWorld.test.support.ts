@@ -1,9 +1,11 @@
 import { embeddedBackend, type RegtestChain } from '@rivulet/chain';
-import { bytesToHex } from '@rivulet/core/bytes';
+import { bytesToHex, hexToBytes } from '@rivulet/core/bytes';
 import { type Channel, completeLocalCommitment } from '@rivulet/core/channel';
 import { sha256 } from '@rivulet/core/crypto';
+import { decodeInvoice } from '@rivulet/core/invoice';
+import { deriveTowerUser } from '@rivulet/core/tower';
 import type { Transaction } from '@rivulet/core/tx';
-import { openMemoryTowerStore, type TowerStore } from '@rivulet/storage';
+import { openMemoryTowerStore, type StoredAppointment, type TowerStore } from '@rivulet/storage';
 import type { RivuletNode } from '../driver/node.js';
 import { Pair, startNode, type TestNode, until } from '../driver/pair.test.support.js';
 import { Signers } from '../driver/signers.js';
@@ -19,6 +21,8 @@ export function signersOf(seed: number): Signers {
   return new Signers(deriveNodeSecrets(new Uint8Array(64).fill(seed), 'regtest').channelSeed);
 }
 
+const clientSecret = (seed: number) => sha256(Uint8Array.of(seed));
+
 export function towerClientOf(
   node: RivuletNode,
   { seed, ...more }: { seed: number } & Partial<TowerClientOptions>,
@@ -27,7 +31,7 @@ export function towerClientOf(
     turns: node.turns,
     storage: node.storage,
     signers: signersOf(seed),
-    secret: sha256(Uint8Array.of(seed)),
+    secret: clientSecret(seed),
     newScript: (tx) => node.wallet.newAddress({ tx }).script,
     blockHeight: () => node.blockHeight,
     estimateFeeratePerKw: () => node.backend.estimateFeeratePerKw(3),
@@ -161,13 +165,37 @@ export class TowerWorld {
     const { pair } = this;
     const to = from === 'alice' ? 'bob' : 'alice';
     await pair.pay(pair[from], pair[to], amountMsat).outcome;
-    // Both sides have revoked what was before, too.
-    const quiet = ({ node }: TestNode) =>
+    await this.quiet();
+  }
+
+  /** Bob pays an invoice that Alice holds; resolves when the HTLC is in both commitments. */
+  async hold(amountMsat: bigint): Promise<{ cancel(): Promise<void> }> {
+    const { alice, bob } = this.pair;
+    const created = await alice.node.payments.invoices.create({
+      amountMsat,
+      description: 'held',
+      hold: true,
+    });
+    const { outcome } = bob.node.payments.outgoing.payInvoice({ invoice: decodeInvoice(created.bolt11) });
+    outcome.catch(() => {});
+    const { paymentHash } = created;
+    await until(() => alice.node.storage.getInvoice(paymentHash)?.state === 'held', 'it is held');
+    return {
+      cancel: async () => {
+        await alice.node.payments.receiver.cancel(paymentHash);
+        await outcome.catch(() => {});
+      },
+    };
+  }
+
+  /** Until nothing is pending between Alice and Bob, and nothing older is unrevoked. */
+  async quiet(): Promise<void> {
+    const isQuiet = ({ node }: TestNode) =>
       node.channels.every(
         ({ htlcs, remoteCommit, unsignedChanges }) =>
           htlcs.size === 0 && !remoteCommit.awaitingRevocation && !unsignedChanges,
       );
-    await until(() => quiet(pair.alice) && quiet(pair.bob), 'the payment is over on both sides');
+    await until(() => isQuiet(this.pair.alice) && isQuiet(this.pair.bob), 'nothing is pending');
   }
 
   async stopAlice(): Promise<void> {
@@ -178,10 +206,20 @@ export class TowerWorld {
     this.pair.alice = await this.#startAlice(this.pair.alice.store);
   }
 
-  /** Mines, and waits for the towers alone. */
+  /** Alice again, out of her database, connected to Bob. */
+  async reconnectAlice(): Promise<void> {
+    await this.pair.alice.node.stop();
+    await this.restartAlice();
+    await this.pair.connect();
+    await this.pair.usable();
+  }
+
+  /** Mines one block after another, and waits for the towers alone. */
   async mine(blocks = 1): Promise<void> {
-    this.pair.chain.mine({ blocks });
-    for (const { server } of this.towers) await server.synced();
+    for (let i = 0; i < blocks; i++) {
+      this.pair.chain.mine();
+      for (const { server } of this.towers) await server.synced();
+    }
   }
 
   /** What an output script has in the chain. */
@@ -191,6 +229,28 @@ export class TowerWorld {
     for (const [, coin] of this.pair.chain.coins())
       if (bytesToHex(coin.script) === wanted) sum += coin.valueSat;
     return sum;
+  }
+
+  /** As whom the first tower knows Alice. */
+  get userIds(): Uint8Array[] {
+    const towerId = hexToBytes(this.tower.server.towerId);
+    return [0, 1, 2].map((index) => deriveTowerUser({ secret: clientSecret(1), towerId, index }).userId);
+  }
+
+  /** Gives the first tower an appointment, as its user did. */
+  async resend({ locator, encryptedBlob, toSelfDelay, userSignature }: StoredAppointment): Promise<void> {
+    const response = await fetch(`http://127.0.0.1:${this.tower.server.port}/add_appointment`, {
+      method: 'POST',
+      body: JSON.stringify({
+        appointment: {
+          locator: bytesToHex(locator),
+          encrypted_blob: bytesToHex(encryptedBlob),
+          to_self_delay: toSelfDelay,
+        },
+        signature: userSignature,
+      }),
+    });
+    if (response.status !== 200) throw new Error(`the tower answered ${response.status}`);
   }
 
   get penaltyScript(): Uint8Array {

@@ -59,14 +59,16 @@ export async function startTowerServer(options: TowerServerOptions): Promise<Tow
   const scheduler = options.scheduler ?? systemScheduler;
   const limits = { ...defaultTowerLimits, ...options.limits };
   const store = 'transaction' in options.store ? options.store : openTowerStore(options.store);
-  const responder = new Responder({ store, backend, limits, wallet: options.wallet, logger });
-  const tower = new Tower({ store, responder, privateKey: options.privateKey, limits, logger });
+  let tower: Tower;
+  let responder: Responder;
   let http: TowerHttp | undefined;
   let follower: ChainFollower | undefined;
   try {
     const [tip, ...earlier] = store.loadBlocks();
     const start = tip ?? (await backend.getTip());
     if (tip === undefined) store.transaction((tx) => tx.putBlock(start));
+    responder = new Responder({ store, backend, limits, wallet: options.wallet, logger });
+    tower = new Tower({ store, responder, privateKey: options.privateKey, limits, logger });
     follower = new ChainFollower({
       backend,
       scheduler,
