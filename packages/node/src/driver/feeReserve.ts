@@ -1,12 +1,36 @@
 import type { BroadcastResult } from '@rivulet/chain';
+import type { Channel } from '@rivulet/core/channel';
 import { feeForWeightSat, type SweepInput, type Transaction, type TxOutput } from '@rivulet/core/tx';
 import type { StorageTransaction } from '@rivulet/storage';
 import type { Logger } from '../logging/logger.js';
 import type { FeeInputRequest } from '../onchain/index.js';
 import { type FundedTransaction, type Wallet, WalletError } from '../wallet/index.js';
 
-/** What is put aside for the fees of HTLC transactions when the first channel is opened. */
-const feeReserveSat = 10_000n;
+/** What is kept for each anchor channel: its commitment and its HTLC transactions may need it, at any time. */
+const reserveSatPerChannel = 10_000n;
+/** Not all channels fail at once. */
+const channelsReckonedWith = 10;
+
+/** What should be kept in confirmed coins for fees on chain, and what is. */
+export interface ReserveStatus {
+  readonly neededSat: bigint;
+  readonly haveSat: bigint;
+}
+
+/** How many channels may need fees of the wallet on chain: anchor channels that are not over. */
+export function anchorChannels(channels: Iterable<Channel>): number {
+  let count = 0;
+  for (const { params, phase } of channels) {
+    const isOver = phase.name === 'closed' || phase.name === 'closing';
+    if (params.format.commitment === 'anchors' && !isOver) count++;
+  }
+  return count;
+}
+
+/** What should be kept for so many anchor channels. */
+export function neededReserveSat(channels: number): bigint {
+  return BigInt(Math.min(channels, channelsReckonedWith)) * reserveSatPerChannel;
+}
 
 export interface FeeReserveOptions {
   readonly wallet: Wallet;
@@ -14,9 +38,12 @@ export interface FeeReserveOptions {
   readonly logger: Logger;
 }
 
+const sumSat = (coins: readonly { readonly valueSat: bigint }[]): bigint =>
+  coins.reduce((sum, { valueSat }) => sum + valueSat, 0n);
+
 /**
- * Wallet coins that pay the fees of HTLC transactions in anchor channels. A coin serves one claim at a
- * time; what is held here is free again when the claim is confirmed or given up.
+ * Wallet coins that pay the fees of commitments and HTLC transactions in anchor channels. A coin serves one claim
+ * at a time; what is held here is free again when the claim is confirmed or given up.
  */
 export class FeeReserve {
   readonly #options: FeeReserveOptions;
@@ -24,25 +51,55 @@ export class FeeReserve {
   readonly #held = new Map<string, readonly SweepInput[]>();
   /** The txid of a coin that is being made and not confirmed yet. */
   #making: Uint8Array | undefined;
+  /** What was warned of last. */
+  #warned: string | undefined;
 
   constructor(options: FeeReserveOptions) {
     this.#options = options;
     this.#wallet = options.wallet;
   }
 
-  /** Inputs whose value covers `weight` and their own weight at the feerate, those held before among them. */
+  status(channels: Iterable<Channel>): ReserveStatus {
+    const held = [...this.#held.values()].flat();
+    const haveSat = sumSat(this.#wallet.feeInputs()) + sumSat(held);
+    return { neededSat: neededReserveSat(anchorChannels(channels)), haveSat };
+  }
+
+  /** Says in the log that too little is kept: once, and again when that changes. */
+  check(channels: Iterable<Channel>): void {
+    const { neededSat, haveSat } = this.status(channels);
+    const state = haveSat < neededSat ? `${neededSat} ${haveSat}` : undefined;
+    if (state !== undefined && state !== this.#warned) {
+      this.#options.logger.warn(
+        { neededSat, haveSat },
+        'the wallet has too few confirmed coins to pay for channels that have to be closed on chain: add some',
+      );
+    }
+    this.#warned = state;
+  }
+
+  /**
+   * Inputs whose value covers `weight` and their own weight at the feerate, those held before among them: the
+   * smallest coin that suffices, with room for a higher fee where there is one, or several.
+   */
   reserve({ id, weight, feeratePerKw, extraSat = 0n }: FeeInputRequest): readonly SweepInput[] | undefined {
     const chosen = [...(this.#held.get(id) ?? [])];
-    const free = this.#wallet.feeInputs().sort((a, b) => (a.valueSat < b.valueSat ? 1 : -1));
-    const missing = () => {
-      const total = chosen.reduce((sum, input) => sum + input.weight, weight);
-      const value = chosen.reduce((sum, { valueSat }) => sum + valueSat, 0n);
-      return feeForWeightSat(total, feeratePerKw) + extraSat > value;
+    const free = this.#wallet.feeInputs().sort((a, b) => (a.valueSat < b.valueSat ? -1 : 1));
+    const missingSat = (extra: readonly SweepInput[], factor = 1n) => {
+      const inputs = [...chosen, ...extra];
+      const total = inputs.reduce((sum, input) => sum + input.weight, weight);
+      return feeForWeightSat(total, feeratePerKw) * factor + extraSat - sumSat(inputs);
     };
-    while (missing()) {
-      const next = free.shift();
-      if (next === undefined) return undefined;
-      chosen.push(next);
+    if (missingSat([]) > 0n) {
+      const single =
+        free.find((input) => missingSat([input], 2n) <= 0n) ??
+        free.find((input) => missingSat([input]) <= 0n);
+      if (single !== undefined) chosen.push(single);
+    }
+    while (missingSat([]) > 0n) {
+      const largest = free.pop();
+      if (largest === undefined) return undefined;
+      chosen.push(largest);
     }
     this.#held.set(id, chosen);
     // A channel that is opened meanwhile must not spend them: its funding would conflict with the claim.
@@ -72,7 +129,7 @@ export class FeeReserve {
     this.#making = undefined;
     // Twice the fee: it may have to be raised.
     const needSat = feeForWeightSat(weight, feeratePerKw) * 2n + extraSat;
-    const valueSat = needSat > feeReserveSat ? needSat : feeReserveSat;
+    const valueSat = needSat > reserveSatPerChannel ? needSat : reserveSatPerChannel;
     const { script } = this.#wallet.newAddress({ type: 'p2wpkh', change: true });
     let funded: FundedTransaction;
     try {
@@ -96,20 +153,53 @@ export class FeeReserve {
 }
 
 /**
- * Funds a channel, and with it a coin that can pay for HTLC transactions on chain where the wallet has none
- * yet and can afford one: taproot coins cannot stand beside an anchor channel's ECDSA inputs.
+ * Funds a channel, and with it a coin of its own that can pay for it on chain: coins serve one channel at a time.
+ * `channels` is how many anchor channels there are with this one; what is kept for those is left alone.
+ * @throws WalletError as `fund` does, and `reserve_needed` where that would be spent.
  */
 export function fundWithReserve(
   wallet: Wallet,
-  { funding, feeratePerKw, tx }: { funding: TxOutput; feeratePerKw: number; tx: StorageTransaction },
+  {
+    funding,
+    feeratePerKw,
+    tx,
+    channels = 1,
+  }: { funding: TxOutput; feeratePerKw: number; tx: StorageTransaction; channels?: number },
 ): FundedTransaction {
-  if (!wallet.spendableCoins().some(({ key: { keychain } }) => keychain.type === 'p2wpkh')) {
+  const neededSat = neededReserveSat(channels);
+  const coins = wallet.spendableCoins().length;
+  if (channels > 0 && coins <= Math.min(channels, channelsReckonedWith)) {
     const { script } = wallet.newAddress({ type: 'p2wpkh', change: true, tx });
     try {
-      return wallet.fund({ outputs: [funding, { script, valueSat: feeReserveSat }], feeratePerKw, tx });
+      const reserve = { script, valueSat: reserveSatPerChannel };
+      return leaving(wallet, { outputs: [funding, reserve], feeratePerKw, tx, neededSat });
     } catch (error) {
       if (!(error instanceof WalletError) || error.code !== 'insufficient_funds') throw error;
     }
   }
-  return wallet.fund({ outputs: [funding], feeratePerKw, tx });
+  return leaving(wallet, { outputs: [funding], feeratePerKw, tx, neededSat });
+}
+
+/** Funds outputs, if what is left to the wallet afterwards is not less than what it has to keep. */
+function leaving(
+  wallet: Wallet,
+  {
+    neededSat,
+    ...request
+  }: { outputs: readonly TxOutput[]; feeratePerKw: number; tx: StorageTransaction; neededSat: bigint },
+): FundedTransaction {
+  const availableSat = sumSat(wallet.spendableCoins());
+  const funded = wallet.fund(request);
+  const leftSat = availableSat - sumSat(funded.inputs) + ownSat(wallet, funded.tx);
+  if (leftSat >= neededSat) return funded;
+  wallet.release(funded.txid, request.tx);
+  throw new WalletError(
+    'reserve_needed',
+    `${leftSat} sat would be left in the wallet, but ${neededSat} sat have to be kept to pay for channels that ` +
+      'must be closed on chain: open a smaller channel, or add funds',
+  );
+}
+
+function ownSat(wallet: Wallet, { outputs }: Transaction): bigint {
+  return sumSat(outputs.filter(({ script }) => wallet.isOurs(script)));
 }

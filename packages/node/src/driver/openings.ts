@@ -35,7 +35,7 @@ import type { Wallet } from '../wallet/index.js';
 import type { BlockObserver } from './chainSync.js';
 import { isForAllChannels, type OpeningMessage } from './channelMessages.js';
 import type { OpeningReceiver } from './channelRouter.js';
-import { fundWithReserve } from './feeReserve.js';
+import { anchorChannels, fundWithReserve } from './feeReserve.js';
 import type { FundingStore } from './fundingStore.js';
 import { OpeningError } from './openingError.js';
 import type { Signers } from './signers.js';
@@ -317,6 +317,7 @@ export class Openings implements OpeningReceiver, BlockObserver {
       funding,
       feeratePerKw: request.fundingFeeratePerKw,
       tx: turn.tx,
+      channels: anchorChannels(turn.channels.values()) + (request.commitment === 'anchors' ? 1 : 0),
     });
     const index = funded.tx.outputs.findIndex(
       ({ script, valueSat }) =>

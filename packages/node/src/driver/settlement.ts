@@ -22,7 +22,7 @@ import {
 } from '../onchain/index.js';
 import type { CancelTimer, Scheduler } from '../peers/index.js';
 import type { Wallet } from '../wallet/index.js';
-import { FeeReserve } from './feeReserve.js';
+import { FeeReserve, type ReserveStatus } from './feeReserve.js';
 import { htlcKey } from './payments/htlcAdder.js';
 import type { Payments } from './payments/payments.js';
 import type { Signers } from './signers.js';
@@ -50,6 +50,7 @@ export class Settlement {
   readonly #options: SettlementOptions;
   readonly #sweeper: Sweeper;
   readonly #bumper: AnchorBumper;
+  readonly #reserve: FeeReserve;
   #cancelWatch: CancelTimer | undefined;
   #stopped = false;
   /** Expiries of incoming HTLCs by the outgoing ones that they were passed on as; read when it is asked for. */
@@ -60,6 +61,7 @@ export class Settlement {
   constructor(options: SettlementOptions) {
     const { backend, wallet, logger } = options;
     const reserve = new FeeReserve({ wallet, broadcast: (tx) => backend.broadcast(tx), logger });
+    this.#reserve = reserve;
     this.#options = options;
     const common = {
       estimateFeeratePerKw: (target: number) => backend.estimateFeeratePerKw(target),
@@ -199,6 +201,12 @@ export class Settlement {
     const waiting = failed.map((channel) => ({ channel, signer: signers.of(channel.params.channelKeyId) }));
     await this.#bumper.publish(waiting, this.#options.storage.getTip()?.height ?? 0);
     this.#watchAgain(this.#sweeper.contestedOffers);
+    this.#reserve.check(this.#options.turns.channels.values());
+  }
+
+  /** What should be kept in confirmed coins for fees on chain, and what is. */
+  get reserveStatus(): ReserveStatus {
+    return this.#reserve.status(this.#options.turns.channels.values());
   }
 
   /** Between blocks too: a preimage may be in mempools for moments only. */

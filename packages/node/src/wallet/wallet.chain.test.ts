@@ -85,7 +85,7 @@ describe('wallet on a chain that checks scripts and policy', () => {
     expect(wallet.reservations()).toEqual([]);
   });
 
-  test('its version 0 coins pay fees of transactions that core builds', () => {
+  test('its coins of both kinds pay fees of transactions that core builds', () => {
     const chain = new RegtestChain();
     const wallet = openWallet({
       seed: wordsToSeed(createWords(new Uint8Array(16).fill(9))),
@@ -98,11 +98,11 @@ describe('wallet on a chain that checks scripts and policy', () => {
     chain.mine({ blocks: 100 });
     follow(wallet, chain, active);
     const inputs = wallet.feeInputs();
-    expect(inputs.length).toBe(1);
+    expect(new Set(inputs.map(({ taproot }) => taproot))).toEqual(new Set([undefined, true]));
     const sweep = buildSweep({ inputs, script: wallet.newAddress().script, feeratePerKw: 500 });
     chain.broadcast(sweep!.tx);
     wallet.addUnconfirmed(sweep!.tx);
     expect(wallet.feeInputs()).toEqual([]);
-    expect(wallet.balance().unconfirmedSat).toBe(50_0000_0000n - sweep!.feeSat);
+    expect(wallet.balance().unconfirmedSat).toBe(100_0000_0000n - sweep!.feeSat);
   });
 });

@@ -1,15 +1,9 @@
 import type { Network } from '@rivulet/chain';
 import { bytesToHex } from '@rivulet/core/bytes';
-import { secp256k1 } from '@rivulet/core/crypto';
-import {
-  type Outpoint,
-  p2wpkhClaim,
-  type SweepInput,
-  type Transaction,
-  type TxOutput,
-} from '@rivulet/core/tx';
+import type { Outpoint, SweepInput, Transaction, TxOutput } from '@rivulet/core/tx';
 import type { StorageTransaction } from '@rivulet/storage';
 import { type ListedCoin, listCoins } from './coinStates.js';
+import { feeInputOf } from './feeInput.js';
 import { abandon, addUnconfirmed, processBlock, undoBlock } from './following.js';
 import { buildFunding, buildSweepAll } from './funding.js';
 import { type AddressType, keychainOf } from './keyring.js';
@@ -225,21 +219,11 @@ export class Wallet {
   }
 
   /**
-   * Confirmed version 0 (P2WPKH) coins as inputs for core's sweeps and HTLC packages, which sign with ECDSA: what
-   * pays the fee of an anchor or of HTLC transactions. Taproot coins cannot; keep some coins of this kind
-   * (`newAddress({ type: 'p2wpkh' })`). Not reserved: broadcast, and note with addUnconfirmed, in the same turn.
+   * Confirmed coins as inputs for core's sweeps, HTLC packages and children of anchors: what pays their fees. Not
+   * reserved: see `hold`.
    */
   feeInputs(): SweepInput[] {
-    return this.spendableCoins({ confirmedOnly: true })
-      .filter(({ key }) => key.keychain.type === 'p2wpkh')
-      .map(({ outpoint, valueSat, key }) =>
-        p2wpkhClaim({
-          outpoint,
-          valueSat,
-          pubkey: key.publicKey,
-          sign: (hash) => secp256k1.sign(hash, this.state.keyring.privateKey(key)),
-        }),
-      );
+    return this.spendableCoins({ confirmedOnly: true }).map((coin) => feeInputOf(coin, this.state.keyring));
   }
 
   /** For logs: which wallet this is, without a secret. */
