@@ -3,6 +3,7 @@ import { ClientError } from '@rivulet/sdk';
 import { Command, CommanderError } from 'commander';
 import type { CliContext } from './cliContext.js';
 import { CliError, type ExitCode, exitCodes } from './cliError.js';
+import { registerBackup } from './commands/backup.js';
 import { registerChannels } from './commands/channels.js';
 import { registerDaemon } from './commands/daemon.js';
 import { registerDemo } from './commands/demo.js';
@@ -46,6 +47,7 @@ function createProgram(context: CliContext): Command {
     registerRouting,
     registerForwarding,
     registerNetwork,
+    registerBackup,
     registerDemo,
     registerSimulate,
   ]) {

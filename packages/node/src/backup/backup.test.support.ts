@@ -19,9 +19,9 @@ import { createLogger, silentLogger } from '../logging/logger.js';
 import { claimStorage } from '../ownership.js';
 import { ManualScheduler } from '../peers/testing/manualScheduler.js';
 import { wordsToSeed } from '../wallet/index.js';
-import { ChannelBackups, type ChannelBackupsOptions } from './channelBackups.js';
-import { PeerStorageClient } from './peerStorageClient.js';
-import { PeerStorageServer } from './peerStorageServer.js';
+import type { ChannelBackups } from './channelBackups.js';
+import { NodeBackups, type NodeBackupsOptions } from './nodeBackups.js';
+import type { PeerStorageClient } from './peerStorageClient.js';
 import { restoredBirthHeight } from './restoreFolder.js';
 import { UnprovenChannels } from './unproven.js';
 
@@ -33,7 +33,7 @@ const logger = process.env.DEBUG_NODE ? createLogger({ level: 'debug', to: 'stde
 export interface RunOptions {
   readonly backend?: ChainBackend;
   readonly birthHeight?: number;
-  readonly backups?: Partial<ChannelBackupsOptions>;
+  readonly backups?: Partial<NodeBackupsOptions>;
 }
 
 /** A node with its backups and a real folder, run as the daemon runs it. The time of the backups is the test's. */
@@ -46,9 +46,7 @@ export class BackedUpNode {
   /** The types of what was sent for the storage of peers. */
   readonly sent: string[] = [];
   node!: RivuletNode;
-  backups!: ChannelBackups;
-  client!: PeerStorageClient;
-  server!: PeerStorageServer;
+  backups!: NodeBackups;
   #running = false;
 
   constructor(chain: RegtestChain, words: string, dataDir = newFolder()) {
@@ -79,7 +77,7 @@ export class BackedUpNode {
       },
       logger: logger.child({ node: this.words.slice(0, 5) }),
       parts: (node) => this.#parts(node, { seed, options: backups }),
-      admission: admissionOf(() => this.backups),
+      admission: admissionOf(() => this.files),
     });
     const birth = restoredBirthHeight(storage) ?? birthHeight;
     this.#running = true;
@@ -92,25 +90,33 @@ export class BackedUpNode {
 
   #parts(
     node: RivuletNode,
-    { seed, options }: { seed: Uint8Array; options: Partial<ChannelBackupsOptions> },
+    { seed, options }: { seed: Uint8Array; options: Partial<NodeBackupsOptions> },
   ): NodePart[] {
-    const shared = { turns: node.turns, scheduler: this.time, logger };
-    const send = (nodeId: string, messages: Parameters<typeof node.peers.send>[1]) => {
-      for (const { type } of messages) this.sent.push(String(type));
-      node.peers.send(nodeId, messages);
-    };
-    this.backups = new ChannelBackups({
-      ...shared,
+    this.backups = new NodeBackups({
+      node,
       seed,
-      network: 'regtest',
       dataDir: this.dataDir,
-      storage: node.storage,
+      scheduler: this.time,
       now: () => this.nowMs++,
+      logger,
       ...options,
     });
-    this.client = new PeerStorageClient({ ...shared, backups: this.backups, dataDir: this.dataDir, send });
-    this.server = new PeerStorageServer({ ...shared, storage: node.storage, now: () => this.nowMs, send });
-    return [this.backups, this.client, this.server, new UnprovenChannels(node.storage)];
+    const { send } = node.peers;
+    node.peers.send = (nodeId, messages) => {
+      for (const { type } of messages)
+        if (String(type).startsWith('peer_storage')) this.sent.push(String(type));
+      return send.call(node.peers, nodeId, messages);
+    };
+    return [...this.backups.parts, new UnprovenChannels(node.storage)];
+  }
+
+  get files(): ChannelBackups {
+    return this.backups.files;
+  }
+
+  get client(): PeerStorageClient {
+    if (this.backups.atPeers === undefined) throw new Error('no storage with peers in this test');
+    return this.backups.atPeers;
   }
 
   get channel(): Channel | undefined {

@@ -7,6 +7,7 @@ export {
   type ChannelBackupsOptions,
 } from './channelBackups.js';
 export { type ImportedBackup, importBackup } from './importBackup.js';
+export { NodeBackups, type NodeBackupsOptions } from './nodeBackups.js';
 export { fromPeerFileName, PeerStorageClient, type PeerStorageStatus } from './peerStorageClient.js';
 export { PeerStorageServer } from './peerStorageServer.js';
 export {

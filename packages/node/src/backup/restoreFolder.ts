@@ -1,4 +1,4 @@
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Network } from '@rivulet/chain';
 import {
@@ -12,7 +12,7 @@ import {
 import { ByteReader, ByteWriter, bytesToHex, bytesToUtf8, utf8ToBytes } from '@rivulet/core/bytes';
 import { encodeChannel } from '@rivulet/core/channel';
 import { initCrypto } from '@rivulet/core/crypto';
-import { type NodeStorage, openStorage, type StorageReader } from '@rivulet/storage';
+import { type NodeStorage, openStorage, restoreCopy, type StorageReader } from '@rivulet/storage';
 import { loadChannels } from '../driver/channelStore.js';
 import { FundingStore } from '../driver/fundingStore.js';
 import { claimStorage } from '../ownership.js';
@@ -147,7 +147,7 @@ function withStorage<T>(dataDir: string, work: (storage: NodeStorage) => T): T {
 /**
  * Makes a data folder of a copy of another one's database, of unknown age. Nothing of its channels is published
  * before their peers have shown that the copy is the latest.
- * @param words where the copy has none beside it.
+ * @param copyDir the folder of a live copy, or a copy of a data folder. @param words where there are none beside it.
  * @throws BackupFolderError, StorageError, WalletError (words); then the folder is as it was.
  */
 export async function restoreFromCopy(given: {
@@ -158,23 +158,13 @@ export async function restoreFromCopy(given: {
   const dataDir = resolve(given.dataDir);
   const copyDir = resolve(given.copyDir);
   await initCrypto();
-  const source = join(copyDir, databaseFileName);
-  if (!existsSync(source)) {
-    throw new BackupFolderError('file_missing', `there is no copy of a database: ${source}`);
-  }
   const words = given.words ?? readText(join(copyDir, wordsFileName), 'the file of words beside the copy');
   const seed = wordsToSeed(words);
   return intoEmptyFolder(dataDir, () => {
-    // The log has what the file has not taken over yet; the index of the log is made anew.
-    for (const name of [databaseFileName, `${databaseFileName}-wal`]) {
-      if (existsSync(join(copyDir, name))) copyFileSync(join(copyDir, name), join(dataDir, name));
-    }
+    const whole = join(copyDir, databaseFileName);
+    restoreCopy({ from: existsSync(whole) ? whole : copyDir, to: join(dataDir, databaseFileName) });
     const wordsFile = join(dataDir, wordsFileName);
     const restored = withStorage(dataDir, (storage) => {
-      const faults = storage.integrityCheck();
-      if (faults.length > 0) {
-        throw new BackupFolderError('copy_invalid', `the copy is damaged: ${faults[0]}`);
-      }
       const network = ownerNetwork(storage);
       const { nodeId } = backupKeysOf(seed, network);
       claimStorage(storage, { seed, network, wordsFile: 'the words that were given', dataDir });

@@ -90,7 +90,7 @@ describe('a node that has lost its folder', () => {
     alice.time.advance(10_000);
     await until(() => alice.sent.includes('peer_storage'), 'the backup is sent');
     await until(
-      () => bob.node.storage.getPeerBlob(alice.backups.keys.nodeId) !== undefined,
+      () => bob.node.storage.getPeerBlob(alice.files.keys.nodeId) !== undefined,
       'the peer has stored it',
     );
     await alice.lose();
@@ -100,8 +100,8 @@ describe('a node that has lost its folder', () => {
     await until(() => alice.client.status()[0]?.holdsMore === true, 'the loss is noticed');
     expect(alice.client.status()).toEqual([{ nodeId, connected: true, confirmed: false, holdsMore: true }]);
     const kept = readFileSync(join(alice.dataDir, 'channels.from-peer.backup'));
-    const backup = openBackup(Uint8Array.from(kept), alice.backups.keys.key);
-    const imported = await importBackup(alice.node, { backup, keys: alice.backups.keys });
+    const backup = openBackup(Uint8Array.from(kept), alice.files.keys.key);
+    const imported = await importBackup(alice.node, { backup, keys: alice.files.keys });
     expect(imported.added).toHaveLength(1);
     expect(alice.channel?.dataLost).toBe(true);
     await until(() => bob.phase === 'failed', 'the peer closes the channel');
@@ -121,14 +121,14 @@ describe('a node that has lost its folder', () => {
     );
     await alice.run({ birthHeight: 0 });
     await world!.mine(3);
-    const backup = openBackup(sealed, alice.backups.keys.key);
-    const imported = await importBackup(alice.node, { backup, keys: alice.backups.keys });
+    const backup = openBackup(sealed, alice.files.keys.key);
+    const imported = await importBackup(alice.node, { backup, keys: alice.files.keys });
     expect(imported).toEqual({ added: [key], alreadyClosed: [key] });
     expect(alice.phase).toBe('spent');
     await alice.stop();
     await alice.run();
     await expectPaidOut(world!, beforeSat);
-    expect(await importBackup(alice.node, { backup, keys: alice.backups.keys })).toEqual({
+    expect(await importBackup(alice.node, { backup, keys: alice.files.keys })).toEqual({
       added: [],
       alreadyClosed: [],
     });

@@ -1,3 +1,4 @@
+import { isAbsolute } from 'node:path';
 import { z } from 'zod';
 
 /*
@@ -48,6 +49,13 @@ const textList = z.preprocess(
           .filter((part) => part !== '')
       : value,
   z.array(text, 'expected a list of texts'),
+);
+
+/** Files or folders, absolute: what is relative would depend on where the daemon is started. */
+export const pathList = textList.pipe(
+  z
+    .array(text.refine((value) => isAbsolute(value), 'expected absolute paths'))
+    .max(8, 'expected at most 8 paths'),
 );
 
 /** Channel ids in full: a short one could come to mean another channel. */

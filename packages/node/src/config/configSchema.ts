@@ -8,6 +8,7 @@ import {
   hostName,
   httpUrl,
   integer,
+  pathList,
   text,
 } from './configFields.js';
 
@@ -77,6 +78,18 @@ export const settings = z.strictObject({
       minAmountMsat: amount(0n, maxSat * 1000n)
         .default(1n)
         .describe('refuse spontaneous payments below this'),
+    })
+    .prefault({}),
+  backup: z
+    .strictObject({
+      paths: pathList
+        .default([])
+        .describe(
+          'further places for the backup of the channels, beside the data folder: file,… or folder,… (a stick, another disk)',
+        ),
+      peerStorage: boolean
+        .default(true)
+        .describe('have peers keep the encrypted backup of the channels as well'),
     })
     .prefault({}),
   channels: z
