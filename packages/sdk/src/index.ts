@@ -28,3 +28,4 @@ export { type NodeEvent, nodeEvent } from './contract/nodeEvent.js';
 export type { NodeService } from './contract/nodeService.js';
 export type { Payment } from './contract/payment.js';
 export type { ForwardingPolicyInfo, ForwardTotalInfo, RouteInfo } from './contract/routing.js';
+export type { WalletCoinInfo, WalletTransactionInfo } from './contract/wallet.js';

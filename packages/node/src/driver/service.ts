@@ -18,6 +18,7 @@ import type { RivuletNode } from './node.js';
 import { checkOtherNode } from './serviceChecks.js';
 import { paymentService } from './servicePayments.js';
 import { routingService } from './serviceRouting.js';
+import { walletService } from './serviceWallet.js';
 
 /** Mines blocks; only where the chain is a regtest one that lets us. */
 export type Miner = (request: {
@@ -65,6 +66,7 @@ export function createService({ node, alias, version, mine, onStop }: ServiceOpt
     balance: async () => balance(node),
     ...paymentService(node),
     ...routingService(node),
+    ...walletService(node),
     mine: async ({ blocks, address }) => {
       if (mine === undefined) {
         throw new ServiceError('regtest_only', 'blocks can be mined on a regtest chain with its RPC only');

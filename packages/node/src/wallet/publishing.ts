@@ -39,6 +39,11 @@ export class WalletPublisher {
     return this.#send(txKey(txid));
   }
 
+  /** Why the backend did not take one the last time. */
+  refusalOf(txid: Uint8Array): string | undefined {
+    return this.#told.get(txKey(txid));
+  }
+
   /** Sends again what no block has; at every block, and at a start. */
   republish(): Promise<void> {
     const { state } = this.#options;
@@ -67,8 +72,8 @@ export class WalletPublisher {
         this.#told.delete(key);
         return { accepted: true };
       }
-      if (this.#told.get(key) !== result.code) {
-        this.#told.set(key, result.code);
+      if (this.#told.get(key) !== result.message) {
+        this.#told.set(key, result.message);
         logger.warn(
           { ...fields, code: result.code },
           `a transaction of the wallet was refused: ${result.message}`,

@@ -41,13 +41,13 @@ const sum = (items: readonly { readonly valueSat: bigint }[]): bigint =>
   items.reduce((total, { valueSat }) => total + valueSat, 0n);
 
 /**
- * Coins that can pay fees of channels' transactions and add up to what is to be kept, or all of that kind where
- * they do not. Version 0, confirmed: what fees of claims are paid with first.
+ * Confirmed coins, which can pay fees of channels' transactions, that add up to what is to be kept, or all of them
+ * where they do not.
  */
 export function reserveCoins(coins: readonly WalletCoin[], reserveSat: bigint): WalletCoin[] {
   if (reserveSat === 0n) return [];
   const fit = coins
-    .filter(({ key, height }) => key.keychain.type === 'p2wpkh' && height !== undefined)
+    .filter(({ height }) => height !== undefined)
     .sort((a, b) => (a.valueSat < b.valueSat ? 1 : -1));
   const single = fit.findLast(({ valueSat }) => valueSat >= reserveSat);
   if (single !== undefined) return [single];
@@ -125,9 +125,8 @@ function planAmounts(state: WalletState, request: SendRequest): SendPlan {
     if (kept.length === 0 || !(error instanceof WalletError) || error.code !== 'insufficient_funds')
       throw error;
   }
-  // Change of the kind that pays fees of channels takes the place of the coins that did.
-  const changeScript = state.nextKey(keychainOf('p2wpkh', true)).script;
-  const plan = buildFunding({ outputs, feeratePerKw, coins: all, changeScript, lockTime });
+  // The change takes their place.
+  const plan = buildFunding({ outputs, feeratePerKw, coins: all, changeScript: change.script, lockTime });
   checkReserve(state, plan, reserveSat);
   return plan;
 }
@@ -166,7 +165,7 @@ function planAll(state: WalletState, request: SendRequest): SendPlan {
     return { ...buildSweepAll({ ...base, coins: without(coins, kept), others: outputs }), keptSat };
   }
   const keepSat = missingSat > smallestKeepSat ? missingSat : smallestKeepSat;
-  const keep = { valueSat: keepSat, script: state.nextKey(keychainOf('p2wpkh', true)).script };
+  const keep = { valueSat: keepSat, script: state.nextKey(keychainOf('p2tr', true)).script };
   return { ...buildSweepAll({ ...base, coins, others: [...outputs, keep] }), keptSat: keepSat };
 }
 

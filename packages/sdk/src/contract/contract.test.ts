@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { type EndpointName, endpoints } from './endpoints.js';
 import { msat, records, sat } from './fields.js';
 import { nodeEvent } from './nodeEvent.js';
+import { walletBodies } from './walletBodies.test.support.js';
 
 const id = `02${'ab'.repeat(32)}`;
 const hash = 'cd'.repeat(32);
@@ -238,6 +239,7 @@ const bodies: { readonly [N in EndpointName]: { request: object; response: objec
     },
   },
   mine: { request: { blocks: 6 }, response: { height: 107, blockHashes: [hash] } },
+  ...walletBodies,
   stop: { request: {}, response: {} },
 };
 

@@ -4,6 +4,7 @@ import { description, hex, host, msat, nodeId, port, queryInteger, records, sat,
 import { decodedInvoice, invoice } from './invoice.js';
 import { payment } from './payment.js';
 import { announcedPolicy, forwardingPolicy, forwardTotal, route, sendingLimits } from './routing.js';
+import { walletEndpoints } from './wallet.js';
 
 /**
  * One endpoint: `GET` takes its request from the query string, `POST` from a JSON body. The schemas are
@@ -334,6 +335,7 @@ export const endpoints = {
     request: z.strictObject({ blocks: z.int().min(1).max(1_000), address: z.string().max(100).optional() }),
     response: z.object({ height: z.int().min(0), blockHashes: z.array(hex(32)) }),
   },
+  ...walletEndpoints,
   stop: { method: 'POST', path: '/v1/stop', request: none, response: z.object({}) },
 } as const satisfies Record<string, Endpoint>;
 
