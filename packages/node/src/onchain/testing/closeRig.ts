@@ -5,6 +5,8 @@ import { ChannelPair, type ChannelPairOptions, type Party } from '@rivulet/core/
 import {
   buildSweep,
   type Outpoint,
+  p2trClaim,
+  p2trScript,
   p2wpkhClaim,
   p2wpkhScript,
   type SweepInput,
@@ -36,12 +38,19 @@ export class RigWallet implements SweepWallet {
   readonly script: Uint8Array;
   /** Set to make the wallet unable to pay fees. */
   poor = false;
+  /** Set to pay fees with taproot coins. */
+  taproot = false;
 
   constructor(chain: RegtestChain, seed: number) {
     this.#chain = chain;
     this.#feeKey = sha256(Uint8Array.of(seed, 1));
     this.feeScript = p2wpkhScript(secp256k1.publicKey(this.#feeKey));
     this.script = p2wpkhScript(secp256k1.publicKey(sha256(Uint8Array.of(seed, 2))));
+  }
+
+  /** Of the fee key, as the output's own. */
+  get taprootScript(): Uint8Array {
+    return p2trScript(secp256k1.publicKey(this.#feeKey).subarray(1));
   }
 
   /** The confirmed outputs of a script. */
@@ -66,6 +75,11 @@ export class RigWallet implements SweepWallet {
   }
 
   feeInputs(): SweepInput[] {
+    if (this.taproot) {
+      const sign = (hash: Uint8Array) => secp256k1.signSchnorr(hash, this.#feeKey, new Uint8Array(32));
+      const script = this.taprootScript;
+      return this.#coins(script).map((coin) => p2trClaim({ ...coin, script, sign }));
+    }
     return this.#coins(this.feeScript).map(({ outpoint, valueSat }) => {
       const pubkey = secp256k1.publicKey(this.#feeKey);
       const sign = (hash: Uint8Array) => secp256k1.sign(hash, this.#feeKey);
