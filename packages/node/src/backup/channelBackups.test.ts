@@ -275,20 +275,11 @@ describe('the backup that peers keep', () => {
     expect(existsSync(join(alice.dataDir, 'channels.from-peer.backup'))).toBe(true);
   });
 
-  test('is taken from nobody without a channel, and given up 2016 blocks after the last one is closed', async () => {
-    const { alice, bob } = await started();
-    const peer = await world!.connect();
-    alice.node.peers.send(peer.nodeId, [{ type: 'peer_storage', blob: new Uint8Array(100) }]);
-    alice.node.peers.send(peer.nodeId, [{ type: 'ping', numPongBytes: 1, ignored: new Uint8Array(0) }]);
+  test('is not sent where that is not wanted', async () => {
+    const { alice } = await started({ alice: { backups: { peerStorage: false } } });
     await world!.open();
-    expect(stored()).toBeUndefined();
-    alice.time.advance(10_000);
-    await until(() => stored() !== undefined, 'the peer has stored it');
-    await alice.node.closeChannel({ key: [...alice.node.turns.channels.keys()][0]!, force: true });
-    await world!.mineUntil(() => alice.phase === 'closed' && bob.phase === 'closed', 'the channel is closed');
-    await world!.mine(1_700);
-    expect(stored()).toBeDefined();
-    await world!.mine(600);
-    expect(stored()).toBeUndefined();
+    alice.time.advance(600_000);
+    expect(countOf('peer_storage')).toBe(0);
+    expect(alice.backups.atPeers).toBeUndefined();
   });
 });

@@ -1,11 +1,11 @@
-import { readFileSync } from 'node:fs';
+import { cpSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { RegtestChain } from '@rivulet/chain';
 import { openBackup } from '@rivulet/core/backup';
 import { commitmentFeeSat } from '@rivulet/core/tx';
 import { afterEach, describe, expect, test } from 'vitest';
 import { until } from '../driver/pair.test.support.js';
-import { aliceWords, BackupWorld, newFolder } from './backup.test.support.js';
+import { aliceWords, BackupWorld, bobWords, newFolder } from './backup.test.support.js';
 import { importBackup } from './importBackup.js';
 import { restoreFromBackup, restoreFromCopy } from './restoreFolder.js';
 import { isUnproven } from './unproven.js';
@@ -150,5 +150,45 @@ describe('a node whose database comes from a copy', () => {
     await until(() => alice.channel?.link === 'online' && bob.channel?.link === 'online', 'both are online');
     expect(isUnproven(alice.node.storage, channelId)).toBe(false);
     await world!.pay(alice, bob, 1_000_000n);
+  });
+
+  test('is told by the peer that the copy is old, and the peer pays it out', async () => {
+    const { alice, bob } = await used();
+    await alice.stop();
+    const copy = newFolder();
+    cpSync(alice.dataDir, copy, { recursive: true });
+    await alice.run();
+    await world!.connect();
+    await until(() => alice.channel?.link === 'online' && bob.channel?.link === 'online', 'both are online');
+    await world!.pay(bob, alice, 10_000_000n);
+    await world!.pay(alice, bob, 10_000_000n);
+    const beforeSat = alice.confirmedSat;
+    await alice.lose();
+    await restoreFromCopy({ dataDir: alice.dataDir, copyDir: copy, words: aliceWords });
+    await alice.run();
+    const { channelId } = alice.channel!.params;
+    await world!.connect();
+    await until(() => alice.phase === 'stale', 'the copy is known to be old');
+    expect(isUnproven(alice.node.storage, channelId)).toBe(false);
+    await until(() => bob.phase === 'failed', 'the peer closes the channel');
+    await expectPaidOut(world!, beforeSat);
+  });
+
+  test('refuses other words, and what is no copy', async () => {
+    const { alice } = await used();
+    await alice.stop();
+    const dataDir = join(newFolder(), 'new');
+    for (const [copyDir, words, code] of [
+      [alice.dataDir, bobWords, 'words_changed'],
+      [newFolder(), aliceWords, 'not_found'],
+      [alice.dataDir, undefined, 'file_missing'],
+    ] as const) {
+      const given = { dataDir, copyDir, ...(words === undefined ? {} : { words }) };
+      await expect(restoreFromCopy(given)).rejects.toMatchObject({ code });
+    }
+    expect(await restoreFromCopy({ dataDir, copyDir: alice.dataDir, words: aliceWords })).toMatchObject({
+      network: 'regtest',
+      channels: 1,
+    });
   });
 });
