@@ -50,7 +50,7 @@ test('what is confirmed, and what conflicts with it, is not sent again', async (
   await broadcaster.publish(spending(1), 'commitment');
   await broadcaster.publish(spending(2), 'closing');
   await broadcaster.publish(spending(3), 'closing');
-  broadcaster.confirmed([spending(1), spending(2, 900n)]);
+  broadcaster.confirmed({ height: 7, transactions: [spending(1), spending(2, 900n)] });
   broadcaster.rebroadcast();
   await broadcaster.settled();
   expect(sent.slice(3)).toEqual([spending(3)]);
@@ -62,4 +62,29 @@ test('a transaction that can never be valid is given up', async () => {
   broadcaster.rebroadcast();
   await broadcaster.settled();
   expect(sent).toHaveLength(1);
+});
+
+test('what a block had is sent again when that block is undone, however often that happens', async () => {
+  const { broadcaster, sent } = broadcasterWith([]);
+  const tx = spending(1);
+  await broadcaster.publish(tx, 'closing');
+  const sends = async (): Promise<number> => {
+    sent.length = 0;
+    broadcaster.rebroadcast();
+    await broadcaster.settled();
+    return sent.length;
+  };
+  for (const height of [7, 8]) {
+    broadcaster.confirmed({ height, transactions: [tx] });
+    expect(await sends()).toBe(0);
+    broadcaster.undone(height + 1);
+    expect(await sends()).toBe(0);
+    broadcaster.undone(height);
+    expect(await sends()).toBe(1);
+  }
+  // Too deep to be undone: nothing is kept of it.
+  broadcaster.confirmed({ height: 9, transactions: [tx] });
+  broadcaster.confirmed({ height: 200, transactions: [] });
+  broadcaster.undone(9);
+  expect(await sends()).toBe(0);
 });

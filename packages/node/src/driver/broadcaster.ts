@@ -1,6 +1,7 @@
 import type { BroadcastRejection, ChainBackend } from '@rivulet/chain';
 import { bytesToHex } from '@rivulet/core/bytes';
 import { type Transaction, txid, txidToHex } from '@rivulet/core/tx';
+import { BLOCKS_KEPT } from '@rivulet/storage';
 import type { Logger } from '../logging/logger.js';
 import { outpointKey } from '../onchain/outpointKey.js';
 
@@ -19,6 +20,9 @@ export class Broadcaster {
   readonly #backend: ChainBackend;
   readonly #logger: Logger;
   readonly #pending = new Map<string, PendingTransaction>();
+  /** What blocks have settled, and at which height: a reorganisation may bring it back. */
+  readonly #over = new Map<string, PendingTransaction & { readonly height: number }>();
+  #height = 0;
   #running: Promise<void> = Promise.resolve();
 
   constructor({ backend, logger }: { backend: ChainBackend; logger: Logger }) {
@@ -35,7 +39,9 @@ export class Broadcaster {
   }
 
   /** A block has these: nothing is left to do for them, and nothing can be done for what they conflict with. */
-  confirmed(transactions: readonly Transaction[]): void {
+  confirmed({ height, transactions }: { height: number; transactions: readonly Transaction[] }): void {
+    this.#height = height;
+    for (const [id, over] of this.#over) if (over.height <= height - BLOCKS_KEPT) this.#over.delete(id);
     if (this.#pending.size === 0) return;
     const spenders = new Map<string, string[]>();
     for (const [id, { tx }] of this.#pending) {
@@ -46,8 +52,27 @@ export class Broadcaster {
     }
     for (const { inputs } of transactions) {
       for (const { outpoint } of inputs) {
-        for (const id of spenders.get(outpointKey(outpoint)) ?? []) this.#pending.delete(id);
+        for (const id of spenders.get(outpointKey(outpoint)) ?? []) this.#settle(id, height);
       }
+    }
+  }
+
+  #settle(id: string, height: number): void {
+    const pending = this.#pending.get(id);
+    if (pending === undefined) return;
+    this.#pending.delete(id);
+    this.#over.set(id, { tx: pending.tx, purpose: pending.purpose, height });
+  }
+
+  /**
+   * The block of this height is undone. The mempool need not have taken its transactions back: what was ours is
+   * sent again until another block has it, or what conflicts with it.
+   */
+  undone(height: number): void {
+    for (const [id, { tx, purpose, height: at }] of this.#over) {
+      if (at < height) continue;
+      this.#over.delete(id);
+      this.#pending.set(id, { tx, purpose });
     }
   }
 
@@ -73,7 +98,7 @@ export class Broadcaster {
         return;
       }
       if (result.code === 'already_confirmed') {
-        this.#pending.delete(id);
+        this.#settle(id, this.#height);
         return;
       }
       const level = pending.refused === result.code ? 'debug' : 'warn';

@@ -49,7 +49,7 @@ import { reachPeer } from './reach.js';
 import { Rebalancer } from './rebalancer.js';
 import { releaseEffects } from './release.js';
 import { RemotePolicies } from './remotePolicies.js';
-import { resumeAll } from './resumption.js';
+import { resumeAll, unconfirmedFundings } from './resumption.js';
 import { Settlement } from './settlement.js';
 import { Signers } from './signers.js';
 import { channelKey, type Turn, Turns } from './turns.js';
@@ -377,11 +377,17 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
       ...(tip === undefined ? {} : { start: tip, recentHashes: earlier.map(({ hash }) => hash).reverse() }),
       onBlock: async (block) => {
         await this.#chain.onBlock(block);
-        this.#broadcaster.confirmed(block.transactions);
+        this.#broadcaster.confirmed(block);
         this.gossip.onBlock(block);
         this.emit('block', { height: block.height, hash: block.hash });
       },
-      onUndo: (block) => this.#chain.onUndo(block),
+      onUndo: async (block) => {
+        await this.#chain.onUndo(block);
+        this.#broadcaster.undone(block.height);
+        for (const tx of unconfirmedFundings(this.channels, this.#fundings)) {
+          void this.#broadcaster.publish(tx, 'funding');
+        }
+      },
       onCaughtUp: () => this.#onCaughtUp(),
       onError: (error, retryInMs) => this.#logger.warn({ err: error, retryInMs }, 'the chain backend failed'),
     });

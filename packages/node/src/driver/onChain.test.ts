@@ -1,4 +1,5 @@
 import { embeddedBackend } from '@rivulet/chain';
+import { equalBytes } from '@rivulet/core/bytes';
 import { afterEach, expect, test } from 'vitest';
 import { Pair, startNode, until } from './pair.test.support.js';
 
@@ -73,4 +74,25 @@ test.each(['force', 'together'] as const)('a close (%s) is published again after
   expect(pair.closing).toBe(false);
   await pair.restart('alice');
   await until(() => pair!.closing, 'the close is published');
+});
+
+test('a funding transaction that a reorganisation took from chain and mempool is published again, after a restart too', async () => {
+  const pair = await Pair.withChannel();
+  await pair.restart('alice');
+  const depth = 6;
+  // The node is told of the new branch when the mempool is empty already.
+  pair.chain.invalidateBlock(pair.chain.blockAt(pair.chain.height - depth + 1)!.hashHex);
+  pair.chain.mempool.clear();
+  pair.chain.mine({ blocks: depth + 1 });
+  await pair.caughtUp();
+  const { txid } = pair.alice.node.channels[0]!.params.fundingOutpoint;
+  await until(
+    () => pair.chain.mempool.entries().some((entry) => equalBytes(entry.txid, txid)),
+    'it is there again',
+  );
+  await pair.mine(6);
+  await pair.connect();
+  await pair.usable();
+  expect((await pair.pay(pair.alice, pair.bob).outcome).status).toBe('succeeded');
+  await pair.stop();
 });

@@ -52,9 +52,13 @@ export function resumeAll(options: ResumptionOptions): void {
   turns.runNow();
   // What is pending is told once: without it payments would be neither claimed nor failed until the next start.
   if (lost instanceof StorageError) throw lost;
-  for (const channel of channels) {
-    if (!channel.params.localIsOpener || channel.readiness.fundingConfirmed !== undefined) continue;
-    const tx = fundings.get(channelKey(channel.params.channelId));
-    if (tx !== undefined) publish(tx, 'funding');
-  }
+  for (const tx of unconfirmedFundings(channels, fundings)) publish(tx, 'funding');
+}
+
+/** The funding transactions of ours that no block has: also of channels whose confirmation was undone. */
+export function unconfirmedFundings(channels: readonly Channel[], fundings: FundingStore): Transaction[] {
+  return channels.flatMap(({ params, readiness }) => {
+    if (!params.localIsOpener || readiness.fundingConfirmed !== undefined) return [];
+    return fundings.get(channelKey(params.channelId)) ?? [];
+  });
 }
