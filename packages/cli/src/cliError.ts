@@ -28,6 +28,7 @@ export type CliErrorCode =
   | 'probe_failed'
   | 'channel_not_found'
   | 'invoice_not_found'
+  | 'tower_not_found'
   | 'simulation_failed'
   | 'not_available';
 

@@ -17,7 +17,12 @@ import { registerPayments } from './commands/payments.js';
 import { registerPeers } from './commands/peers.js';
 import { registerRouting } from './commands/routing.js';
 import { registerSimulate } from './commands/simulate.js';
+import { registerTower } from './commands/tower.js';
 import { registerWallet } from './commands/wallet.js';
+import { registerWalletCoins } from './commands/walletCoins.js';
+import { registerWalletDescriptors } from './commands/walletDescriptors.js';
+import { registerWalletPsbt } from './commands/walletPsbt.js';
+import { registerWalletSend } from './commands/walletSend.js';
 import { printError } from './output.js';
 
 const exitCodeHelp = `
@@ -40,6 +45,10 @@ function createProgram(context: CliContext): Command {
     registerPeers,
     registerChannels,
     registerWallet,
+    registerWalletSend,
+    registerWalletCoins,
+    registerWalletPsbt,
+    registerWalletDescriptors,
     registerPayments,
     registerInvoices,
     registerPay,
@@ -47,6 +56,7 @@ function createProgram(context: CliContext): Command {
     registerRouting,
     registerForwarding,
     registerNetwork,
+    registerTower,
     registerBackup,
     registerDemo,
     registerSimulate,
@@ -103,6 +113,11 @@ const usageCodes: ReadonlySet<string> = new Set([
   'record_invalid',
   'message_too_long',
   'address_invalid',
+  'address_malformed',
+  'address_wrong_network',
+  'psbt_malformed',
+  'bad_label',
+  'bad_coin',
   // Texts that are no invoice.
   'invoice_invalid',
   'not_bech32',
@@ -149,6 +164,11 @@ function hintFor(error: unknown): string | undefined {
       return 'See what is known of the network with: rivulet network';
     case 'unknown_invoice':
       return 'List the invoices with: rivulet invoices';
+    case 'unknown_coin':
+    case 'coin_taken':
+      return 'List the coins with: rivulet coins';
+    case 'unknown_transaction':
+      return 'List the transactions with: rivulet transactions';
     case 'unknown_channel':
       return 'List the channels with: rivulet channels';
     default:

@@ -3,4 +3,8 @@ export { type Daemon, type DaemonReady, runDaemon } from './daemon.js';
 export { DaemonError, type DaemonErrorCode } from './daemonError.js';
 export * from './driver/index.js';
 export { NetworkView } from './gossip/networkView.js';
+export { checkInvariants } from './health/invariants.js';
 export { createLogger, type Logger, silentLogger } from './logging/index.js';
+export * from './tower/index.js';
+export { coreImport, privateDescriptors } from './wallet/recovery.js';
+export { wordsFileName } from './walletWords.js';

@@ -28,4 +28,5 @@ export { type NodeEvent, nodeEvent } from './contract/nodeEvent.js';
 export type { NodeService } from './contract/nodeService.js';
 export type { Payment } from './contract/payment.js';
 export type { ForwardingPolicyInfo, ForwardTotalInfo, RouteInfo } from './contract/routing.js';
+export type { TowerInfo } from './contract/towers.js';
 export type { WalletCoinInfo, WalletTransactionInfo } from './contract/wallet.js';

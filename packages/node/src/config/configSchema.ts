@@ -92,6 +92,23 @@ export const settings = z.strictObject({
         .describe('have peers keep the encrypted backup of the channels as well'),
     })
     .prefault({}),
+  tower: z
+    .strictObject({
+      enabled: boolean.default(false).describe('run a watchtower for others inside this daemon'),
+      host: hostName.default('127.0.0.1').describe('the address on which its users connect; 0.0.0.0 for all'),
+      port: port.default(9814).describe('the port on which its users connect; 0 for any that is free'),
+      slots: integer(1, 1_000_000)
+        .default(10_000)
+        .describe('appointments that one registration with the tower gives'),
+      subscriptionBlocks: integer(6, 210_000)
+        .default(4_320)
+        .describe('blocks that one registration with the tower lasts'),
+      maxUsers: integer(1, 10_000_000).default(10_000).describe('users that the tower takes on'),
+      maxStorageMb: integer(1, 10_000_000)
+        .default(10_000)
+        .describe('megabytes that the tower keeps for its users'),
+    })
+    .prefault({}),
   channels: z
     .strictObject({
       type: choice(['anchors', 'static_remotekey'])

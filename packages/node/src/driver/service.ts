@@ -18,6 +18,7 @@ import type { RivuletNode } from './node.js';
 import { checkOtherNode } from './serviceChecks.js';
 import { paymentService } from './servicePayments.js';
 import { routingService } from './serviceRouting.js';
+import { type TowerServices, towerService } from './serviceTowers.js';
 import { walletService } from './serviceWallet.js';
 
 /** Mines blocks; only where the chain is a regtest one that lets us. */
@@ -31,12 +32,14 @@ export interface ServiceOptions {
   readonly alias: string;
   readonly version: string;
   readonly mine?: Miner;
+  readonly towers?: TowerServices;
   /** Shuts the daemon down; called after the answer to `stop` was given. */
   readonly onStop: () => void;
 }
 
 /** What stands behind the API of a node. */
-export function createService({ node, alias, version, mine, onStop }: ServiceOptions): NodeService {
+export function createService(options: ServiceOptions): NodeService {
+  const { node, alias, version, mine, onStop, towers = {} } = options;
   const peerOf = async (request: { nodeId: string; host?: string; port?: number }): Promise<PeerInfo> => {
     checkOtherNode(node, request.nodeId);
     const connected = node.peers.getPeer(request.nodeId);
@@ -67,6 +70,7 @@ export function createService({ node, alias, version, mine, onStop }: ServiceOpt
     ...paymentService(node),
     ...routingService(node),
     ...walletService(node),
+    ...towerService(towers),
     mine: async ({ blocks, address }) => {
       if (mine === undefined) {
         throw new ServiceError('regtest_only', 'blocks can be mined on a regtest chain with its RPC only');

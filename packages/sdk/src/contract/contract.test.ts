@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { type EndpointName, endpoints } from './endpoints.js';
 import { msat, records, sat } from './fields.js';
 import { nodeEvent } from './nodeEvent.js';
+import { towerBodies } from './towerBodies.test.support.js';
 import { walletBodies } from './walletBodies.test.support.js';
 
 const id = `02${'ab'.repeat(32)}`;
@@ -240,6 +241,7 @@ const bodies: { readonly [N in EndpointName]: { request: object; response: objec
   },
   mine: { request: { blocks: 6 }, response: { height: 107, blockHashes: [hash] } },
   ...walletBodies,
+  ...towerBodies,
   stop: { request: {}, response: {} },
 };
 

@@ -4,6 +4,7 @@ import { description, hex, host, msat, nodeId, port, queryInteger, records, sat,
 import { decodedInvoice, invoice } from './invoice.js';
 import { payment } from './payment.js';
 import { announcedPolicy, forwardingPolicy, forwardTotal, route, sendingLimits } from './routing.js';
+import { towerEndpoints } from './towers.js';
 import { walletEndpoints } from './wallet.js';
 
 /**
@@ -336,6 +337,7 @@ export const endpoints = {
     response: z.object({ height: z.int().min(0), blockHashes: z.array(hex(32)) }),
   },
   ...walletEndpoints,
+  ...towerEndpoints,
   stop: { method: 'POST', path: '/v1/stop', request: none, response: z.object({}) },
 } as const satisfies Record<string, Endpoint>;
 
