@@ -1,3 +1,4 @@
+export { wordsToSeed } from '../wallet/index.js';
 export { BackupFolderError, type BackupFolderErrorCode } from './backupFolderError.js';
 export { type BackupKeys, backupKeysOf } from './backupKeys.js';
 export {
