@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sha256 } from '@rivulet/core/crypto';
-import { type Transaction, txid, withWitness } from '@rivulet/core/tx';
+import { p2wshScript, type Transaction, txid, withWitness } from '@rivulet/core/tx';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { ChainBackend, ChainTip } from '../chainBackend.js';
 import { ChainError } from '../chainError.js';
@@ -14,6 +14,7 @@ import { coinOf, type TestCoin, TestWallet } from '../regtest/testWallet.js';
 import { bitcoindBackend } from './bitcoindBackend.js';
 import { embeddedBackend } from './embeddedBackend.js';
 import { esploraBackend } from './esploraBackend.js';
+import { mineWith } from './fakeServers.test.support.js';
 
 const kinds: readonly [string, (regtest: Regtest) => ChainBackend][] = [
   ['embedded', ({ chain }) => embeddedBackend(chain)],
@@ -23,6 +24,11 @@ const kinds: readonly [string, (regtest: Regtest) => ChainBackend][] = [
       bitcoindBackend({ url: rpcUrl, user: rpcUser, password: rpcPassword }),
   ],
   ['esplora', ({ esploraUrl }) => esploraBackend({ url: `${esploraUrl}/`, pollMs: 5 })],
+  [
+    'esplora (two servers)',
+    ({ esploraUrl }) =>
+      esploraBackend({ url: [esploraUrl, `${esploraUrl}//`], network: 'regtest', pollMs: 5 }),
+  ],
 ];
 
 async function codeOf(promise: Promise<unknown>): Promise<string> {
@@ -186,6 +192,68 @@ describe.each(kinds)('%s backend', (_, create) => {
     expect(await backend.locateTransaction(id)).toEqual(location);
     expect(await backend.getTransaction(id)).toEqual(tx);
     expect(await backend.getMempoolSpend(outpoint)).toBeUndefined();
+  });
+
+  test('finds the coins of scripts in the chain, from a height on', async () => {
+    const { chain } = regtest;
+    const other = new TestWallet(2);
+    const split = wallet.sign({
+      coins: [coins[0]!],
+      outputs: [
+        { valueSat: 1_000_000n, script: wallet.script },
+        { valueSat: 2_000_000n, script: other.script },
+      ],
+    });
+    chain.broadcast(split);
+    chain.mine();
+    const { height } = chain;
+    // What is not confirmed is no coin yet, and what an unconfirmed transaction spends is none of interest.
+    chain.broadcast(wallet.sweep([coinOf(txid(split), split)], 1000n));
+    const found = await backend.scanScripts({ scripts: [other.script, other.script] });
+    expect(found).toEqual([
+      { txid: txid(split), index: 1, height, valueSat: 2_000_000n, script: other.script, coinbase: false },
+    ]);
+    const all = await backend.scanScripts({ scripts: [wallet.script, other.script] });
+    expect(all).toContainEqual({
+      ...coins[1]!.outpoint,
+      height: 2,
+      valueSat: coins[1]!.valueSat,
+      script: wallet.script,
+      coinbase: true,
+    });
+    expect(all.map((coin) => coin.height)).toEqual(all.map((coin) => coin.height).sort((a, b) => a - b));
+    expect(await backend.scanScripts({ scripts: [other.script], fromHeight: height + 1 })).toEqual([]);
+    expect(await backend.scanScripts({ scripts: [new TestWallet(3).script] })).toEqual([]);
+    expect(await backend.scanScripts({ scripts: [] })).toEqual([]);
+  });
+
+  test('is well, and shows its newest block', async () => {
+    const { chain } = regtest;
+    await backend.getTip();
+    const tipTimeMs = chain.tip.header.time * 1000;
+    expect(backend.health()).toMatchObject({ state: 'ok', tipHeight: chain.height, tipTimeMs });
+  });
+
+  test('threat 6: gives a block with a witness of nearly 4 MB', async () => {
+    const { chain } = regtest;
+    // As much as a script can throw away, in as many inputs as a block takes.
+    const witnessScript = Uint8Array.of(...new Uint8Array(200).fill(0x6d), 0x51);
+    const items = Array.from({ length: 400 }, () => new Uint8Array(520).fill(9));
+    const output = { valueSat: 100_000n, script: p2wshScript(witnessScript) };
+    const paid = wallet.sign({ coins: [coins[0]!], outputs: Array.from({ length: 19 }, () => output) });
+    mineWith(chain, [paid]);
+    let large = wallet.unsigned({
+      coins: paid.outputs.map((_, index) => coinOf(txid(paid), paid, index)),
+      outputs: [{ valueSat: 1000n, script: wallet.script }],
+    });
+    for (const index of paid.outputs.keys()) large = withWitness(large, index, [...items, witnessScript]);
+    const block = mineWith(chain, [large]);
+    const read = await backend.getBlock(chain.height);
+    expect(read?.hash).toEqual(block.hash);
+    const sizes =
+      read?.transactions[1]?.inputs.flatMap(({ witness }) => witness.map((item) => item.length)) ?? [];
+    expect(sizes.reduce((sum, size) => sum + size, 0)).toBeGreaterThan(3_950_000);
+    expect((await backend.getTransaction(txid(large)))?.inputs).toHaveLength(19);
   });
 
   test('tells of new tips, also after a reorganisation to the same height', async () => {
