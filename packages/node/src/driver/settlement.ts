@@ -18,6 +18,7 @@ import {
   type StoredSpentChannel,
   type SweepEvent,
   Sweeper,
+  type SweepPolicy,
   type SweepWallet,
 } from '../onchain/index.js';
 import type { CancelTimer, Scheduler } from '../peers/index.js';
@@ -40,6 +41,7 @@ export interface SettlementOptions {
   readonly isUnproven?: (channel: Channel) => boolean;
   /** With it, the mempool is searched for preimages between blocks too, as long as HTLCs of ours have expired. */
   readonly scheduler?: Scheduler;
+  readonly sweepPolicy?: Partial<SweepPolicy>;
 }
 
 /** How often the mempool is searched for preimages while an expired HTLC of ours is unspent. */
@@ -77,6 +79,7 @@ export class Settlement {
       } satisfies SweepWallet,
       deadlineOf: (channelId: Uint8Array, htlc: ClaimedHtlc) => this.#deadlineOf(channelId, htlc),
       rememberFees: (fees: readonly ClaimFee[]) => this.#rememberFees(fees),
+      policy: options.sweepPolicy ?? {},
       logger,
     };
     this.#bumper = new AnchorBumper({ ...common, backend });

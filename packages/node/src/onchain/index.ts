@@ -7,5 +7,6 @@ export type {
   PreimageEvent,
   StoredSpentChannel,
   SweepEvent,
+  SweepPolicy,
   SweepWallet,
 } from './sweepPorts.js';

@@ -52,8 +52,13 @@ export interface SweeperOptions {
 }
 
 export interface SweepPolicy {
-  /** Blocks on top of each other (its own one counts) after which a transaction is taken as final. */
+  /**
+   * Blocks on top of each other (its own one counts) after which a transaction is taken as final: then a payment
+   * that it ends has failed (BOLT 5: reasonable depth).
+   */
   readonly finalDepth: number;
+  /** The same for all of a channel, after which it is not watched any more (BOLT 5: irrevocably resolved, 100). */
+  readonly watchDepth: number;
   /** What is paid where the backend has no estimate. */
   readonly fallbackFeeratePerKw: number;
   /** Whatever the estimate says, no transaction pays more than this. */
@@ -69,6 +74,7 @@ export interface SweepPolicy {
 
 export const defaultSweepPolicy: SweepPolicy = {
   finalDepth: 6,
+  watchDepth: 6,
   fallbackFeeratePerKw: 2_500,
   maxFeeratePerKw: 250_000,
   contestedTargetBlocks: 2,

@@ -198,7 +198,7 @@ describe.each(channelTypes)('reorganisations (%s)', (channelType) => {
   });
 
   test('that take a sweep back do not fail or resolve anything too early, and it is swept again', async () => {
-    const rig = await rigOf(channelType, { policy: { finalDepth: 4 } });
+    const rig = await rigOf(channelType, { policy: { finalDepth: 4, watchDepth: 4 } });
     rig.chain.broadcast(rig.pair.commitmentOf('alice'));
     await rig.mine(4);
     expect(rig.bob.wallet.receivedSat).toBeGreaterThan(0n);
@@ -210,6 +210,24 @@ describe.each(channelTypes)('reorganisations (%s)', (channelType) => {
     await rig.mine(3);
     expect(rig.bob.events.map(({ type }) => type)).toEqual(['resolved']);
   });
+});
+
+test('a channel is watched as long as BOLT 5 says, while its payments fail at a reasonable depth', async () => {
+  const rig = await rigOf('anchors', { policy: { watchDepth: 100 } });
+  const cltvExpiry = rig.chain.height + 5;
+  rig.pair.add('alice', { amountMsat: 50_000_000n, preimage: preimage(1), cltvExpiry });
+  rig.chain.broadcast(rig.pair.commitmentOf('bob'));
+  await rig.mine(30);
+  expect(rig.alice.events.map(({ type }) => type)).toEqual(['htlcFailed']);
+  // Longer than payments wait, and not forgotten: all that the close had is undone, and done again.
+  rig.chain.reorganise({ depth: 30, transactions: 'none' });
+  await rig.mine(0);
+  await Promise.all([rig.alice.follower.waitUntilSynced(), rig.bob.follower.waitUntilSynced()]);
+  expect(rig.alice.events.at(-1)?.type).toBe('spendUndone');
+  await rig.mine(99);
+  expect(rig.alice.events.map(({ type }) => type)).toEqual(['htlcFailed', 'spendUndone', 'htlcFailed']);
+  await rig.mine(10);
+  expect(rig.alice.events.at(-1)?.type).toBe('resolved');
 });
 
 describe('fees', () => {

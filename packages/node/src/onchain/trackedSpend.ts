@@ -184,7 +184,13 @@ export class TrackedSpend {
         fail(claim.htlc, 'timed_out');
       }
     }
-    if (isFinal(this.height) && this.claims.every((claim) => this.#isOver(claim, { height, policy }))) {
+    // BOLT 5: until all outputs are irrevocably resolved: MUST monitor the blockchain
+    const isBuried = height - this.height + 1 >= policy.watchDepth;
+    if (
+      isFinal(this.height) &&
+      isBuried &&
+      this.claims.every((claim) => this.#isOver(claim, { height, policy }))
+    ) {
       const outpoints = this.claims.map(({ claim }) => claim.outpoint);
       events.push({ type: 'resolved', channelId, outpoints });
     }
@@ -201,7 +207,8 @@ export class TrackedSpend {
     { claim, createdHeight, spend }: TrackedClaim,
     { height, policy }: { height: number; policy: SweepPolicy },
   ): boolean {
-    if (spend !== undefined) return height - spend.height + 1 >= policy.finalDepth;
+    if (spend !== undefined)
+      return height - spend.height + 1 >= Math.max(policy.finalDepth, policy.watchDepth);
     // BOLT 5: once the HTLC output has expired, it is considered irrevocably resolved
     if (claim.purpose === 'htlc_pending') return height >= (claim.htlc?.cltvExpiry ?? 0);
     return isUneconomic(claim) && height >= matureHeight(claim, createdHeight) + policy.giveUpAfterBlocks;
