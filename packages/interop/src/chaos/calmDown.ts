@@ -38,13 +38,14 @@ async function mineUntilSettled(
   world: ChaosWorld,
   { what, allowed }: { what: string; allowed: ReadonlySet<string> },
 ): Promise<void> {
-  const { chain } = world.regtest;
+  const { chain } = world;
+  const { mempool } = chain.main;
   for (let blocks = 0; unsettled(world, allowed); ) {
     if (blocks >= maxBlocks) {
       world.finding(`${maxBlocks} blocks have not brought it that ${what}: ${world.describe()}`);
       return;
     }
-    const step = blocks < patientBlocks || chain.mempool.entries().length > 0 ? 1 : blocksAtOnce;
+    const step = blocks < patientBlocks || mempool.entries().length > 0 ? 1 : blocksAtOnce;
     chain.mine({ blocks: step });
     blocks += step;
     await world.caughtUp();

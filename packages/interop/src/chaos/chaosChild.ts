@@ -4,7 +4,13 @@ import { bytesToHex } from '@rivulet/core/bytes';
 import { type Channel, defaultAcceptPolicy, defaultOpeningLimits } from '@rivulet/core/channel';
 import { initCrypto } from '@rivulet/core/crypto';
 import { txidToHex } from '@rivulet/core/tx';
-import { createLogger, createService, defaultPaymentPolicy, RivuletNode } from '@rivulet/node';
+import {
+  checkInvariants,
+  createLogger,
+  createService,
+  defaultPaymentPolicy,
+  RivuletNode,
+} from '@rivulet/node';
 import type { NodeService, Payment } from '@rivulet/sdk';
 import { openGossipStore, openStorage } from '@rivulet/storage';
 import { LdkError } from '../ldk/ldkError.js';
@@ -35,7 +41,7 @@ function die(): never {
 }
 
 function backendOf({ chain }: ChaosChildOptions): ChainBackend {
-  if (chain.kind === 'esplora') return esploraBackend({ url: chain.url, timeoutMs: 8_000, pollMs: 500 });
+  if (chain.kind === 'esplora') return esploraBackend({ url: chain.url, timeoutMs: 8_000, pollMs: 150 });
   return bitcoindBackend({ ...chain, timeoutMs: 8_000, longPollMs: 5_000 });
 }
 
@@ -127,6 +133,9 @@ function stateOf({ node }: Host): ChaosNodeState {
     synced: node.synced,
     channels: node.channels.map(channelFacts),
     stopped: [...node.turns.stopped],
+    broken: checkInvariants(node.checkedState).map(
+      ({ code, message, channelId = '' }) => `${code} ${channelId}: ${message}`,
+    ),
     sendings: node.storage.loadSendings().length,
     forwards: node.storage.loadForwards().length,
     onchain: { confirmedSat, unconfirmedSat },

@@ -48,6 +48,8 @@ export interface ChaosNodeState {
   readonly channels: readonly ChannelFacts[];
   /** Channels that an internal fault stopped. */
   readonly stopped: readonly string[];
+  /** What the node's own checks find. */
+  readonly broken: readonly string[];
   /** Outgoing payments under way. */
   readonly sendings: number;
   readonly forwards: number;

@@ -21,7 +21,8 @@ export class ChaosNode {
   readonly name: string;
   nodeId = '';
   port = 0;
-  kills = 0;
+  /** By chaos itself, by storage faults, and by owners whose disk failed. */
+  deaths = 0;
   storageFaults = 0;
   failedStarts = 0;
   /** Of lives that are over. */
@@ -89,7 +90,6 @@ export class ChaosNode {
   kill(downMs: number): void {
     this.#downMs = downMs;
     if (this.#process?.isAlive !== true) return;
-    this.kills++;
     this.#process.kill();
   }
 
@@ -176,7 +176,10 @@ export class ChaosNode {
       if (signal !== 'SIGKILL' && code !== 0 && !this.#diskFailed) {
         this.#events.unexpected(`${this.name} ended by itself (${signal ?? code}): ${printed}`);
       }
-      if (signal === 'SIGKILL') this.#events.note(`${this.name} is dead`);
+      if (signal === 'SIGKILL') {
+        this.deaths++;
+        this.#events.note(`${this.name} is dead`);
+      }
       if (failures >= maxStarts) {
         this.#events.unexpected(`${this.name} does not start any more`);
         this.#gone = true;

@@ -4,6 +4,7 @@ import { addressToScript, type Regtest, startRegtest } from '@rivulet/chain';
 import { createDice } from '../interop/dice.js';
 import { waitUntil } from '../interop/waitUntil.js';
 import { ChannelRegistry } from './channelRegistry.js';
+import { ChaosChain } from './chaosChain.js';
 import type { ChaosNodeState } from './chaosChildProtocol.js';
 import { ChaosNode } from './chaosNode.js';
 import { FaultyWire } from './faultyWire.js';
@@ -19,6 +20,8 @@ export interface LinkPlan {
 const names = ['A', 'B', 'C'] as const;
 /** Each node begins with so many coins, so that several openings need not wait for one another. */
 const coins = 3;
+/** Rewards may be spent after 100 blocks (consensus), also where the last 50 are reorganised. */
+const ripeBlocks = 160;
 
 /** A line with two channels in a row between neighbours, or a triangle; told to all, or by hints alone. */
 export function planLinks(seed: number): readonly LinkPlan[] {
@@ -47,6 +50,7 @@ export interface Link extends LinkPlan {
 /** Three nodes in processes of their own, the wires between them, and their chain. */
 export class ChaosWorld {
   readonly regtest: Regtest;
+  readonly chain: ChaosChain;
   readonly nodes: readonly ChaosNode[];
   readonly links: readonly Link[];
   readonly chainWires: readonly FaultyWire[];
@@ -66,6 +70,7 @@ export class ChaosWorld {
   }) {
     this.#folder = given.folder;
     this.regtest = given.regtest;
+    this.chain = new ChaosChain(given.regtest);
     this.nodes = given.nodes;
     this.links = given.links;
     this.chainWires = given.chainWires;
@@ -125,6 +130,11 @@ export class ChaosWorld {
     this.note(`FINDING ${what}`);
   }
 
+  /** What shows again with every look. */
+  #once(what: string): void {
+    if (!this.findings.includes(what)) this.finding(what);
+  }
+
   /** The nodes run, have coins and channels. */
   async begin(): Promise<void> {
     mkdirSync(this.#folder, { recursive: true });
@@ -132,10 +142,10 @@ export class ChaosWorld {
     for (const node of this.nodes) {
       for (let i = 0; i < coins; i++) {
         const { address } = await node.call(({ api }) => api.newAddress({}));
-        this.regtest.chain.mine({ blocks: 1, script: addressToScript(address, 'regtest') });
+        this.chain.mine({ script: addressToScript(address, 'regtest') });
       }
     }
-    this.regtest.chain.mine({ blocks: 100 });
+    this.chain.mine({ blocks: ripeBlocks });
     await this.caughtUp();
     await this.connectAll();
     for (let i = 0; i < 4; i++) await this.openMissing();
@@ -154,14 +164,16 @@ export class ChaosWorld {
         if (state === undefined) return;
         node.sawUsage(state);
         this.registry.saw(index, state.channels);
-        for (const channelId of state.stopped)
-          this.finding(`an internal fault stopped channel ${channelId} of ${node.name}`);
+        for (const channelId of state.stopped) {
+          this.#once(`an internal fault stopped channel ${channelId} of ${node.name}`);
+        }
+        for (const broken of state.broken) this.#once(`a check of ${node.name} failed: ${broken}`);
       }),
     );
   }
 
   async caughtUp(): Promise<void> {
-    const { height } = this.regtest.chain.tip;
+    const { height } = this.chain;
     await waitUntil({
       what: `all nodes are at block ${height}`,
       sources: [],
@@ -178,7 +190,7 @@ export class ChaosWorld {
   async mineUntil(what: string, maxBlocks: number, holds: () => Promise<boolean>): Promise<boolean> {
     for (let blocks = 0; blocks < maxBlocks; blocks++) {
       if (await holds()) return true;
-      this.regtest.chain.mine();
+      this.chain.mine();
       await this.caughtUp();
     }
     this.finding(`${maxBlocks} blocks have not brought it that ${what}: ${this.describe()}`);

@@ -4,7 +4,7 @@ import type { Fault, PlannedFault } from './faultPlan.js';
 import type { FaultyWire } from './faultyWire.js';
 
 /** Below this height nothing is reorganised: the nodes' first coins would have to ripen anew. */
-const deepestHeight = 104;
+const deepestHeight = 112;
 
 /** Makes the faults of a plan, each at its time. */
 export class FaultMaker {
@@ -60,8 +60,7 @@ export class FaultMaker {
   }
 
   async #make(fault: Fault): Promise<void> {
-    const { regtest, chainWires } = this.#world;
-    const { chain } = regtest;
+    const { regtest, chain, chainWires } = this.#world;
     switch (fault.kind) {
       case 'kill':
         return this.#node(fault.node).kill(fault.downMs);
@@ -89,15 +88,16 @@ export class FaultMaker {
       case 'clock':
         return this.#node(fault.node).setClock(fault.aheadMs);
       case 'mine':
-        chain.mine({ blocks: fault.blocks, transactions: fault.empty ? 'none' : 'mempool' });
-        return;
+        return chain.mine(fault);
       case 'reorganise': {
         const depth = Math.min(fault.depth, chain.height - deepestHeight);
-        if (depth > 0) chain.reorganise({ depth, transactions: fault.empty ? 'none' : 'mempool' });
+        if (depth > 0) chain.reorganise({ depth, empty: fault.empty });
         return;
       }
+      case 'lose_mempool':
+        return chain.loseMempool();
       case 'feerate':
-        chain.feeratePerKw = fault.feeratePerKw;
+        regtest.chain.feeratePerKw = fault.feeratePerKw;
         return;
       case 'chain_away':
         return this.#bad(chainWires[fault.node] as FaultyWire, fault.how, fault.forMs);

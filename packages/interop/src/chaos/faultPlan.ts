@@ -25,6 +25,8 @@ export type Fault =
   | { readonly kind: 'clock'; readonly node: NodeIndex; readonly aheadMs: number }
   | { readonly kind: 'mine'; readonly blocks: number; readonly empty: boolean }
   | { readonly kind: 'reorganise'; readonly depth: number; readonly empty: boolean }
+  /** As when the server is restarted without what waited in it. */
+  | { readonly kind: 'lose_mempool' }
   | { readonly kind: 'feerate'; readonly feeratePerKw: number }
   | {
       readonly kind: 'chain_away';
@@ -164,6 +166,7 @@ const makers: readonly { readonly perMinute: number; readonly make: Maker }[] = 
     perMinute: 0.8,
     make: (roll, { nodes }) => ({ kind: 'force_close', node: roll(nodes), pick: roll(1_000) }),
   },
+  { perMinute: 0.4, make: () => ({ kind: 'lose_mempool' }) },
 ];
 
 /** All faults of a run, in order: the same for the same seed. */

@@ -79,7 +79,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
     roll: createDice(seed + 77),
     onUnexpected: (what) => world.finding(what),
   });
-  const kills = () => world.nodes.reduce((sum, node) => sum + node.kills, 0);
+  const kills = () => world.nodes.reduce((sum, node) => sum + node.deaths, 0);
   let stage = 'setting up';
   const progress = setInterval(() => {
     const ended = ledger.asked.filter(({ told }) => told === 'succeeded').length;
@@ -200,13 +200,16 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
 /** What an operator does: looks, dials again, opens channels where they were closed. */
 async function maintain(world: ChaosWorld, forMs: number): Promise<void> {
   const end = performance.now() + forMs;
-  let opening: Promise<void> | undefined;
+  let isOpening = false;
   for (let round = 0; performance.now() < end; round++) {
     await world.look();
-    opening ??= world.openMissing().finally(() => {
-      opening = undefined;
-    });
-    if (round % 5 === 4) void world.connectAll();
+    if (!isOpening) {
+      isOpening = true;
+      void world.openMissing().finally(() => {
+        isOpening = false;
+      });
+    }
+    if (round % 2 === 1) void world.connectAll();
     await new Promise((resolve) => setTimeout(resolve, Math.min(maintenanceMs, end - performance.now())));
   }
 }
