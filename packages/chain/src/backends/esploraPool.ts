@@ -241,7 +241,7 @@ export class EsploraPool {
       }
       cursor = header.previousHash;
       height--;
-      if (height < (tree.root?.height ?? 0)) await this.#deepen(tree);
+      while (height < (tree.root?.height ?? 0)) await this.#deepen(tree);
     }
     if (tree.get(cursor)?.height !== height) throw this.#lie(client, 'a height that its tip does not have');
     let node = tree.get(cursor) as HeaderNode;
@@ -264,7 +264,7 @@ export class EsploraPool {
   /** Adds the parent of the tree's root, from whichever server has it: it cannot be another. */
   async #deepen(tree: HeaderTree): Promise<void> {
     const { header, height } = tree.root as HeaderNode;
-    for (const server of this.#ranked()) {
+    for (const server of this.#servers.filter((one) => !this.#distrusts(one))) {
       const parent = await server.client.header(header.previousHash).catch(() => undefined);
       if (parent === undefined) continue;
       tree.addRoot(parent, height - 1);
