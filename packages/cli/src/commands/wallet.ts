@@ -20,21 +20,6 @@ export const registerWallet: RegisterCommand = (program, context) => {
     });
 
   program
-    .command('descriptors')
-    .description(
-      "print the on-chain wallet's descriptors, for a wallet that watches: they show all its coins",
-    )
-    .addHelpText('after', examples('rivulet descriptors'))
-    .action(async (_, command) => {
-      const options = allOptions(command);
-      await withDaemon(context, options, async (client) => {
-        const answer = await client.descriptors({}, { signal: context.signal });
-        const text = ({ descriptors }: typeof answer) => descriptors.join('\n');
-        printAnswer(context, { options, endpoint: 'descriptors', answer, text });
-      });
-    });
-
-  program
     .command('balance')
     .description('show what is on chain and in channels')
     .addHelpText('after', examples('rivulet balance', 'rivulet balance --json'))

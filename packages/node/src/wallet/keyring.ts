@@ -64,13 +64,18 @@ export class Keyring {
     this.#branches = keychains.map(({ type, change }) => this.#accounts[type].deriveChild(change ? 1 : 0));
   }
 
-  /** What another wallet needs to find all coins: one descriptor a keychain, without private keys (BIP 380). */
-  descriptors(): string[] {
+  /**
+   * What another wallet needs to find all coins: one descriptor a keychain (BIP 380). With private keys, in place of
+   * the public ones, it can spend them as well.
+   */
+  descriptors(options: { private?: boolean } = {}): string[] {
     const origin = this.fingerprint.toString(16).padStart(8, '0');
     const coin = this.network === 'mainnet' ? 0 : 1;
     return keychains.map(({ type, change }) => {
       const [name, purpose] = type === 'p2tr' ? ['tr', 86] : ['wpkh', 84];
-      const key = `[${origin}/${purpose}h/${coin}h/0h]${this.#accounts[type].publicExtendedKey}`;
+      const account = this.#accounts[type];
+      const extended = options.private === true ? account.privateExtendedKey : account.publicExtendedKey;
+      const key = `[${origin}/${purpose}h/${coin}h/0h]${extended}`;
       return withChecksum(`${name}(${key}/${change ? 1 : 0}/*)`);
     });
   }
