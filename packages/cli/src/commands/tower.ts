@@ -17,7 +17,8 @@ export const registerTower: RegisterCommand = (program, context) => {
   registerServer(program, context);
   const towers = program
     .command('towers')
-    .description('watchtowers: they punish a peer that cheats while this node is away');
+    .description('watchtowers: they punish a peer that cheats while this node is away')
+    .addHelpText('after', examples(`rivulet towers add ${exampleTower}`, 'rivulet towers status'));
 
   towers
     .command('add')

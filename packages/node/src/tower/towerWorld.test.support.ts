@@ -111,11 +111,7 @@ export class TowerWorld {
     pair.bob = await startNode(pair.chain, { seed: 2, anchors });
     pair.chain.mine({ blocks: 101, script: pair.alice.node.wallet.newAddress().script });
     await pair.caughtUp();
-    for (const [i, options] of towers.entries()) {
-      const tower = new TestTower(pair.chain, { seed: i, ...options });
-      await tower.start();
-      world.towers.push(tower);
-    }
+    for (const options of towers) await world.startTower(options);
     await pair.open();
     await pair.mine(6);
     await pair.usable();
@@ -138,6 +134,12 @@ export class TowerWorld {
 
   get tower(): TestTower {
     return this.towers[0] as TestTower;
+  }
+
+  async startTower(options: Partial<TowerServerOptions>): Promise<void> {
+    const tower = new TestTower(this.pair.chain, { seed: this.towers.length, ...options });
+    await tower.start();
+    this.towers.push(tower);
   }
 
   async addTowers(): Promise<void> {
@@ -220,6 +222,12 @@ export class TowerWorld {
       this.pair.chain.mine();
       for (const { server } of this.towers) await server.synced();
     }
+  }
+
+  /** A block whose miner took none of what waits. */
+  async mineEmpty(): Promise<void> {
+    this.pair.chain.mine({ transactions: 'none' });
+    for (const { server } of this.towers) await server.synced();
   }
 
   /** What an output script has in the chain. */
