@@ -55,6 +55,7 @@ export class Replica {
   #commits: number;
   #copiedCommits: number | undefined;
   #state: ReplicaState = 'failed';
+  #told = false;
   #since: number;
   #lastError: string | undefined;
   #retries = 0;
@@ -372,10 +373,10 @@ export class Replica {
   }
 
   #enter(state: ReplicaState): void {
-    if (state !== this.#state) this.#since = this.#now();
-    const changed = state !== this.#state;
+    if (this.#told && state === this.#state) return;
+    this.#told = true;
+    this.#since = this.#now();
     this.#state = state;
-    if (!changed) return;
     try {
       this.#options.onChange?.(this.status());
     } catch {

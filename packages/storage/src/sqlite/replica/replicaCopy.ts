@@ -15,7 +15,7 @@ import {
 
 /** What the copy is called in its folder; SQLite finds the log of a database by its name. */
 export const COPY_NAME = 'rivulet.sqlite';
-export const COPY_WAL_NAME = `${COPY_NAME}-wal`;
+const COPY_WAL_NAME = `${COPY_NAME}-wal`;
 
 const HEADER_BYTES = 100;
 const HEADER_TEXT = 'SQLite format 3\0';

@@ -129,7 +129,7 @@ describe('a live copy whose disk fails', () => {
           end();
         }
       }),
-      { numRuns: 40 },
+      { numRuns: 25 },
     );
     // The test means something only if these happened.
     expect(seen.cut).toBeGreaterThan(5);
@@ -149,7 +149,7 @@ describe('a live copy whose disk fails', () => {
           throw new Error('gone');
         };
         // The log begins anew while the copy's disk is away: only a snapshot helps.
-        for (let i = 0; i < 60; i++) {
+        for (let i = 0; i < 35; i++) {
           storage.transaction((tx) => tx.putValue(`key ${i}`, new Uint8Array(2_000)));
           note();
         }
@@ -205,7 +205,7 @@ describe('a live copy whose disk fails', () => {
           end();
         }
       }),
-      { numRuns: 12 },
+      { numRuns: 8 },
     );
     for (const [name, count] of Object.entries(seen)) expect(count, name).toBeGreaterThan(0);
   });

@@ -71,8 +71,10 @@ describe('live copy', () => {
       let now = 0;
       let tries = 0;
       let away = true;
+      const told: string[] = [];
       const storage = open({
         now: () => now,
+        onChange: ({ state }) => told.push(state),
         files: faultyFiles((operation) => {
           if (!away) return;
           if (operation === 'stat') tries++;
@@ -89,6 +91,7 @@ describe('live copy', () => {
       expect(waits).toEqual([
         1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000, 60_000, 60_000, 60_000,
       ]);
+      expect(told).toEqual(['failed']);
       away = false;
       // The node is stopped: the last chance.
       put(storage, 'a');

@@ -32,7 +32,7 @@ export interface WalPosition {
 }
 
 /** A committed transaction in the log: its frames (0 is the first of the log) and the pages they hold. */
-export interface WalCommit {
+interface WalCommit {
   readonly frames: readonly { readonly index: number; readonly page: number }[];
   /** How many pages the database has after it. */
   readonly pageCount: number;
