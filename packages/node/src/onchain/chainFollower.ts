@@ -175,8 +175,11 @@ export class ChainFollower {
     this.#unsubscribe = backend.onTip(() => this.#wake());
     this.#unsubscribeHealth = backend.onHealth?.(({ state }) => {
       this.#tellHealth();
+      if (state === 'unreachable' || this.#cancelRetry === undefined) return;
       // It is back: there is no need to wait for the next attempt.
-      if (state !== 'unreachable' && this.#cancelRetry !== undefined) this.#wake();
+      this.#cancelRetry();
+      this.#cancelRetry = undefined;
+      this.#wake();
     });
     if (onHealth !== undefined) this.#checkHealthLater();
     this.#wake();
