@@ -9,7 +9,7 @@ import {
 import { getLabel } from './labels.js';
 import { isCoinbase } from './ledger.js';
 import type { WalletState } from './walletState.js';
-import { txidOfKey } from './walletStore.js';
+import { txidOfKey, txKey } from './walletStore.js';
 
 /** What a transaction was. `funding`, `close` and `sweep` are those of channels. */
 export type TxKind =
@@ -66,8 +66,15 @@ export function listHistory(state: WalletState, channels: ChannelTransactions = 
     if (lost === undefined || state.ledger.transactions.has(key)) continue;
     entries.push(describe(state, { key, tx: decodeTransaction(hexToBytes(lost)), channels }));
   }
-  const order = (one: HistoryEntry): number =>
-    one.height ?? (one.state === 'unconfirmed' ? Number.MAX_SAFE_INTEGER : Number.MAX_SAFE_INTEGER - 1);
+  const byTxid = new Map(entries.map((one) => [txKey(one.txid), one]));
+  // What was replaced stands with what took its place.
+  const order = (one: HistoryEntry): number => {
+    let last = one;
+    for (let next = replacementOf(last); next !== undefined; next = replacementOf(last)) last = next;
+    return last.height ?? Number.MAX_SAFE_INTEGER;
+  };
+  const replacementOf = ({ replacedBy }: HistoryEntry): HistoryEntry | undefined =>
+    replacedBy === undefined ? undefined : byTxid.get(txKey(replacedBy));
   return entries.sort((a, b) => order(b) - order(a) || (b.createdAtMs ?? 0) - (a.createdAtMs ?? 0));
 }
 

@@ -13,7 +13,8 @@ export {
 export { lockCoins, unlockCoins } from './locking.js';
 export { commitPsbt, createPsbt, finalizePsbt, inspectPsbt, type PsbtView, signPsbt } from './psbt.js';
 export { type Published, WalletPublisher } from './publishing.js';
-export { type FoundCoin, restoreFromScan, type ScanResult, type ScanScripts } from './restore.js';
+export { restoreFromScan, type ScannedCoin, type ScanResult, type ScanScripts } from './restore.js';
+export { scanBackend } from './scanBackend.js';
 export { createWords, deriveNodeSecrets, wordsToSeed } from './seed.js';
 export { commitPlan, findSent, planSend, type SendRequest } from './sending.js';
 export { openWallet, Wallet } from './wallet.js';

@@ -1,8 +1,10 @@
+import { embeddedBackend } from '@rivulet/chain';
 import { bytesToHex } from '@rivulet/core/bytes';
 import { type Transaction, txid } from '@rivulet/core/tx';
 import { openMemoryStorage } from '@rivulet/storage';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { type FoundCoin, restoreFromScan, type ScanScripts } from './restore.js';
+import { restoreFromScan, type ScannedCoin, type ScanScripts } from './restore.js';
+import { scanBackend } from './scanBackend.js';
 import { openWallet, type Wallet } from './wallet.js';
 import { WalletError } from './walletError.js';
 import { foreign, testSeed, WalletRig } from './walletRig.test.support.js';
@@ -21,7 +23,7 @@ beforeEach(() => {
 const scan: ScanScripts = async (scripts) => {
   asked.push(scripts.length);
   const wanted = new Set(scripts.map(bytesToHex));
-  const coins: FoundCoin[] = [];
+  const coins: ScannedCoin[] = [];
   for (let height = 0; height <= rig.chain.height; height++) {
     for (const { tx } of rig.chain.blockAt(height)!.transactions) {
       tx.outputs.forEach((output, index) => {
@@ -96,7 +98,7 @@ describe('a wallet restored from its words by a search', () => {
   test('takes no coin that is none, from a server that lies', async () => {
     rig.fill([60_000n]);
     const real = (await scan(rig.wallet.scripts())).coins[0]!;
-    const answer = (change: Partial<FoundCoin>): ScanScripts => {
+    const answer = (change: Partial<ScannedCoin>): ScanScripts => {
       const { height, hash } = rig.chain.tip;
       return async () => ({ tip: { height, hash }, coins: [{ ...real, ...change }] });
     };
@@ -125,5 +127,59 @@ describe('a wallet restored from its words by a search', () => {
 
   test('is not mixed with blocks', async () => {
     expect((await failure(restoreFromScan(rig.state, { scan }))).code).toBe('bad_import');
+  });
+});
+
+describe('a search over a backend', () => {
+  test('restores a wallet, which goes on with the blocks after it', async () => {
+    rig.fill([60_000n, 50_000n]);
+    rig.send({ outputs: [{ valueSat: 55_000n, script: foreign }] });
+    rig.mine();
+    const scan = scanBackend(embeddedBackend(rig.chain));
+    const restored = await restoreFromScan(fresh.state, { scan, lookAhead: 100 });
+    expect(restored.tip.height).toBe(rig.chain.height);
+    expect(fresh.coins()).toEqual(rig.wallet.coins());
+    rig.fill([7_000n]);
+    const { height, hash, transactions } = rig.chain.tip;
+    fresh.processBlock({ height, hash, transactions: transactions.map(({ tx }) => tx) });
+    expect(fresh.coins()).toEqual(rig.wallet.coins());
+  });
+
+  test('leaves what comes during it to the blocks, and begins again after a reorganisation', async () => {
+    rig.fill([60_000n]);
+    const backend = embeddedBackend(rig.chain);
+    const { height } = rig.chain;
+    let during = () => rig.fill([50_000n]);
+    const moving = {
+      ...backend,
+      scanScripts: async (request: { scripts: readonly Uint8Array[] }) => {
+        during();
+        return backend.scanScripts(request);
+      },
+    };
+    const result = await scanBackend(moving)(rig.wallet.scripts());
+    expect(result.tip.height).toBe(height);
+    expect(result.coins.map(({ output }) => output.valueSat)).toEqual([60_000n]);
+    let times = 0;
+    during = () => {
+      if (times++ === 0) rig.chain.reorganise({ depth: 1, blocks: 3 });
+    };
+    const second = await scanBackend(moving)(rig.wallet.scripts());
+    expect(times).toBe(2);
+    expect(second.tip.height).toBe(rig.chain.height);
+    during = () => void rig.chain.reorganise({ depth: 1, blocks: 2 });
+    expect((await failure(scanBackend(moving)(rig.wallet.scripts()))).code).toBe('bad_import');
+  });
+
+  test('whose backend has lost the block says so', async () => {
+    rig.fill([60_000n]);
+    const backend = embeddedBackend(rig.chain);
+    const pruned = {
+      ...backend,
+      getBlock: () => Promise.reject(new Error('pruned')),
+      getTransaction: async () => undefined,
+    };
+    const error = await failure(scanBackend(pruned)(rig.wallet.scripts()));
+    expect(error.message).toContain('pruned');
   });
 });

@@ -7,7 +7,7 @@ import type { WalletState } from './walletState.js';
 import { txKey, walletWrites } from './walletStore.js';
 
 /** An unspent output that a search of the chain found. */
-export interface FoundCoin {
+export interface ScannedCoin {
   readonly outpoint: Outpoint;
   readonly output: TxOutput;
   /** Of its block. */
@@ -19,7 +19,7 @@ export interface FoundCoin {
 /** What a search saw: all unspent outputs of these scripts as of one block. */
 export interface ScanResult {
   readonly tip: { readonly height: number; readonly hash: Uint8Array };
-  readonly coins: readonly FoundCoin[];
+  readonly coins: readonly ScannedCoin[];
 }
 
 /** Searches the unspent outputs of the chain for scripts. */
