@@ -9,6 +9,8 @@ export interface AuditedTransaction {
   readonly txidHex: string;
   readonly height: number;
   readonly feeSat: bigint;
+  /** All that its inputs have. */
+  readonly inSat: bigint;
   readonly weight: number;
   /** Who has broadcast it; for a commitment its holder, for a close together both. */
   readonly owners: readonly SettlementNode[];
@@ -38,7 +40,7 @@ export class ChainAudit {
         const outSat = tx.outputs.reduce((sum, { valueSat }) => sum + valueSat, 0n);
         const owners = nodes.filter(({ broadcasts }) => broadcasts.has(txidHex));
         if (owners.length === 0) throw new SettlementError(`nobody has sent the transaction ${txidHex}`);
-        found.push({ tx, txidHex, height, weight, feeSat: inSat - outSat, owners });
+        found.push({ tx, txidHex, height, weight, inSat, feeSat: inSat - outSat, owners });
       }
     }
     this.transactions = found;

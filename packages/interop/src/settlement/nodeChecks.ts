@@ -3,6 +3,7 @@ import type { Ending } from './closing.js';
 import { channelOf, type LineHtlc, type PaymentFact } from './line.js';
 import type { Scene } from './scene.js';
 import type { SettlementNode } from './settlementNode.js';
+import { isRace } from './situation.js';
 import type { HtlcFate } from './verdict.js';
 
 interface Outcome {
@@ -16,7 +17,7 @@ export function checkNodes(scene: Scene, outcome: Outcome): string[] {
   const { world, payments } = scene;
   return [
     ...payments.flatMap((payment) => checkPayment(scene, outcome, payment)),
-    ...world.nodes.flatMap((node) => checkNode(node, outcome)),
+    ...world.nodes.flatMap((node) => checkNode(node, outcome, knows(scene, outcome, node))),
     ...checkOpenLine(scene),
   ];
 }
@@ -28,25 +29,28 @@ function knows(scene: Scene, { ending }: Outcome, node: SettlementNode): boolean
   return !(situation.close === 'data_loss' && ending.blind === 'us' && node === line.us);
 }
 
-/** A payment has succeeded when the payee's side got it by its preimage, and failed otherwise. */
-function hasSucceeded(scene: Scene, { ending, fates }: Outcome, payment: PaymentFact): boolean {
-  if (!payment.released) return false;
+/** What may be said of a payment: it has succeeded when the payee's side got it by its preimage. */
+function outcomesOf(scene: Scene, { ending, fates }: Outcome, payment: PaymentFact): readonly string[] {
+  const { situation } = scene;
+  if (!payment.released) return ['failed'];
   // Settled while the channel could.
-  if (ending.holder === 'both' || scene.situation.close.startsWith('revoked')) return true;
+  if (ending.holder === 'both' || situation.close.startsWith('revoked')) return ['succeeded'];
   const own = [...fates].filter(([htlc]) => htlc.payment === payment);
-  return own.every(([, fate]) => fate === 'receiver');
+  if (own.every(([, fate]) => fate === 'receiver')) return ['succeeded'];
+  // The receiver was too late, but the preimage was seen: in the mempool, or in a block that was undone.
+  return isRace(situation) ? ['succeeded', 'failed'] : ['failed'];
 }
 
 function checkPayment(scene: Scene, outcome: Outcome, payment: PaymentFact): string[] {
   const problems: string[] = [];
   const { payer, payee, paymentHash, raw, feeMsat, released } = payment;
-  const succeeded = hasSucceeded(scene, outcome, payment);
   if (!raw && knows(scene, outcome, payer)) {
     const listed = payer.node.storage.getOutgoingPayment(paymentHash);
-    const wanted = succeeded ? 'succeeded' : 'failed';
-    if (listed?.status !== wanted) {
-      problems.push(`to ${payer.name} a payment is ${listed?.status ?? 'unknown'} that has ${wanted}`);
-    } else if (succeeded && listed.feeMsat !== feeMsat) {
+    const wanted = outcomesOf(scene, outcome, payment);
+    if (listed === undefined || !wanted.includes(listed.status)) {
+      const status = listed?.status ?? 'unknown';
+      problems.push(`to ${payer.name} a payment is ${status} that has ${wanted.join(' or ')}`);
+    } else if (listed.status === 'succeeded' && listed.feeMsat !== feeMsat) {
       problems.push(`to ${payer.name} its fee is ${listed.feeMsat}, not ${feeMsat}`);
     }
   }
@@ -64,18 +68,20 @@ function checkPayment(scene: Scene, outcome: Outcome, payment: PaymentFact): str
   return problems;
 }
 
-function checkNode(node: SettlementNode, { audit }: Outcome): string[] {
+function checkNode(node: SettlementNode, { audit }: Outcome, knowsItsPayments: boolean): string[] {
   const problems: string[] = [];
   const say = (what: string) => problems.push(`${node.name}: ${what}`);
   const { storage, wallet, channels } = node.node;
   const found = storage.integrityCheck();
   if (found.length > 0) say(`its database is damaged: ${found.join(', ')}`);
-  const pending = storage.loadSendings().length;
-  if (pending > 0) say(`${pending} payments are under way`);
-  const forwards = storage.loadForwards().length;
-  if (forwards > 0) say(`${forwards} forwards are pending`);
-  const listed = storage.listPayments({ status: 'pending' }).payments.length;
-  if (listed > 0) say(`${listed} payments are pending in the list`);
+  if (knowsItsPayments) {
+    const pending = storage.loadSendings().length;
+    if (pending > 0) say(`${pending} payments are under way`);
+    const forwards = storage.loadForwards().length;
+    if (forwards > 0) say(`${forwards} forwards are pending`);
+    const listed = storage.listPayments({ status: 'pending' }).payments.length;
+    if (listed > 0) say(`${listed} payments are pending in the list`);
+  }
   const { confirmedSat, immatureSat, unconfirmedSat, reservedSat } = wallet.balance();
   const counted = confirmedSat + immatureSat;
   const there = audit.walletSat(node);

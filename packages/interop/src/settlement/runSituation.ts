@@ -3,7 +3,7 @@ import { advanceCheater, close, type Ending, hearOfRelease, receiversOf, standin
 import { channelOf, spendsFunding } from './line.js';
 import { checkNodes } from './nodeChecks.js';
 import { Scene } from './scene.js';
-import { nameOf, type Situation } from './situation.js';
+import { nameOf, reorgDepth, type Situation } from './situation.js';
 import { feesOf, judgeLine } from './verdict.js';
 import { SettlementError, World } from './world.js';
 
@@ -28,12 +28,11 @@ export async function runSituation(situation: Situation, { parent, withLog }: Ru
   try {
     await new Run(world, situation).run();
   } catch (error) {
-    const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    const log = world.nodes.map(({ name, logLines }) => `--- ${name}\n${logLines.slice(-40).join('\n')}`);
-    throw new SettlementError(
-      `${nameOf(situation)}: ${message}${withLog === true ? `\n${log.join('\n')}` : ''}`,
-      { cause: error },
-    );
+    const known = error instanceof SettlementError;
+    const message =
+      error instanceof Error ? ((known ? undefined : error.stack) ?? error.message) : String(error);
+    const log = world.nodes.map(({ name, logLines }) => `--- ${name}\n${logLines.slice(-60).join('\n')}`);
+    throw new SettlementError(withLog === true ? `${message}\n${log.join('\n')}` : message, { cause: error });
   } finally {
     await world.end();
   }
@@ -173,7 +172,7 @@ class Run {
     if (!reorg.startsWith('close')) return;
     const world = this.#world;
     const { chain } = world;
-    const depth = Number(reorg.split('_').at(-1));
+    const depth = reorgDepth(this.#situation);
     const closed = Math.min(
       ...this.#commitments.map(({ tx }) => chain.confirmed(world.hexIdOf(tx))?.block.height ?? chain.height),
     );
@@ -196,8 +195,9 @@ class Run {
     chain.broadcast(instead);
     chain.mine({ blocks: undone + 1 });
     const { latest } = this.#ending;
+    // Whoever went back to an older file to cheat does not know our latest commitment.
+    this.#ending = { holder: other, cheated: false, ...(latest === undefined ? {} : { blind: 'peer' }) };
     if (latest !== undefined) Object.assign(line, latest);
-    this.#ending = { holder: other, cheated: false };
     await world.quiet();
     await this.#between();
   }
@@ -206,7 +206,7 @@ class Run {
   async #reorganiseClaim(first: number): Promise<void> {
     const world = this.#world;
     const { chain } = world;
-    const depth = Number(this.#situation.reorg.split('_').at(-1));
+    const depth = reorgDepth(this.#situation);
     for (let i = chain.height - first + 1; i < depth; i++) await world.mine(1);
     const undone = chain.height - first + 1;
     chain.invalidateBlock(chain.blockAt(first)?.hashHex ?? '');
@@ -283,7 +283,8 @@ class Run {
         if (line.us === node) dueSat += due.us;
         if (line.peer === node) dueSat += due.peer;
       }
-      const expected = (walletsBefore.get(node) ?? 0n) + dueSat - feesOf(audit, node, commitments);
+      const expected =
+        (walletsBefore.get(node) ?? 0n) + dueSat - feesOf(scene, { audit, node, closing: commitments });
       const found = audit.walletSat(node);
       if (found !== expected) {
         problems.push(`the wallet of ${node.name} has ${found} sat, not ${expected} (${found - expected})`);

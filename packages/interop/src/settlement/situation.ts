@@ -77,17 +77,37 @@ export type Resolution = (typeof resolutions)[number];
 export const reorgs = [
   'none',
   'close_again_1',
+  'close_again_5',
   'close_again_6',
   'close_again_30',
   'close_again_100',
   /** Then the commitment of the other side is mined instead. */
   'close_other_1',
+  'close_other_5',
   'close_other_6',
   /** The first claim's block; the mempool has forgotten the claims. */
   'claim_1',
+  'claim_5',
   'claim_6',
 ] as const;
 export type Reorg = (typeof reorgs)[number];
+
+/** How many blocks a situation undoes, 0 for none. */
+export function reorgDepth({ reorg }: Pick<Situation, 'reorg'>): number {
+  return reorg === 'none' ? 0 : Number(reorg.split('_').at(-1));
+}
+
+/**
+ * Whether both sides may go for an HTLC at once, after its expiry: they came back together, or what the first
+ * one had done was undone while both were there.
+ */
+export function isRace({ resolution, reorg }: Pick<Situation, 'resolution' | 'reorg'>): boolean {
+  if (resolution === 'race') return true;
+  return reorg.startsWith('claim') ? resolution !== 'in_time' : reorgDepth({ reorg }) >= longReorg;
+}
+
+/** So many blocks, and as many new ones, are more than an HTLC has until its expiry. */
+const longReorg = 30;
 
 /** What happens to all nodes between the stages. */
 export const restarts = ['none', 'stop', 'kill'] as const;

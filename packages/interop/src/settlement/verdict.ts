@@ -4,6 +4,7 @@ import { type Line, type LineHtlc, nodeOf, spendsFunding } from './line.js';
 import { anchorSat, expectedOutputs, otherSide, type Side } from './oracle.js';
 import type { Scene } from './scene.js';
 import type { SettlementNode } from './settlementNode.js';
+import { isRace } from './situation.js';
 import { SettlementError } from './world.js';
 
 /** Who an HTLC went to by BOLT 5; `lost`: to the miners, or to nobody who can take it. */
@@ -32,15 +33,8 @@ function expectedFate({ situation }: Scene, ending: Ending, { from, payment }: L
   if (ending.blind === from && !payment.released) return 'lost';
   if (ending.blind === receiver) return 'offerer';
   if (!payment.released) return 'offerer';
-  switch (situation.resolution) {
-    case 'in_time':
-    case 'late_receiver':
-      return 'receiver';
-    case 'late_offerer':
-      return 'offerer';
-    case 'race':
-      return ending.blind === from ? 'receiver' : 'race';
-  }
+  if (isRace(situation)) return ending.blind === from ? 'receiver' : 'race';
+  return situation.resolution === 'late_offerer' ? 'offerer' : 'receiver';
 }
 
 /** Holds one closed channel's transactions against what the specification makes of the facts. */
@@ -186,23 +180,30 @@ function lineSat({ balanceMsat }: Line): bigint {
 const minFeeratePerKw = 253n;
 /** The chain asks for 253; what is near a deadline may pay more, but not this. */
 const maxFeeratePerKw = 20_000n;
+/** Of what is claimed after its deadline: then all of it is at stake. */
+const maxLatePercent = 95n;
 /** Satoshis that a weight's rounding may cost. */
 const roundingSat = 4n;
 
 /** What each node's own transactions cost it; commitments and closes are paid out of their channels. */
 export function feesOf(
-  audit: ChainAudit,
-  node: SettlementNode,
-  commitments: ReadonlySet<AuditedTransaction>,
+  { situation }: Scene,
+  {
+    audit,
+    node,
+    closing,
+  }: { audit: ChainAudit; node: SettlementNode; closing: ReadonlySet<AuditedTransaction> },
 ): bigint {
+  const mayBeLate = situation.resolution !== 'in_time' || isRace(situation);
   let sum = 0n;
   for (const one of audit.transactions) {
-    if (commitments.has(one) || !one.owners.includes(node)) continue;
-    const { feeSat, weight, txidHex } = one;
-    const least = (minFeeratePerKw * BigInt(weight)) / 1000n;
+    if (closing.has(one) || !one.owners.includes(node)) continue;
+    const { feeSat, inSat, weight, txidHex } = one;
+    const atRate = (feeratePerKw: bigint) => (feeratePerKw * BigInt(weight)) / 1000n;
+    const most = mayBeLate ? (inSat * maxLatePercent) / 100n : atRate(maxFeeratePerKw);
     expect(
-      feeSat + roundingSat >= least && feeSat <= (maxFeeratePerKw * BigInt(weight)) / 1000n,
-      `${txidHex} pays ${feeSat} sat for ${weight} weight units`,
+      feeSat + roundingSat >= atRate(minFeeratePerKw) && feeSat <= most,
+      `${txidHex} of ${node.name} pays ${feeSat} sat for ${weight} weight units`,
     );
     sum += feeSat;
   }

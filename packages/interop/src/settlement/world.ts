@@ -9,7 +9,7 @@ import { SettlementNode } from './settlementNode.js';
 export const fundingSat = 1_000_000n;
 export const pushMsat = 400_000_000n;
 /** More than anything here takes, so that what never comes is told and not waited for. */
-const patienceMs = 20_000;
+const patienceMs = 30_000;
 
 /** Something that did not come to be; the world says how it was then. */
 export class SettlementError extends Error {}
