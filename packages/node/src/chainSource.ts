@@ -4,6 +4,7 @@ import {
   addressToScript,
   bitcoindBackend,
   type ChainBackend,
+  defaultStallMs,
   embeddedBackend,
   esploraBackend,
   type Network,
@@ -31,7 +32,7 @@ export async function openChainSource({ config }: { config: Config }): Promise<C
     case 'bitcoind':
       return bitcoind(chain, network);
     case 'esplora': {
-      const backend = esploraBackend({ url: chain.url });
+      const backend = esploraBackend({ url: chain.urls, network, ...stallOf(chain, network) });
       await checkNetwork(backend, network);
       return { backend, stop: async () => {} };
     }
@@ -61,8 +62,20 @@ async function embedded(
 
 type BitcoindConfig = Extract<Config['chain'], { type: 'bitcoind' }>;
 
-async function bitcoind({ url, auth }: BitcoindConfig, network: Network): Promise<ChainSource> {
-  const backend = bitcoindBackend({ url, ...auth });
+/** Regtest has blocks when somebody mines; the others have one in ten minutes. */
+function stallOf({ stallMinutes }: { stallMinutes?: number }, network: Network): { stallMs: number } {
+  if (stallMinutes !== undefined) return { stallMs: stallMinutes * 60_000 };
+  return { stallMs: network === 'regtest' ? 0 : defaultStallMs };
+}
+
+async function bitcoind(chain: BitcoindConfig, network: Network): Promise<ChainSource> {
+  const { url, auth, zmqUrl } = chain;
+  const backend = bitcoindBackend({
+    url,
+    ...auth,
+    ...(zmqUrl === undefined ? {} : { zmqUrl }),
+    ...stallOf(chain, network),
+  });
   await checkNetwork(backend, network);
   return {
     backend,

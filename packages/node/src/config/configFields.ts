@@ -90,3 +90,14 @@ export const httpUrl = text.refine((value) => {
   const { protocol, username, password } = new URL(value);
   return /^https?:$/.test(protocol) && username === '' && password === '';
 }, 'expected a URL that starts with http:// or https://, without a user and password in it');
+
+/** Several of them, in the order in which they are used. */
+export const httpUrlList = textList.pipe(
+  z.array(httpUrl).min(1, 'expected a URL').max(8, 'expected at most 8 URLs'),
+);
+
+/** Where a publisher of ZMQ listens: as in bitcoind's settings. */
+export const zmqUrl = text.regex(
+  /^(?:tcp:\/\/(?:\[[0-9a-fA-F:.]+\]|[^\s/:[\]*]+):[0-9]{1,5}|ipc:\/\/.+)$/,
+  "expected tcp://host:port, as in bitcoind's zmqpubhashblock",
+);

@@ -6,10 +6,11 @@ import {
   channelIdList,
   choice,
   hostName,
-  httpUrl,
+  httpUrlList,
   integer,
   pathList,
   text,
+  zmqUrl,
 } from './configFields.js';
 
 const maxSat = 2_100_000_000_000_000n;
@@ -64,10 +65,22 @@ export const settings = z.strictObject({
       type: choice(['embedded', 'bitcoind', 'esplora'])
         .default('embedded')
         .describe('where blocks come from; embedded: a regtest chain inside this process'),
-      url: httpUrl.optional().describe("bitcoind's RPC, or the Esplora server"),
+      url: httpUrlList
+        .optional()
+        .describe(
+          "bitcoind's RPC; or the Esplora server, better several that know nothing of each other: url,…",
+        ),
       cookiePath: text.optional().describe("bitcoind's .cookie file"),
       user: text.optional().describe("bitcoind's rpcuser"),
       password: text.optional().describe("bitcoind's rpcpassword"),
+      zmqUrl: zmqUrl
+        .optional()
+        .describe("bitcoind's zmqpubhashblock or zmqpubrawblock: blocks are known at once, without asking"),
+      stallMinutes: integer(0, 10_080)
+        .optional()
+        .describe(
+          'without a new block for so long the chain counts as stalled, and the node as not synced; 0: never; by default 180, and never on regtest',
+        ),
       rpcPort: port.default(0).describe('embedded: the port on which it serves bitcoind RPC to others'),
       esploraPort: port.default(0).describe('embedded: the port on which it serves Esplora to others'),
     })

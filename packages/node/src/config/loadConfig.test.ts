@@ -1,6 +1,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { networks } from '@rivulet/chain';
+import { bytesToHex } from '@rivulet/core/bytes';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { ConfigError } from './configError.js';
 import { configKeys } from './configKeys.js';
@@ -160,7 +162,9 @@ describe('what cannot be used', () => {
 
   test('mainnet wants a word of consent', () => {
     const flags = { network: 'mainnet', 'chain.type': 'esplora', 'chain.url': 'https://example.com/api' };
-    expect(failure({ flags }).code).toBe('config_mainnet_refused');
+    const { code, message } = failure({ flags });
+    expect(code).toBe('config_mainnet_refused');
+    expect(message).toMatch(/may lose the money that it holds.*iUnderstandTheRisk/);
     expect(load({ flags: { ...flags, iUnderstandTheRisk: true } }).network).toBe('mainnet');
   });
 });
@@ -183,7 +187,55 @@ describe('the chain', () => {
     );
   });
 
+  test('esplora takes one server or several, in the file and in text', () => {
+    const esplora = { 'chain.type': 'esplora', network: 'testnet4' };
+    const urls = ['https://one.example/api', 'http://two.example:3000'];
+    expect(load({ flags: { ...esplora, 'chain.url': urls.join(', ') } }).chain).toEqual({
+      type: 'esplora',
+      urls,
+    });
+    writeConfig({ network: 'signet', chain: { type: 'esplora', url: urls, stallMinutes: 90 } });
+    expect(load().chain).toEqual({ type: 'esplora', urls, stallMinutes: 90 });
+    writeConfig({ network: 'signet', chain: { type: 'esplora', url: urls[0] } });
+    expect(load().chain).toEqual({ type: 'esplora', urls: urls.slice(0, 1) });
+    writeConfig({ network: 'signet', chain: { type: 'esplora', url: [urls[0], 'one.example'] } });
+    expect(failure().message).toMatch(/chain\.url.*entry 2.*https:/);
+    writeConfig({ network: 'signet', chain: { type: 'esplora', url: [] } });
+    expect(failure().message).toMatch(/expected a URL/);
+  });
+
+  test('bitcoind is asked at one URL, and may be heard over ZMQ', () => {
+    const flags = { 'chain.type': 'bitcoind', 'chain.cookiePath': '/a' };
+    const chain = { 'chain.zmqUrl': 'tcp://127.0.0.1:28332', 'chain.stallMinutes': '0' };
+    expect(load({ flags: { ...flags, ...chain } }).chain).toMatchObject({
+      zmqUrl: 'tcp://127.0.0.1:28332',
+      stallMinutes: 0,
+    });
+    expect(failure({ flags: { ...flags, 'chain.url': 'http://a,http://b' } }).message).toMatch(/has several/);
+    for (const wrong of ['127.0.0.1:28332', 'tcp://*:28332', 'http://a:1']) {
+      expect(failure({ flags: { ...flags, 'chain.zmqUrl': wrong } }).message).toMatch(/expected tcp:/);
+    }
+  });
+
+  test.each([
+    ['mainnet', 8332, '6fe28c0ab6f1b372c1a6a246ae63f74f931e8365e15a089c68d6190000000000', 'bc'],
+    ['testnet4', 48332, '43f08bdab050e35b567c864b91f47f50ae725ae2de53bcfbbaf284da00000000', 'tb'],
+    ['signet', 38332, 'f61eee3b63a380a477a063af32b2bbc97c9ff9f01f2c4225e973988108000000', 'tb'],
+    ['regtest', 18443, '06226e46111a0b59caaf126043eb5bbf28c34f3a5e332a1fc7b2b73cf188910f', 'bcrt'],
+  ] as const)('%s has its constants, and a bitcoind at its port', (network, port, chainHash, prefix) => {
+    const flags = { network, 'chain.type': 'bitcoind', 'chain.cookiePath': '/a', iUnderstandTheRisk: true };
+    const config = load({ flags });
+    expect(config.chain).toMatchObject({ url: `http://127.0.0.1:${port}` });
+    // BOLT 7's chain_hash, and BIP 173's prefixes.
+    expect(bytesToHex(networks[config.network].chainHash)).toBe(chainHash);
+    expect(networks[config.network].bech32Prefix).toBe(prefix);
+  });
+
   test('settings of another kind of chain are refused', () => {
+    expect(failure({ flags: { 'chain.zmqUrl': 'tcp://a:1' } }).message).toMatch(
+      /belongs to chain.type bitcoind/,
+    );
+    expect(failure({ flags: { 'chain.stallMinutes': '5' } }).message).toMatch(/belongs to/);
     expect(failure({ flags: { 'chain.user': 'u' } }).message).toMatch(/belongs to chain.type bitcoind/);
     expect(failure({ flags: { 'chain.url': 'http://a' } }).message).toMatch(/belongs to/);
     expect(failure({ flags: { network: 'signet' } }).message).toMatch(/embedded chain is regtest/);

@@ -13,8 +13,10 @@ export type ChainConfig =
       readonly type: 'bitcoind';
       readonly url: string;
       readonly auth: { readonly cookiePath: string } | { readonly user: string; readonly password: string };
+      readonly zmqUrl?: string;
+      readonly stallMinutes?: number;
     }
-  | { readonly type: 'esplora'; readonly url: string };
+  | { readonly type: 'esplora'; readonly urls: readonly string[]; readonly stallMinutes?: number };
 
 /** The settings of a daemon, checked and complete. */
 export type Config = Omit<Settings, 'chain' | 'iUnderstandTheRisk'> & { readonly chain: ChainConfig };
@@ -203,8 +205,9 @@ function complete(parsed: Settings, given: ReadonlyMap<string, Given>): Config {
     if (stray !== undefined)
       throw fail(`chain.${stray}`, `belongs to chain.type ${type}, which is ${chain.type}`);
   };
-  only('bitcoind', ['cookiePath', 'user', 'password']);
+  only('bitcoind', ['cookiePath', 'user', 'password', 'zmqUrl']);
   only('embedded', ['rpcPort', 'esploraPort']);
+  const stall = chain.stallMinutes === undefined ? {} : { stallMinutes: chain.stallMinutes };
   switch (chain.type) {
     case 'embedded': {
       if (rest.network !== 'regtest') {
@@ -213,17 +216,22 @@ function complete(parsed: Settings, given: ReadonlyMap<string, Given>): Config {
           `expected bitcoind or esplora on ${rest.network}: the embedded chain is regtest`,
         );
       }
-      if (chain.url !== undefined) throw fail('chain.url', 'belongs to chain.type bitcoind or esplora');
+      for (const name of ['url', 'stallMinutes'] as const) {
+        if (chain[name] !== undefined)
+          throw fail(`chain.${name}`, 'belongs to chain.type bitcoind or esplora');
+      }
       return { ...rest, chain: { type: 'embedded', rpcPort: chain.rpcPort, esploraPort: chain.esploraPort } };
     }
     case 'esplora': {
       if (chain.url === undefined)
         throw fail('chain.url', 'is missing: the URL of the Esplora server, with its path');
-      return { ...rest, chain: { type: 'esplora', url: chain.url } };
+      return { ...rest, chain: { type: 'esplora', urls: chain.url, ...stall } };
     }
     case 'bitcoind': {
       const { cookiePath, user, password } = chain;
-      const url = chain.url ?? `http://127.0.0.1:${bitcoindPorts[rest.network]}`;
+      const [url = `http://127.0.0.1:${bitcoindPorts[rest.network]}`, ...more] = chain.url ?? [];
+      if (more.length > 0) throw fail('chain.url', 'has several: bitcoind is asked at one');
+      const news = { ...(chain.zmqUrl === undefined ? {} : { zmqUrl: chain.zmqUrl }), ...stall };
       if (cookiePath !== undefined) {
         if (user !== undefined || password !== undefined) {
           throw fail(
@@ -231,12 +239,12 @@ function complete(parsed: Settings, given: ReadonlyMap<string, Given>): Config {
             'stands instead of chain.user and chain.password: give one or the other',
           );
         }
-        return { ...rest, chain: { type: 'bitcoind', url, auth: { cookiePath } } };
+        return { ...rest, chain: { type: 'bitcoind', url, auth: { cookiePath }, ...news } };
       }
       if (user === undefined || password === undefined) {
         throw fail('chain.cookiePath', 'is missing: give it, or chain.user and chain.password');
       }
-      return { ...rest, chain: { type: 'bitcoind', url, auth: { user, password } } };
+      return { ...rest, chain: { type: 'bitcoind', url, auth: { user, password }, ...news } };
     }
   }
 }
