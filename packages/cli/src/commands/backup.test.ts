@@ -88,7 +88,7 @@ describe('rivulet verify-backup', () => {
   test('shows channels, age, and that the words fit', async () => {
     const { code, out } = await world.run('verify-backup', backupFile, '--words-file', wordsFile);
     expect(code).toBe(0);
-    expect(out).toContain('2 channels of 1,500,000 sat together');
+    expect(out).toContain('2 channels, 1,500,000 sat in all');
     expect(out).toContain('2026-11-20 01:02:03');
     expect(out).toContain('010101010101');
     expect(out).not.toContain('abandon');

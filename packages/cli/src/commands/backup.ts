@@ -124,6 +124,10 @@ async function restore(context: CliContext, command: Parameters<typeof allOption
   else context.out(`${describeRestored(restored)}\n`);
 }
 
+function countOf(channels: number): string {
+  return channels === 1 ? '1 channel' : `${channels} channels`;
+}
+
 function readText(bytes: Uint8Array): string {
   return bytesToUtf8(bytes) ?? '';
 }
@@ -136,11 +140,11 @@ function parseHeight(text: string | undefined): number | undefined {
 
 function describeRestored({ dataDir, network, nodeId, channels, birthHeight }: RestoredFolder): string {
   const flags = `--data-dir ${existsSync(dataDir) && /\s/.test(dataDir) ? JSON.stringify(dataDir) : dataDir}`;
-  const count = channels === 1 ? '1 channel' : `${channels} channels`;
+  const count = countOf(channels);
   const next =
     birthHeight === undefined
-      ? `${count}: each goes on when its peer has shown that the copy is the latest; where it is not, its peer closes it`
-      : `${count}: their peers are asked to close them, and what is yours comes back on chain`;
+      ? `${count}; each goes on when its peer has shown that the copy is the latest; where it is not, its peer closes it`
+      : `${count}; the peer of each is asked to close it, and what is yours comes back on chain`;
   return [
     `restored node ${nodeId} on ${network} into ${dataDir}`,
     next,
@@ -192,15 +196,15 @@ function describeBackup(backup: ChannelBackup): string {
     `node       ${bytesToHex(nodeId)} on ${network}: the words fit`,
     `channels   as they were at ${formatTime(createdAtMs)} (UTC), block ${height}`,
     ...(birthHeight === undefined ? [] : [`wallet     began at block ${birthHeight}`]),
-    `in it      ${channels.length} channels of ${formatSat(capacitySat)} together; how much of that is yours their peers know`,
-    ...(omitted === 0 ? [] : [`missing    ${omitted} channels had no room in it: look for a larger backup`]),
+    `in it      ${countOf(channels.length)}, ${formatSat(capacitySat)} in all; how much of that is yours only peers know`,
+    ...(omitted === 0 ? [] : [`missing    ${countOf(omitted)} had no room in it: look for a larger backup`]),
     ...(channels.length === 0 ? [] : ['', tableOf(channels)]),
   ].join('\n');
 }
 
 function tableOf(channels: readonly BackedUpChannel[]): string {
   return formatTable(
-    ['channel', 'peer', '>capacity', 'type', '>block', 'address'],
+    ['CHANNEL', 'PEER', '>CAPACITY', 'TYPE', '>BLOCK', 'ADDRESS'],
     channels.map(({ fundingOutpoint, remoteNodeId, fundingSat, format, fundingConfirmed, addresses }) => [
       shortId(bytesToHex(channelIdOf(fundingOutpoint))),
       shortId(bytesToHex(remoteNodeId)),

@@ -20,6 +20,7 @@ import { openingCases } from './openings.js';
 import { paymentCases } from './payments.js';
 import { pendingCloseCases } from './pendingCloses.js';
 import { randomWalkCases } from './randomWalks.js';
+import { restoredCases } from './restored.js';
 
 /** Every case, the simplest first. */
 export const allCases: readonly InteropCase[] = [
@@ -34,6 +35,7 @@ export const allCases: readonly InteropCase[] = [
   ...interruptionCases,
   ...crashCases,
   ...dataLossCases,
+  ...restoredCases,
   ...randomWalkCases,
   ...networkPaymentCases,
   ...networkGossipCases,
