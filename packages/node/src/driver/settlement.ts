@@ -194,17 +194,24 @@ export class Settlement {
 
   /** Broadcasts what has matured, and pays for commitments that wait. Never rejects. */
   async publish(): Promise<void> {
+    try {
+      await this.#publish();
+    } catch (err) {
+      this.#options.logger.warn({ err }, 'claims on chain were not published; the next block tries again');
+    }
+  }
+
+  async #publish(): Promise<void> {
+    const { turns, storage, signers, isUnproven } = this.#options;
     this.#upstream = undefined;
     await this.#sweeper.publish();
-    const failed = [...this.#options.turns.channels.values()].filter(
-      (channel) =>
-        channel.phase.name === 'failed' && !channel.dataLost && this.#options.isUnproven?.(channel) !== true,
+    const failed = [...turns.channels.values()].filter(
+      (channel) => channel.phase.name === 'failed' && !channel.dataLost && isUnproven?.(channel) !== true,
     );
-    const { signers } = this.#options;
     const waiting = failed.map((channel) => ({ channel, signer: signers.of(channel.params.channelKeyId) }));
-    await this.#bumper.publish(waiting, this.#options.storage.getTip()?.height ?? 0);
+    await this.#bumper.publish(waiting, storage.getTip()?.height ?? 0);
     this.#watchAgain(this.#sweeper.contestedOffers);
-    this.#reserve.check(this.#options.turns.channels.values());
+    this.#reserve.check(turns.channels.values());
   }
 
   /** What should be kept in confirmed coins for fees on chain, and what is. */

@@ -265,13 +265,13 @@ export class AnchorBumper {
     const id = idOf(channel);
     const { anchor, weight, feeSat, tx } = commitment;
     const waitingSat = bump.waitingFeeSat;
-    bump.script ??= await wallet.newScript({ forFees: true });
-    const { script } = bump;
     for (let feeratePerKw = wanted; ; feeratePerKw = Math.floor(feeratePerKw / 2)) {
       const parentSat = (BigInt(weight) * BigInt(feeratePerKw)) / 1000n + 1n - feeSat;
       const extraSat = (parentSat > 0n ? parentSat : 0n) + dustReserveSat;
       const inputs = await wallet.reserveFeeInputs({ id, weight: childWeight, feeratePerKw, extraSat });
       if (inputs !== undefined) {
+        bump.script ??= await wallet.newScript({ forFees: true });
+        const { script } = bump;
         const parents = [{ weight, feeSat }];
         const plan = { inputs: [anchor, ...inputs], script, feeratePerKw, parents, lockTime: height };
         let sweep = buildSweep(plan);

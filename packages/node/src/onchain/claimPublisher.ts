@@ -240,12 +240,12 @@ export class ClaimPublisher {
     const { wallet } = this.#options;
     const claims = mature.map(({ claim }) => claim);
     const weight = packageWeight(claims);
-    batch.script ??= await wallet.newScript({ forFees: weight > 0 });
     if (weight > 0) {
       const feeInputs = await this.#feeInputs(batch, { weight, htlcs: claims.length });
       if (feeInputs === undefined) return undefined;
       batch.feeInputs = feeInputs;
     }
+    batch.script ??= await wallet.newScript({ forFees: weight > 0 });
     return buildBatch({ ...batch, script: batch.script }, { claims, height: this.#height });
   }
 
