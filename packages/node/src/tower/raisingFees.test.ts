@@ -37,8 +37,7 @@ test('a penalty that was not mined with the next block gets a child that pays fo
   expect(child!.inputs[0]!.witness).toEqual([]);
   const [parentEntry, childEntry] = pending();
   const feerate =
-    (Number(parentEntry!.feeSat + childEntry!.feeSat) * 1000) /
-    (weight(penalty!) + weight(child!));
+    (Number(parentEntry!.feeSat + childEntry!.feeSat) * 1000) / (weight(penalty!) + weight(child!));
   expect(feerate).toBeGreaterThanOrEqual(30_000);
   // It rises with every block that did not help.
   await world.mineEmpty();

@@ -23,7 +23,7 @@ export function signersOf(seed: number): Signers {
 
 const clientSecret = (seed: number) => sha256(Uint8Array.of(seed));
 
-export function towerClientOf(
+function towerClientOf(
   node: RivuletNode,
   { seed, ...more }: { seed: number } & Partial<TowerClientOptions>,
 ): TowerClient {

@@ -23,7 +23,7 @@ const towerChannel = z.object({
 });
 
 /** A watchtower that watches for us. */
-export const tower = z.object({
+const tower = z.object({
   towerId: nodeId,
   url: z.string(),
   /**

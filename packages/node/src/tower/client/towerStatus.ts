@@ -7,7 +7,7 @@ import type { TowerWorker } from './towerWorker.js';
 import { decodeWaitingState } from './waitingState.js';
 
 /** What a tower can do for one channel. */
-export interface TowerChannelStatus {
+interface TowerChannelStatus {
   /** Hex. */
   readonly channelId: string;
   /** The first commitment that the tower was told of, or will be: older ones are not watched. */

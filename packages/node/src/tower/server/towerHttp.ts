@@ -29,7 +29,7 @@ export interface TowerHttpLimits {
   readonly registrations: { readonly capacity: number; readonly perSecond: number };
 }
 
-export const defaultTowerHttpLimits: TowerHttpLimits = {
+const defaultTowerHttpLimits: TowerHttpLimits = {
   maxBodyBytes: 32 * 1024,
   bodyTimeoutMs: 10_000,
   closeGraceMs: 1_000,
