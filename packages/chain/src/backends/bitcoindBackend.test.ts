@@ -3,7 +3,8 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { txid } from '@rivulet/core/tx';
+import { bytesToHex } from '@rivulet/core/bytes';
+import { encodeTransaction, txid } from '@rivulet/core/tx';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { ChainBackend, ChainTip } from '../chainBackend.js';
 import { BlockPrunedError, ChainError } from '../chainError.js';
@@ -301,6 +302,13 @@ describe('other implementations', () => {
     expect(await backend.getTransaction(unknown)).toBeUndefined();
     expect(await backend.locateTransaction(unknown)).toBeUndefined();
     expect(await backend.estimateFeeratePerKw(6)).toBeUndefined();
+    const [coin] = wallet.fund(regtest.chain);
+    const tx = wallet.sweep([coin!], 1000n);
+    const hex = bytesToHex(encodeTransaction(tx));
+    say = ({ method }) =>
+      method === 'getrawtransaction' ? rpcResult({ hex, blockhash: null, confirmations: 0 }) : undefined;
+    expect(await backend.getTransaction(txid(tx))).toEqual(tx);
+    expect(await backend.locateTransaction(txid(tx))).toEqual({ in: 'mempool' });
   });
 });
 

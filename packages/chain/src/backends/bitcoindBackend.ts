@@ -46,7 +46,7 @@ export interface BitcoindOptions extends RpcLogin, HealthOptions {
 }
 
 const hash = z.string().regex(/^[0-9a-f]{64}$/);
-const rawTransactionSchema = z.object({ hex: z.string(), blockhash: hash.optional() });
+const rawTransactionSchema = z.object({ hex: z.string(), blockhash: hash.nullish() });
 const txOutSchema = z.object({
   confirmations: z.int(),
   value: z.number(),
@@ -170,7 +170,7 @@ export function bitcoindBackend(options: BitcoindOptions): ChainBackend {
   async function locateTransaction(id: Uint8Array): Promise<TransactionLocation | undefined> {
     const found = await rawTransaction(id);
     if (found === undefined) return undefined;
-    if (found.blockhash === undefined) return { in: 'mempool' };
+    if (!found.blockhash) return { in: 'mempool' };
     const schema = z.object({ height: z.int(), tx: z.array(hash) });
     const block = await rpc.call(schema, 'getblock', [found.blockhash, 1]);
     const index = block.tx.indexOf(hashToHex(id));

@@ -33,11 +33,6 @@ async function* nothing(): AsyncIterable<Uint8Array> {}
 /** Worth another attempt: the call did not get through, and the next one may. */
 const passingCodes: ReadonlySet<string> = new Set(['chain_unreachable', 'chain_timeout', 'chain_busy']);
 
-/** Whether a failure may be over the next time, or with another server. */
-export function isPassing(error: unknown): error is ChainError {
-  return error instanceof ChainError && (passingCodes.has(error.code) || error.code === 'chain_warming_up');
-}
-
 /** `fetch` of Node.js gives up after five minutes without an answer; what may take longer goes another way. */
 const longestFetchMs = 280_000;
 
