@@ -8,6 +8,7 @@ import { registerChannels } from './commands/channels.js';
 import { registerDaemon } from './commands/daemon.js';
 import { registerDemo } from './commands/demo.js';
 import { registerForwarding } from './commands/forwarding.js';
+import { registerHealth } from './commands/health.js';
 import { registerInfo } from './commands/info.js';
 import { registerInvoices } from './commands/invoices.js';
 import { registerListen } from './commands/listen.js';
@@ -42,6 +43,7 @@ function createProgram(context: CliContext): Command {
   for (const register of [
     registerDaemon,
     registerInfo,
+    registerHealth,
     registerPeers,
     registerChannels,
     registerWallet,
@@ -164,6 +166,8 @@ function hintFor(error: unknown): string | undefined {
       return 'See what is known of the network with: rivulet network';
     case 'unknown_invoice':
       return 'List the invoices with: rivulet invoices';
+    case 'address_wrong_network':
+      return 'See which network this node is on with: rivulet info';
     case 'unknown_coin':
     case 'coin_taken':
       return 'List the coins with: rivulet coins';

@@ -1,21 +1,15 @@
 import { join } from 'node:path';
-import { hexToBytes } from '@rivulet/core/bytes';
-import { type AcceptPolicy, defaultAcceptPolicy } from '@rivulet/core/channel';
 import { initCrypto } from '@rivulet/core/crypto';
-import { defaultForwardLimits } from '@rivulet/core/forwarding';
-import { type NodeStorage, openGossipStore, openStorage } from '@rivulet/storage';
+import { type FileStorage, openStorage } from '@rivulet/storage';
 import { type ApiServer, startApiServer } from './api/index.js';
 import { type ChainSource, openChainSource } from './chainSource.js';
 import { type Config, redactedConfig } from './config/index.js';
-import {
-  createService,
-  defaultChannelPolicy,
-  type NodePolicy,
-  RivuletNode,
-  toNodeAddresses,
-} from './driver/index.js';
+import { type DaemonNode, startDaemonNode, takeDiskReserve } from './daemonNode.js';
+import { createService } from './driver/index.js';
 import { createLogger, type Logger } from './logging/index.js';
 import { claimStorage } from './ownership.js';
+import { startConfiguredTower } from './tower/index.js';
+import type { TowerServer } from './tower/server/towerServer.js';
 import { version } from './version.js';
 import { loadOrCreateSeed, wordsFileName } from './walletWords.js';
 
@@ -39,7 +33,6 @@ export interface Daemon {
 }
 
 const databaseFileName = 'rivulet.db';
-const gossipFileName = 'gossip.sqlite';
 const logFileName = 'rivulet.log';
 
 /**
@@ -73,20 +66,38 @@ export async function runDaemon({
     const databasePath = join(dataDir, databaseFileName);
     const wordsFile = join(dataDir, wordsFileName);
     const { seed, created } = loadOrCreateSeed({ dataDir, databasePath });
-    const storage = openStorage({ path: databasePath });
-    closers.push(() => storage.close());
-    claimStorage(storage, { seed, network, wordsFile, dataDir });
     const logger = createLogger({ level: config.logLevel, to: { file: join(dataDir, logFileName) } });
     logger.info({ version, crypto, config: redactedConfig(config) }, 'starting');
+    const reserve = takeDiskReserve(config);
+    const storage = openDatabase({ config, databasePath, logger });
+    closers.push(() => storage.close());
+    claimStorage(storage, { seed, network, wordsFile, dataDir });
     const source = await openChainSource({ config });
     closers.push(() => source.stop());
-    const node = await startNode({ config, seed, restored: !created, storage, source, logger });
-    closers.push(() => node.stop());
     let requestStop: () => void = () => {};
     const stopRequested = new Promise<void>((resolve) => {
       requestStop = resolve;
     });
-    const api = await startApi({ config, node, source, logger, onStop: () => requestStop() });
+    const started = await startDaemonNode({
+      config,
+      seed,
+      restored: !created,
+      storage,
+      reserve,
+      source,
+      logger,
+      onStorageLost: (err) => {
+        logger.error({ err }, 'the copy of the database cannot follow: the daemon stops; start it again');
+        requestStop();
+      },
+    });
+    const { node } = started;
+    closers.push(() => node.stop());
+    const tower = config.tower.enabled
+      ? await startConfiguredTower({ config, backend: source.backend, logger })
+      : undefined;
+    if (tower !== undefined) closers.push(() => tower.close());
+    const api = await startApi({ config, started, tower, source, logger, onStop: () => requestStop() });
     closers.push(() => api.close());
     const ready: DaemonReady = {
       nodeId: node.nodeId,
@@ -110,82 +121,42 @@ export async function runDaemon({
   }
 }
 
-async function startNode(parts: {
-  config: Config;
-  seed: Uint8Array;
-  /** The words were there before: their coins may be in old blocks. */
-  restored: boolean;
-  storage: NodeStorage;
-  source: ChainSource;
-  logger: Logger;
-}): Promise<RivuletNode> {
-  const { config, seed, restored, storage, source, logger } = parts;
-  const profile = {
-    alias: config.alias,
-    rgbColor: hexToBytes(config.color.replace(/^#/, '').toLowerCase()),
-    addresses: toNodeAddresses(config.addresses),
-  };
-  let node: RivuletNode | undefined;
-  const gossipStore = openGossipStore({
-    path: join(config.dataDir, gossipFileName),
-    warn: (message) => logger.warn({}, message),
-    // A file whose damage shows while it is opened is lost before there is a node, which then begins with none.
-    onLost: () => node?.gossip.storeLost(),
-  });
-  node = new RivuletNode({
-    network: config.network,
-    seed,
-    storage,
-    gossipStore,
-    profile,
-    backend: source.backend,
-    policy: policyOf(config),
-    reconnect: config.reconnect,
-    logger,
-  });
-  try {
-    const birthHeight = restored ? birthHeightOf({ config, storage, logger }) : undefined;
-    await node.start({
-      ...(config.listen.enabled ? { listen: config.listen } : {}),
-      ...(birthHeight === undefined ? {} : { birthHeight }),
-    });
-    return node;
-  } catch (error) {
-    await node.stop();
-    throw error;
-  }
-}
-
-/** From where a wallet that begins with old words looks for its coins. */
-function birthHeightOf({
-  config,
-  storage,
+function openDatabase({
+  config: { databaseCopy },
+  databasePath,
   logger,
 }: {
   config: Config;
-  storage: NodeStorage;
+  databasePath: string;
   logger: Logger;
-}): number | undefined {
-  if (storage.getTip() !== undefined) return undefined;
-  if (config.birthHeight !== undefined) return config.birthHeight;
-  if (config.network === 'regtest') return 0;
-  logger.warn(
-    {},
-    'the words were made before, and birthHeight is not set: coins in blocks before now are not found; ' +
-      'to find them, start with birthHeight in an empty folder',
-  );
-  return undefined;
+}): FileStorage {
+  const { folder, required } = databaseCopy;
+  if (folder === undefined) return openStorage({ path: databasePath });
+  return openStorage({
+    path: databasePath,
+    replica: {
+      folder,
+      required,
+      onChange: ({ state, lastError }) =>
+        logger[state === 'in_step' ? 'info' : 'error'](
+          { folder, state, lastError },
+          'the copy of the database',
+        ),
+    },
+  });
 }
 
 function startApi({
   config,
-  node,
+  started: { node, towers, health },
+  tower,
   source,
   logger,
   onStop,
 }: {
   config: Config;
-  node: RivuletNode;
+  started: DaemonNode;
+  tower: TowerServer | undefined;
   source: ChainSource;
   logger: Logger;
   onStop: () => void;
@@ -195,59 +166,10 @@ function startApi({
     node,
     alias: config.alias,
     version,
+    health,
+    towers: { towers, ...(tower === undefined ? {} : { towerServer: () => tower.status() }) },
     onStop,
     ...(mine === undefined ? {} : { mine }),
   });
   return startApiServer({ service, dataDir: config.dataDir, ...config.api, logger });
-}
-
-function policyOf({ keysend, channels, payments, forwarding, rebalance, gossip }: Config): NodePolicy {
-  const { minFundingSat, maxFundingSat, minimumDepth, acceptZeroConf, maxHtlcValueInFlightMsat } = channels;
-  const accept: AcceptPolicy = {
-    ...defaultAcceptPolicy,
-    minFundingSat,
-    maxFundingSat,
-    minimumDepth,
-    trustsZeroConf: acceptZeroConf,
-    acceptPublic: channels.acceptAnnounced,
-  };
-  return {
-    receive: {
-      acceptKeysend: keysend.accept,
-      acceptKeysendParts: keysend.accept,
-      minAmountMsat: keysend.minAmountMsat,
-    },
-    limits: {
-      dustLimitSat: channels.dustLimitSat,
-      htlcMinimumMsat: channels.htlcMinimumMsat,
-      toSelfDelay: channels.toSelfDelay,
-      maxAcceptedHtlcs: channels.maxAcceptedHtlcs,
-      ...(maxHtlcValueInFlightMsat === undefined ? {} : { maxHtlcValueInFlightMsat }),
-    },
-    accept,
-    maxDustExposureMsat: channels.maxDustExposureMsat,
-    anchors: true,
-    defaultCommitment: channels.type,
-    sending: {
-      maxFeePercent: payments.maxFeePercent,
-      maxCltvDelta: payments.maxDelayBlocks,
-      timeoutMs: payments.timeoutSeconds * 1000,
-    },
-    gossip,
-    rebalance: { ...rebalance, intervalMs: rebalance.intervalMinutes * 60_000 },
-    forwarding: {
-      enabled: forwarding.enabled,
-      limits: {
-        ...defaultForwardLimits,
-        maxHeldHtlcs: forwarding.maxPendingPerPeer,
-        maxHeldMsat: forwarding.maxPendingMsatPerPeer,
-      },
-      policy: {
-        ...defaultChannelPolicy,
-        feeBaseMsat: forwarding.feeBaseMsat,
-        feeProportionalMillionths: forwarding.feePpm,
-        cltvExpiryDelta: forwarding.cltvExpiryDelta,
-      },
-    },
-  };
 }

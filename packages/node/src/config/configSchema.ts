@@ -93,6 +93,27 @@ export const settings = z.strictObject({
         .describe('refuse spontaneous payments below this'),
     })
     .prefault({}),
+  disk: z
+    .strictObject({
+      reserveMb: integer(0, 100_000)
+        .optional()
+        .describe('megabytes put aside for the day when the disk is full; 64, and 4 on regtest'),
+      lowMb: integer(0, 1_000_000)
+        .default(1_000)
+        .describe('warn when fewer megabytes than this are free'),
+      stopMb: integer(0, 1_000_000)
+        .default(200)
+        .describe('begin no payment and no channel when fewer megabytes than this are free'),
+    })
+    .prefault({}),
+  databaseCopy: z
+    .strictObject({
+      folder: text.optional().describe('keep a live copy of the database in this folder, on another disk'),
+      required: boolean
+        .default(false)
+        .describe('rather stop than go on without that copy; otherwise only a warning is given'),
+    })
+    .prefault({}),
   backup: z
     .strictObject({
       paths: pathList

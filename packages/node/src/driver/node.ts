@@ -1,6 +1,6 @@
 import { randomBytes as systemRandomBytes } from 'node:crypto';
 import { EventEmitter } from 'node:events';
-import { type ChainBackend, type ChainTip, type Network, networks } from '@rivulet/chain';
+import { type ChainBackend, type ChainHealth, type ChainTip, type Network, networks } from '@rivulet/chain';
 import { bytesToHex, hexToBytes, utf8ToBytes } from '@rivulet/core/bytes';
 import type {
   Announcer,
@@ -14,6 +14,7 @@ import { hmacSha256, secp256k1 } from '@rivulet/core/crypto';
 import type { Transaction } from '@rivulet/core/tx';
 import { hasFeature } from '@rivulet/core/wire';
 import { type GossipStore, type NodeStorage, openMemoryGossipStore, StorageError } from '@rivulet/storage';
+import { UnprovenChannels } from '../backup/unproven.js';
 import { GossipService } from '../gossip/index.js';
 import type { Logger } from '../logging/logger.js';
 import { ChainFollower } from '../onchain/index.js';
@@ -33,6 +34,7 @@ import { ChannelPolicies, type ChannelPolicySettings } from './channelPolicies.j
 import { ChannelRouter } from './channelRouter.js';
 import type { CheckedState } from './checkedState.js';
 import { nodeFeatures } from './features.js';
+import type { ReserveStatus } from './feeReserve.js';
 import { FundingStore } from './fundingStore.js';
 import { KnownNetwork } from './knownNetwork.js';
 import { useOpensslCrypto } from './nodeCrypto.js';
@@ -79,7 +81,7 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
   readonly #rebalancer: Rebalancer;
   readonly #reconnect: boolean;
   readonly #logger: Logger;
-  readonly #signers: Signers;
+  readonly signers: Signers;
   readonly #fundings: FundingStore;
   readonly #openings: Openings;
   readonly #router: ChannelRouter;
@@ -90,6 +92,7 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
   #follower: ChainFollower | undefined;
   readonly #settlement: Settlement;
   readonly #parts: NodeParts;
+  readonly #unproven: UnprovenChannels;
   readonly #fees: ChannelFees;
   #listening: PeerAddress[] = [];
   #synced = false;
@@ -111,7 +114,7 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
     this.#reconnect = options.reconnect ?? true;
     this.#logger = logger;
     this.wallet = openWallet({ seed, network, storage });
-    this.#signers = new Signers(secrets.channelSeed);
+    this.signers = new Signers(secrets.channelSeed);
     this.#fundings = new FundingStore(storage);
     this.#broadcaster = new Broadcaster({ backend, logger });
     this.peers = new PeerManager({
@@ -123,6 +126,8 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
       randomBytes,
     });
     this.#parts = new NodeParts(logger);
+    this.#unproven = new UnprovenChannels(storage);
+    this.#parts.add(this.#unproven);
     this.turns = new Turns({
       storage,
       logger,
@@ -132,7 +137,7 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
       onCommitted: (changed) => this.#parts.onCommitted(changed),
       release: (effects) => releaseEffects(effects, { world: this.#world, logger }),
       onRolledBack: (error) => {
-        if (error instanceof StorageError && error.code === 'disk_full') options.admission?.onDiskFull?.();
+        if (error instanceof StorageError) options.admission?.onStorageFailure?.(error);
         this.#rollBack();
       },
       onLost: (nodeIds) => {
@@ -233,7 +238,7 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
     this.#openings = new Openings({
       turns: this.turns,
       wallet: this.wallet,
-      signers: this.#signers,
+      signers: this.signers,
       fundings: this.#fundings,
       limits: policy.limits,
       policy: policy.accept,
@@ -259,8 +264,10 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
       storage,
       backend,
       wallet: this.wallet,
-      signers: this.#signers,
+      signers: this.signers,
       payments: this.payments,
+      isUnproven: ({ params }) => this.#unproven.has(params.channelId),
+      scheduler,
       logger,
     });
     this.#chain = new ChainSync({
@@ -317,16 +324,31 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
     return this.#chain.height;
   }
 
-  /** Whether all blocks of the backend were seen at least once. */
+  /** Whether all blocks of the backend were seen at least once, and it is in touch with the network. */
   get synced(): boolean {
-    return this.#synced;
+    return this.#synced && (this.#follower?.synced ?? false);
+  }
+
+  /** How following the chain is doing. */
+  get chainHealth(): ChainHealth {
+    return this.#follower?.health ?? this.backend.health();
+  }
+
+  /** What should be kept in confirmed coins for fees on chain, and what is. */
+  get reserveStatus(): ReserveStatus {
+    return this.#settlement.reserveStatus;
+  }
+
+  /** Channels whose data may be old, so that nothing of them is published. */
+  get unprovenChannels(): readonly Channel[] {
+    return this.channels.filter(({ params }) => this.#unproven.has(params.channelId));
   }
 
   /** What checks compare; to be used at once, and not inside a turn. */
   get checkedState(): CheckedState {
     return {
       channels: this.channels,
-      signerOf: ({ params }) => this.#signers.of(params.channelKeyId),
+      signerOf: ({ params }) => this.signers.of(params.channelKeyId),
       storage: this.storage,
       height: this.#chain.height,
       walletHeight: this.wallet.tip?.height,
@@ -390,6 +412,8 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
       },
       onCaughtUp: () => this.#onCaughtUp(),
       onError: (error, retryInMs) => this.#logger.warn({ err: error, retryInMs }, 'the chain backend failed'),
+      onHealth: ({ state, detail }) =>
+        this.#logger[state === 'ok' ? 'info' : 'warn']({ state }, `the chain: ${detail}`),
     });
   }
 
@@ -434,7 +458,7 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
     const closingScript = this.#fundings.closingScript(channel.params.channelId);
     return {
       blockHeight: this.#chain.height,
-      signer: this.#signers.of(channel.params.channelKeyId),
+      signer: this.signers.of(channel.params.channelKeyId),
       policy: {
         maxDustExposureMsat: this.policy.maxDustExposureMsat,
         minFeeratePerKw: this.policy.accept.minFeeratePerKw,
@@ -443,6 +467,7 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
       },
       ...(closingScript === undefined ? {} : { closingScript }),
       announcer: this.#identity,
+      ...(this.#unproven.has(channel.params.channelId) ? { unproven: true } : {}),
       ...(this.#parts.wantsRevocations ? { reportRevocations: true } : {}),
     };
   }
@@ -570,10 +595,12 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
 
   /** Stops in order: no new work, all that was begun stored and sent, then everything is let go. */
   async stop(): Promise<void> {
+    this.emit('stopping');
     this.#rebalancer.stop();
     this.announcing.stop();
     await this.#follower?.stop();
     await this.#parts.stop();
+    this.#settlement.stop();
     await this.peers.close();
     this.known.stop();
     await this.gossip.stop();

@@ -8,6 +8,7 @@ import type {
   ListedInvoice,
   NodeStorage,
   OutgoingPayment,
+  StorageError,
 } from '@rivulet/storage';
 import type { GossipLimits } from '../gossip/index.js';
 import type { Logger } from '../logging/logger.js';
@@ -50,8 +51,8 @@ export interface Admission {
   readonly accepting: boolean;
   /** Why no channel can be opened now, for people. */
   readonly whyNoChannels: string | undefined;
-  /** The database had no room for a turn. */
-  onDiskFull?(): void;
+  /** The database could not store a turn. */
+  onStorageFailure?(error: StorageError): void;
 }
 
 export interface NodeOptions {
@@ -85,5 +86,7 @@ export interface NodeEvents {
   channel: [channel: Channel];
   peerConnected: [nodeId: string];
   peerDisconnected: [peer: { nodeId: string; reason: string }];
+  /** Nothing new is taken from here on. */
+  stopping: [];
   block: [tip: { height: number; hash: Uint8Array }];
 }

@@ -12,6 +12,7 @@ import {
   ServiceError,
 } from '@rivulet/sdk';
 import type { IncomingPayment, Listed, ListedInvoice, OutgoingPayment } from '@rivulet/storage';
+import { type HealthSources, healthReport } from '../health/index.js';
 import type { PeerInfo } from '../peers/index.js';
 import { describeChannel, describeInvoice, describePayment, isUsable, pendingMsat } from './describe.js';
 import type { RivuletNode } from './node.js';
@@ -33,13 +34,14 @@ export interface ServiceOptions {
   readonly version: string;
   readonly mine?: Miner;
   readonly towers?: TowerServices;
+  readonly health?: HealthSources;
   /** Shuts the daemon down; called after the answer to `stop` was given. */
   readonly onStop: () => void;
 }
 
 /** What stands behind the API of a node. */
 export function createService(options: ServiceOptions): NodeService {
-  const { node, alias, version, mine, onStop, towers = {} } = options;
+  const { node, alias, version, mine, onStop, towers = {}, health = {} } = options;
   const peerOf = async (request: { nodeId: string; host?: string; port?: number }): Promise<PeerInfo> => {
     checkOtherNode(node, request.nodeId);
     const connected = node.peers.getPeer(request.nodeId);
@@ -55,6 +57,7 @@ export function createService(options: ServiceOptions): NodeService {
 
   return {
     info: async () => info(node, { alias, version }),
+    health: async () => healthReport(node, health),
     connect: async (request) => {
       const peer = await peerOf(request);
       return { nodeId: peer.nodeId, inbound: peer.inbound, features: bytesToHex(peer.remoteInit.features) };

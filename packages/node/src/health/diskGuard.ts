@@ -86,7 +86,11 @@ export class DiskGuard {
   #recover(): void {
     const { freeBytes, lowBytes, reserve } = this.#options;
     if ((freeBytes() ?? Number.POSITIVE_INFINITY) <= lowBytes) return;
-    if (!reserve.held) reserve.restore();
+    try {
+      if (!reserve.held) reserve.restore();
+    } catch (err) {
+      this.#options.logger.warn({ err }, 'no room could be put aside for a day when the disk is full');
+    }
     if (reserve.held) this.#wasFull = false;
   }
 

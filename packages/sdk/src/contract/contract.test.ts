@@ -97,6 +97,31 @@ const bodies: { readonly [N in EndpointName]: { request: object; response: objec
       keysend: { accept: true, minAmountMsat: '1000' },
     },
   },
+  health: {
+    request: {},
+    response: {
+      ok: false,
+      warnings: [{ code: 'reserve', message: '20000 sat should be kept' }],
+      chain: {
+        backend: 'esplora',
+        state: 'ok',
+        sinceMs: 1_700_000_000_000,
+        tipHeight: 101,
+        height: 101,
+        detail: 'all blocks are read',
+        servers: [{ url: 'https://esplora.example/api', state: 'ok', detail: 'answers' }],
+      },
+      disk: { state: 'low', freeBytes: 400_000_000, reserveHeld: true },
+      reserve: { neededSat: '20000', haveSat: '0' },
+      backups: [{ path: '/mnt/stick/channels.backup', channels: 2, writtenAtMs: 1_700_000_000_000 }],
+      peerBackups: [{ nodeId: id, connected: true, confirmed: true, holdsMore: false }],
+      databaseCopy: { folder: '/mnt/copy', state: 'in_step', sinceMs: 1_700_000_000_000, sameDisk: false },
+      checks: {
+        atMs: 1_700_000_000_000,
+        findings: [{ code: 'wallet_behind', message: 'the wallet is behind', channelId: hash }],
+      },
+    },
+  },
   connect: {
     request: { nodeId: id, host: 'localhost', port: 9735 },
     response: { nodeId: id, inbound: false, features: '0801' },

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { channel, channelState, channelType } from './channel.js';
 import { description, hex, host, msat, nodeId, port, queryInteger, records, sat, txidHex } from './fields.js';
+import { health } from './health.js';
 import { decodedInvoice, invoice } from './invoice.js';
 import { payment } from './payment.js';
 import { announcedPolicy, forwardingPolicy, forwardTotal, route, sendingLimits } from './routing.js';
@@ -42,6 +43,12 @@ export const endpoints = {
       channels: z.object({ usable: z.int(), open: z.int(), pending: z.int(), closing: z.int() }),
       keysend: z.object({ accept: z.boolean(), minAmountMsat: msat }),
     }),
+  },
+  health: {
+    method: 'GET',
+    path: '/v1/health',
+    request: none,
+    response: health,
   },
   connect: {
     method: 'POST',
