@@ -16,7 +16,10 @@ const reservedWeight = 4000;
 export const anyoneCanSpendScript = concatBytes(Uint8Array.of(0, 32), sha256(Uint8Array.of(0x51)));
 
 /** The transactions of the next block: highest feerate first, each with the ancestors it needs (CPFP). */
-export function selectTransactions(mempool: Mempool): MempoolEntry[] {
+export function selectTransactions(
+  mempool: Mempool,
+  { minFeeratePerKw = 0 }: { minFeeratePerKw?: number | undefined } = {},
+): MempoolEntry[] {
   const left = new Map<string, { entry: MempoolEntry; fee: bigint; vsize: number }>();
   for (const entry of mempool.entries()) {
     let { feeSat: fee, vsize } = entry;
@@ -34,6 +37,8 @@ export function selectTransactions(mempool: Mempool): MempoolEntry[] {
     for (const one of left.values()) {
       if (best === undefined || one.fee * BigInt(best.vsize) > best.fee * BigInt(one.vsize)) best = one;
     }
+    // Those that are left pay still less.
+    if (Number(best!.fee) * 1000 < minFeeratePerKw * best!.vsize * 4) break;
     const { entry } = best!;
     const ancestors = mempool.ancestors(entry.txidHex);
     // The mempool's order of arrival is topological.

@@ -42,6 +42,11 @@ interface Candidate extends MempoolEntry {
 
 /** Unconfirmed transactions under Bitcoin Core's rules of relay, replacement and package limits. */
 export class Mempool {
+  /**
+   * Satoshis a 1000 virtual bytes below which nothing new enters, alone or with its child, as when a mempool is
+   * full; what is in it stays. May be changed at any time.
+   */
+  minFeePerKvb: bigint = policyLimits.minRelayFeePerKvb;
   readonly #chain: ChainView;
   readonly #entries = new Map<string, MempoolEntry>();
   /** outpointKey -> txidHex of the transaction that spends it. */
@@ -132,7 +137,7 @@ export class Mempool {
     }
     const feeSat = checkInputs(tx, coins, context);
     checkInputsStandard(tx, coins);
-    const minimum = feeOf(prepared.vsize, policyLimits.minRelayFeePerKvb);
+    const minimum = feeOf(prepared.vsize, this.minFeePerKvb);
     if (options.feeFloor && feeSat < minimum) {
       throw new TxRejection('min relay fee not met', `${feeSat} < ${minimum}`);
     }
@@ -294,7 +299,7 @@ export class Mempool {
     if (!(child instanceof TxRejection)) {
       const parents = provisional.filter((one) => this.ancestors(child.txidHex).has(one.txidHex));
       const ids = [child, ...parents].map((one) => one.txidHex);
-      const minimum = feeOf(this.#vsizeOf(ids), policyLimits.minRelayFeePerKvb);
+      const minimum = feeOf(this.#vsizeOf(ids), this.minFeePerKvb);
       enough = parents.length === provisional.length && this.#feeOfAll(ids) >= minimum;
     }
     if (enough) return results;

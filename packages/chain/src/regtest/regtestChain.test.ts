@@ -509,6 +509,28 @@ describe('policy', () => {
     ]);
   });
 
+  test('a miner who takes no less than a feerate takes a poor parent with a child that pays for both', () => {
+    const { chain, wallet, coins } = setup();
+    const parent = wallet.sweep(coins, 1000n);
+    const low = chain.broadcast(parent);
+    chain.mine({ minFeeratePerKw: 10_000 });
+    expect(chain.mempool.get(low.txidHex)).toBeDefined();
+    chain.broadcast(wallet.sweep([coinOf(txid(parent), parent)], 50_000n));
+    chain.mine({ minFeeratePerKw: 10_000 });
+    expect(chain.mempool.size).toBe(0);
+  });
+
+  test('a full mempool takes nothing below its minimum, but with a child that pays for both', () => {
+    const { chain, wallet, coins } = setup();
+    chain.mempool.minFeePerKvb = 40_000n;
+    const parent = wallet.sweep(coins, 1000n);
+    expect(() => chain.broadcast(parent)).toThrow('min relay fee not met');
+    const poor = wallet.sweep([coinOf(txid(parent), parent)], 2000n);
+    expect(chain.broadcastPackage([parent, poor]).every((one) => one instanceof TxRejection)).toBe(true);
+    const rich = wallet.sweep([coinOf(txid(parent), parent)], 50_000n);
+    expect(chain.broadcastPackage([parent, rich]).some((one) => one instanceof TxRejection)).toBe(false);
+  });
+
   test('a commitment-like transaction of 483 outputs is accepted and mined in reasonable time', () => {
     const { chain, wallet, coins } = setup();
     const outputs = Array.from({ length: 483 }, (_, i) => ({

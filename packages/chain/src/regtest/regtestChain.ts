@@ -32,6 +32,8 @@ export interface MineOptions {
   readonly script?: Uint8Array;
   /** `none` leaves the mempool's transactions where they are. Default: `mempool` */
   readonly transactions?: 'mempool' | 'none';
+  /** What pays less, with its parents, is left where it is: satoshis a 1000 weight units. Default: nothing is */
+  readonly minFeeratePerKw?: number;
 }
 
 /**
@@ -178,7 +180,8 @@ export class RegtestChain {
   }
 
   #mineOne(options: MineOptions): StoredBlock {
-    const selected = options.transactions === 'none' ? [] : selectTransactions(this.mempool);
+    const { transactions: wanted, minFeeratePerKw } = options;
+    const selected = wanted === 'none' ? [] : selectTransactions(this.mempool, { minFeeratePerKw });
     const context = this.#state.nextContext();
     const fees = selected.reduce((sum, entry) => sum + entry.feeSat, 0n);
     const coinbase = createCoinbase({
