@@ -12,7 +12,7 @@ const bytes = (length: number) => fc.uint8Array({ minLength: length, maxLength: 
 const u16 = fc.integer({ min: 0, max: 0xffff });
 const u32 = fc.integer({ min: 0, max: 0xffff_ffff });
 const u64 = fc.bigInt({ min: 0n, max: 0xffff_ffff_ffff_ffffn });
-const script = fc.uint8Array({ minLength: 0, maxLength: 42 });
+const script = fc.uint8Array({ minLength: 0, maxLength: 300 });
 
 const terms = fc.record(
   {

@@ -49,6 +49,15 @@ function readShort(reader: ByteReader): Uint8Array {
   return reader.bytes(reader.u8());
 }
 
+function writeScript(writer: ByteWriter, script: Uint8Array): void {
+  if (script.length > 0xffff) throw invalid(`a script has ${script.length} bytes`);
+  writer.u16(script.length).bytes(script);
+}
+
+function readScript(reader: ByteReader): Uint8Array {
+  return reader.bytes(reader.u16());
+}
+
 function readPoint(reader: ByteReader): Uint8Array {
   const point = reader.bytes(33);
   if (!secp256k1.isPublicKey(point)) throw invalid('a public key is not on the curve');
@@ -63,7 +72,7 @@ function writeTerms(writer: ByteWriter, terms: OwnTerms): void {
     .u64(terms.htlcMinimumMsat)
     .u16(terms.toSelfDelay)
     .u16(terms.maxAcceptedHtlcs);
-  writeOptional(writer, terms.upfrontShutdownScript, (script) => writeShort(writer, script));
+  writeOptional(writer, terms.upfrontShutdownScript, (script) => writeScript(writer, script));
 }
 
 function readTerms(reader: ByteReader): OwnTerms {
@@ -75,7 +84,7 @@ function readTerms(reader: ByteReader): OwnTerms {
     toSelfDelay: reader.u16(),
     maxAcceptedHtlcs: reader.u16(),
   };
-  const upfrontShutdownScript = readOptional(reader, () => readShort(reader));
+  const upfrontShutdownScript = readOptional(reader, () => readScript(reader));
   return upfrontShutdownScript === undefined ? terms : { ...terms, upfrontShutdownScript };
 }
 
@@ -101,7 +110,7 @@ function readRemote(reader: ByteReader): PartyParams {
 }
 
 function writeAddresses(writer: ByteWriter, addresses: readonly BackupAddress[]): void {
-  const kept = addresses.slice(0, maxAddresses);
+  const kept = addresses.filter(({ host }) => utf8ToBytes(host).length <= 255).slice(0, maxAddresses);
   writer.u8(kept.length);
   for (const { host, port } of kept) {
     writeShort(writer, utf8ToBytes(host));
@@ -140,7 +149,7 @@ function writeChannel(writer: ByteWriter, channel: BackedUpChannel): void {
   writeTerms(writer, channel.local);
   writeRemote(writer, channel.remote);
   writeOptional(writer, channel.fundingConfirmed, ({ height, index }) => writer.u32(height).u32(index));
-  writeOptional(writer, channel.closingScript, (script) => writeShort(writer, script));
+  writeOptional(writer, channel.closingScript, (script) => writeScript(writer, script));
   writeAddresses(writer, channel.addresses);
 }
 
@@ -159,7 +168,7 @@ function readChannel(reader: ByteReader): BackedUpChannel {
   const local = readTerms(reader);
   const remote = readRemote(reader);
   const fundingConfirmed = readOptional(reader, () => ({ height: reader.u32(), index: reader.u32() }));
-  const closingScript = readOptional(reader, () => readShort(reader));
+  const closingScript = readOptional(reader, () => readScript(reader));
   const addresses = readAddresses(reader);
   return {
     channelKeyId,

@@ -11,11 +11,12 @@ import {
   sealBackup,
 } from '@rivulet/core/backup';
 import { ByteReader, ByteWriter, bytesToHex, equalBytes } from '@rivulet/core/bytes';
+import type { Channel } from '@rivulet/core/channel';
 import type { NodeStorage } from '@rivulet/storage';
 import { FundingStore } from '../driver/fundingStore.js';
 import type { NodePart } from '../driver/nodePart.js';
 import type { ChannelKey, Turns } from '../driver/turns.js';
-import type { Logger } from '../logging/logger.js';
+import { channelLogger, type Logger } from '../logging/logger.js';
 import type { PeerInfo, Scheduler } from '../peers/index.js';
 import { type BackupKeys, backupKeysOf } from './backupKeys.js';
 import { type BackupRecord, isSameChannel, recordOf, sameEntries } from './backupRecord.js';
@@ -311,14 +312,26 @@ export class ChannelBackups implements NodePart {
       const known = this.#records.get(key);
       if (known !== undefined && isSameChannel(known, channel)) continue;
       fundings ??= new FundingStore(storage);
-      const record = recordOf(channel, {
-        closingScript: fundings.closingScript(channel.params.channelId),
-        addresses: this.#addressesOf(channel.params.remoteNodeId),
-      });
+      const record = this.#recordOf(channel, fundings);
+      if (record === undefined) continue;
       this.#records.set(key, record);
       if (known === undefined || !equalBytes(known.bytes, record.bytes)) changed = true;
     }
     return changed;
+  }
+
+  /** What cannot be backed up for a fault of ours must not keep the others from it. */
+  #recordOf(channel: Channel, fundings: FundingStore): BackupRecord | undefined {
+    const { channelId, remoteNodeId } = channel.params;
+    try {
+      return recordOf(channel, {
+        closingScript: fundings.closingScript(channelId),
+        addresses: this.#addressesOf(remoteNodeId),
+      });
+    } catch (err) {
+      channelLogger(this.#logger, channelId).error({ err }, 'this channel cannot be backed up; report it');
+      return undefined;
+    }
   }
 
   #addressesOf(nodeId: Uint8Array): BackupAddress[] {
