@@ -37,7 +37,7 @@ export function parseTxid(text: string): string {
 }
 
 /** `ADDRESS AMOUNT` pairs, one of them with `all` for an amount. @throws CliError */
-export function parsePayments(words: readonly string[]): {
+function parsePayments(words: readonly string[]): {
   recipients: { address: string; amountSat: bigint }[];
   allTo?: string;
 } {

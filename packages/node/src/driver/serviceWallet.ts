@@ -226,8 +226,8 @@ async function repeated(given: Given, txid: Uint8Array): Promise<ResponseOf<'sen
     entry = history.get(bytesToHex(entry.replacedBy));
   }
   if (entry === undefined || entry.state === 'lost') {
-    throw new ServiceError(
-      'not_supported',
+    throw new WalletError(
+      'payment_lost',
       `transaction ${txidToHex(txid)} of this idempotency key can never confirm, for a block spends its coins: ` +
         'nothing was paid; to pay, use a new key',
     );

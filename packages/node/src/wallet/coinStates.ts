@@ -10,7 +10,7 @@ import { txidOfKey, txKey } from './walletStore.js';
  * - `locked`: by its owner, or by a PSBT that waits for signatures;
  * - `reserved`: for a transaction in the making, or a claim on chain.
  */
-export type CoinState = 'confirmed' | 'change' | 'unconfirmed' | 'immature' | 'locked' | 'reserved';
+type CoinState = 'confirmed' | 'change' | 'unconfirmed' | 'immature' | 'locked' | 'reserved';
 
 export interface ListedCoin {
   readonly outpoint: Outpoint;

@@ -12,19 +12,10 @@ import type { WalletState } from './walletState.js';
 import { txidOfKey, txKey } from './walletStore.js';
 
 /** What a transaction was. `funding`, `close` and `sweep` are those of channels. */
-export type TxKind =
-  | 'receive'
-  | 'reward'
-  | 'send'
-  | 'self'
-  | 'child'
-  | 'cancel'
-  | 'funding'
-  | 'close'
-  | 'sweep';
+type TxKind = 'receive' | 'reward' | 'send' | 'self' | 'child' | 'cancel' | 'funding' | 'close' | 'sweep';
 
 /** `replaced` by another of ours, `lost` to a transaction in a block that spends its coins. */
-export type TxState = 'confirmed' | 'unconfirmed' | 'replaced' | 'lost';
+type TxState = 'confirmed' | 'unconfirmed' | 'replaced' | 'lost';
 
 export interface HistoryEntry {
   readonly txid: Uint8Array;

@@ -1,7 +1,7 @@
 export { cancelFunding, commitBump } from './actions.js';
-export { type BumpPlan, type BumpRequest, cancellationOf, planBump, planCancel } from './bumping.js';
+export { cancellationOf, planBump, planCancel } from './bumping.js';
 export { listCoins, outpointText } from './coinStates.js';
-export { type ChannelTransactions, channelFee, type HistoryEntry, listHistory } from './history.js';
+export { type ChannelTransactions, channelFee, listHistory } from './history.js';
 export {
   checkLabel,
   exportLabels,
@@ -13,11 +13,10 @@ export {
 export { lockCoins, unlockCoins } from './locking.js';
 export { commitPsbt, createPsbt, finalizePsbt, inspectPsbt, type PsbtView, signPsbt } from './psbt.js';
 export { type Published, WalletPublisher } from './publishing.js';
-export { restoreFromScan, type ScannedCoin, type ScanResult, type ScanScripts } from './restore.js';
+export { restoreFromScan } from './restore.js';
 export { scanBackend } from './scanBackend.js';
 export { createWords, deriveNodeSecrets, wordsToSeed } from './seed.js';
 export { commitPlan, findSent, planSend, type SendRequest } from './sending.js';
 export { openWallet, Wallet } from './wallet.js';
 export { WalletError } from './walletError.js';
-export type { WalletState } from './walletState.js';
 export type * from './walletTypes.js';

@@ -7,8 +7,8 @@ import type { WalletState } from './walletState.js';
 import { walletWrites } from './walletStore.js';
 
 /** BIP 329: what can have a label. */
-export const labelTypes = ['tx', 'addr', 'pubkey', 'input', 'output', 'xpub'] as const;
-export type LabelType = (typeof labelTypes)[number];
+const labelTypes = ['tx', 'addr', 'pubkey', 'input', 'output', 'xpub'] as const;
+type LabelType = (typeof labelTypes)[number];
 
 export interface LabelTarget {
   readonly type: LabelType;
@@ -17,7 +17,7 @@ export interface LabelTarget {
 }
 
 /** BIP 329: the suggested length; longer ones are cut when they are imported. */
-export const maxLabelLength = 255;
+const maxLabelLength = 255;
 const maxRefLength = 200;
 const prefix = 'wallet/label/';
 

@@ -24,7 +24,7 @@ import { WalletError } from './walletError.js';
 import type { WalletState } from './walletState.js';
 import { txKey, walletWrites } from './walletStore.js';
 
-export interface PsbtInputView {
+interface PsbtInputView {
   readonly outpoint: string;
   /** As our ledger has it for ours, as the PSBT says for others. */
   readonly valueSat?: bigint | undefined;

@@ -95,7 +95,7 @@ function checkScan(state: WalletState, { tip, coins }: ScanResult): void {
  * be spent.
  * @throws WalletError `bad_import`
  */
-export function importScan(state: WalletState, result: ScanResult, outer?: StorageTransaction): Restored {
+function importScan(state: WalletState, result: ScanResult, outer?: StorageTransaction): Restored {
   checkScan(state, result);
   if (state.tip !== undefined || state.ledger.transactions.size > 0) {
     throw new WalletError('bad_import', 'this wallet has read blocks already: it has its coins from these');

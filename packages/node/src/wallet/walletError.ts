@@ -17,6 +17,7 @@ import { RivuletError } from '@rivulet/core/bytes';
  *   cannot be raised, or it cannot be taken back.
  * - `channel_waits`: a channel waits for this transaction: it must not be replaced.
  * - `idempotency_key_reused`: another request had this key.
+ * - `payment_lost`: the payment of this key can never confirm: a block spends its coins.
  * - `bad_label`: a label, or what it is for, is not what BIP 329 has.
  * - `psbt_malformed`: not a PSBT, or one that cannot be understood;
  * - `psbt_refused`: one that lies about our coins or asks for a signature that could be misused;
@@ -49,6 +50,7 @@ export type WalletErrorCode =
   | 'cannot_bump'
   | 'channel_waits'
   | 'idempotency_key_reused'
+  | 'payment_lost'
   | 'bad_label'
   | 'psbt_malformed'
   | 'psbt_refused'

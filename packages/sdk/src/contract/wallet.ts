@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { hex, sat, timeMs, txidHex } from './fields.js';
 
 /** Satoshi with a sign: what a transaction changed. */
-export const signedSat = z.codec(
+const signedSat = z.codec(
   z.string().regex(/^(0|-?[1-9][0-9]{0,16})$/, 'expected a whole number of satoshi as a string of digits'),
   z.bigint(),
   { decode: (text) => BigInt(text), encode: (value) => value.toString() },
