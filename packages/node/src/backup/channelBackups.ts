@@ -1,13 +1,11 @@
 import { randomBytes as systemRandomBytes } from 'node:crypto';
-import { existsSync, readFileSync, statSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
 import {
   type BackupAddress,
-  BackupError,
   backedUpParams,
   type ChannelBackup,
   encodeBackedUpChannel,
-  openBackup,
   sealBackup,
 } from '@rivulet/core/backup';
 import { ByteReader, ByteWriter, bytesToHex, equalBytes } from '@rivulet/core/bytes';
@@ -18,9 +16,10 @@ import type { NodePart } from '../driver/nodePart.js';
 import type { ChannelKey, Turns } from '../driver/turns.js';
 import { channelLogger, type Logger } from '../logging/logger.js';
 import type { PeerInfo, Scheduler } from '../peers/index.js';
+import { BackupFile, type BackupFileStatus } from './backupFile.js';
 import { type BackupKeys, backupKeysOf } from './backupKeys.js';
 import { type BackupRecord, isSameChannel, recordOf, sameEntries } from './backupRecord.js';
-import { type FileSteps, nodeFileSteps, replaceFile } from './durableFile.js';
+import { type FileSteps, nodeFileSteps } from './durableFile.js';
 import { readWalletCounts } from './walletCounts.js';
 
 export const backupFileName = 'channels.backup';
@@ -49,27 +48,6 @@ export interface ChannelBackupsOptions {
   readonly files?: FileSteps;
 }
 
-/** How one file of the backup is. */
-export interface BackupFileStatus {
-  readonly path: string;
-  /** When it was written last, as far as is known. */
-  readonly writtenAtMs: number | undefined;
-  /** In the file. */
-  readonly channels: number;
-  /** Why the last attempt to write it failed. */
-  readonly error?: string;
-}
-
-interface BackupFile {
-  readonly path: string;
-  looked: boolean;
-  writtenAtMs: number | undefined;
-  channels: number;
-  error: string | undefined;
-  /** It is somebody else's: never replaced. */
-  refused: boolean;
-}
-
 /**
  * Keeps a sealed list of all channels that are not closed, in files that are replaced whenever a channel comes,
  * goes, or confirms: before the funding transaction of a new one is broadcast, or its peer hears of it. Payments
@@ -79,7 +57,6 @@ export class ChannelBackups implements NodePart {
   readonly keys: BackupKeys;
   readonly #options: ChannelBackupsOptions;
   readonly #files: readonly BackupFile[];
-  readonly #steps: FileSteps;
   readonly #logger: Logger;
   readonly #records = new Map<ChannelKey, BackupRecord>();
   readonly #dialed = new Map<string, BackupAddress>();
@@ -94,20 +71,14 @@ export class ChannelBackups implements NodePart {
   constructor(options: ChannelBackupsOptions) {
     const { seed, network, dataDir, storage } = options;
     this.#options = options;
-    this.#steps = options.files ?? nodeFileSteps;
     this.#logger = options.logger;
     this.keys = backupKeysOf(seed, network);
-    this.#files = [
-      join(dataDir, backupFileName),
-      ...(options.paths ?? []).map((path) => this.#pathOf(path)),
-    ].map((path) => ({
-      path,
-      looked: false,
-      writtenAtMs: undefined,
-      channels: 0,
-      error: undefined,
-      refused: false,
-    }));
+    const steps = options.files ?? nodeFileSteps;
+    const countUnknown = (backup: ChannelBackup) => this.unknownChannels(backup).length;
+    const paths = [join(dataDir, backupFileName), ...(options.paths ?? []).map((path) => this.#pathOf(path))];
+    this.#files = paths.map(
+      (path) => new BackupFile({ path, key: this.keys.key, steps, logger: options.logger, countUnknown }),
+    );
     const stored = storage.getValue(birthHeightKey);
     if (stored !== undefined) this.#birthHeight = new ByteReader(stored).u32();
     else this.#birthHeight = storage.getTip() === undefined ? 'awaited' : 'unknown';
@@ -133,22 +104,17 @@ export class ChannelBackups implements NodePart {
   }
 
   status(): BackupFileStatus[] {
-    return this.#files.map(({ path, writtenAtMs, channels, error }) => ({
-      path,
-      writtenAtMs,
-      channels,
-      ...(error === undefined ? {} : { error }),
-    }));
+    return this.#files.map(({ status }) => status);
   }
 
   /** Why no channel can be opened now, for people: there would be no backup of it. May have tried again. */
   whyNoChannels(): string | undefined {
-    const isFailing = () => this.#files.every(({ error }) => error !== undefined);
+    const isFailing = () => this.#files.every((file) => file.isFailing);
     if (!isFailing()) return undefined;
     // Peers ask for channels too: they do not decide how often the disk is tried.
     if (this.#options.scheduler.now() - this.#triedAt >= askedRetryMs) this.retry();
     if (!isFailing()) return undefined;
-    const [first] = this.#files;
+    const [first] = this.status();
     return `the backup of the channels cannot be written (${first?.error}): no channel is opened until it can`;
   }
 
@@ -196,7 +162,7 @@ export class ChannelBackups implements NodePart {
   /** Writes the files that could not be written, now. */
   retry(): void {
     if (this.#current === undefined) return;
-    this.#writeWhere(({ error }) => error !== undefined);
+    this.#writeWhere((file) => file.isFailing);
   }
 
   /** The first block that the storage got is where the node began. */
@@ -213,7 +179,7 @@ export class ChannelBackups implements NodePart {
   /** Before anything of this run is let out: what is stored and what the files say is compared. */
   #begin(): void {
     this.#refresh(new Set(this.#options.turns.channels.keys()));
-    const existing = this.#files.map((file) => this.#look(file));
+    const existing = this.#files.map((file) => file.look());
     const fresh = this.#describe();
     const same = existing.find((backup) => backup !== undefined && this.#says(backup, fresh));
     this.#current = same === undefined ? fresh : { ...fresh, createdAtMs: same.createdAtMs };
@@ -226,67 +192,11 @@ export class ChannelBackups implements NodePart {
     this.#noteBirth();
   }
 
-  /** What a file has that was there before us; `undefined` where that is nothing that we could use. */
-  #look(file: BackupFile): ChannelBackup | undefined {
-    if (file.looked) return undefined;
-    let sealed: Uint8Array;
-    let mtimeMs: number;
-    try {
-      sealed = readFileSync(file.path);
-      ({ mtimeMs } = statSync(file.path));
-      file.looked = true;
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      if (code === 'ENOENT' && existsSync(dirname(file.path))) file.looked = true;
-      else this.#failed(file, error);
-      return undefined;
-    }
-    try {
-      const backup = openBackup(sealed, this.keys.key);
-      file.writtenAtMs = Math.round(mtimeMs);
-      file.channels = backup.channels.length;
-      const unknown = this.unknownChannels(backup);
-      if (unknown.length > 0) this.#keep(file, { sealed, backup, unknown: unknown.length });
-      return backup;
-    } catch (error) {
-      if (!(error instanceof BackupError)) {
-        this.#failed(file, error);
-        return undefined;
-      }
-      // Ours and torn is of no use to anybody; anything else may be dear to somebody.
-      if (error.code !== 'backup_damaged' && error.code !== 'backup_invalid') {
-        file.refused = true;
-        this.#failed(file, new Error(`there is another file: ${error.message}. It is not replaced`));
-      }
-      return undefined;
-    }
-  }
-
   /** Channels that a backup of ours has and the database does not. */
   unknownChannels(backup: ChannelBackup): Uint8Array[] {
     return backup.channels
       .map((entry) => backedUpParams(entry, this.keys.basepointsOf).channelId)
       .filter((channelId) => !this.#options.turns.channels.has(bytesToHex(channelId)));
-  }
-
-  /** The database lacks channels that the file has: what is in the file must not be lost too. */
-  #keep(
-    file: BackupFile,
-    { sealed, backup, unknown }: { sealed: Uint8Array; backup: ChannelBackup; unknown: number },
-  ): void {
-    const kept = `${file.path}.lost-${backup.createdAtMs}`;
-    try {
-      replaceFile(kept, sealed, this.#steps);
-    } catch (error) {
-      file.refused = true;
-      this.#failed(file, error);
-      return;
-    }
-    this.#logger.error(
-      { path: kept, channels: unknown },
-      'the backup has channels that the database does not have: data was lost. The backup is kept: stop the ' +
-        'node, and restore it into an empty folder with rivulet restore',
-    );
   }
 
   /** Whether a backup says the same as another, but for times. */
@@ -379,36 +289,10 @@ export class ChannelBackups implements NodePart {
     this.#triedAt = this.#options.scheduler.now();
     const nonce = Uint8Array.from((this.#options.randomBytes ?? systemRandomBytes)(12));
     const sealed = sealBackup(backup, { key: this.keys.key, nonce });
-    for (const file of this.#files) {
-      if (!isMeant(file) || file.refused) continue;
-      // One that was out of reach when we looked is looked at first: it may be a disk that was not there.
-      if (!file.looked) this.#look(file);
-      if (!file.looked || file.refused) continue;
-      try {
-        replaceFile(file.path, sealed, this.#steps);
-      } catch (error) {
-        this.#failed(file, error);
-        continue;
-      }
-      if (file.error !== undefined) {
-        this.#logger.info({ path: file.path }, 'the backup of the channels is written again');
-      }
-      file.error = undefined;
-      file.writtenAtMs = this.#options.now();
-      file.channels = backup.channels.length;
-    }
+    const written = { channels: backup.channels.length, nowMs: this.#options.now() };
+    for (const file of this.#files) if (isMeant(file)) file.write(sealed, written);
     this.#cancelRetry();
-    if (this.#stopped || this.#files.every(({ error, refused }) => error === undefined || refused)) return;
+    if (this.#stopped || !this.#files.some((file) => file.isToBeTriedAgain)) return;
     this.#cancelRetry = this.#options.scheduler.schedule(retryMs, () => this.retry());
-  }
-
-  #failed(file: BackupFile, error: unknown): void {
-    const { code, message } = error as NodeJS.ErrnoException;
-    file.error = code ?? message;
-    this.#logger.warn(
-      { err: error, path: file.path },
-      'the backup of the channels cannot be written there: make room, mount the disk, or give this user the ' +
-        'right to write; it is tried again at the next change and each hour',
-    );
   }
 }

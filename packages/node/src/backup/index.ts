@@ -1,8 +1,8 @@
 export { wordsToSeed } from '../wallet/index.js';
+export type { BackupFileStatus } from './backupFile.js';
 export { BackupFolderError, type BackupFolderErrorCode } from './backupFolderError.js';
 export { type BackupKeys, backupKeysOf } from './backupKeys.js';
 export {
-  type BackupFileStatus,
   backupFileName,
   ChannelBackups,
   type ChannelBackupsOptions,
