@@ -1,10 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { hexToBytes } from '../bytes/index.js';
 import { encryptAead } from '../crypto/index.js';
 import { backupOf, backups, seed } from './backup.test.support.js';
 import { encodeBackup } from './backupCodec.js';
 import { BackupError } from './backupError.js';
 import { type ChannelBackup, firstHeightOf } from './channelBackup.js';
+import { backupV1Hex } from './fixtures/backupV1.js';
 import {
   backupKeyId,
   deriveBackupKey,
@@ -116,6 +118,10 @@ describe('a sealed backup', () => {
     const twice = { ...backup, channels: [...backup.channels, ...backup.channels] };
     expect(codeOf(() => openBackup(seal(twice), key))).toBe('backup_invalid');
   });
+});
+
+test('a backup that version 1 sealed opens for ever', () => {
+  expect(openBackup(hexToBytes(backupV1Hex), key)).toEqual({ ...backupOf(2), birthHeight: 12 });
 });
 
 describe('a backup for a peer to keep', () => {
