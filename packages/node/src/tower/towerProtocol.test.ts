@@ -7,6 +7,7 @@ import {
   appointmentMessage,
   appointmentReceiptMessage,
   deriveTowerUser,
+  encryptPenalty,
   getAppointmentMessage,
   isReceiptSigned,
   locatorOf,
@@ -297,7 +298,7 @@ describe('a tower has limits', () => {
   });
 
   test('users and bytes are bounded', async () => {
-    await restartWith({ limits: { maxUsers: 2, maxBlobBytes: 700 } });
+    await restartWith({ limits: { maxUsers: 2, maxBlobBytes: 1_500 } });
     await register();
     await register(user(1));
     expect(await register(user(2))).toMatchObject({ status: 400, body: { error_code: 65 } });
@@ -336,6 +337,49 @@ describe('a tower has limits', () => {
     chain.mine();
     await tower.server.synced();
     expect(tower.store.totals()).toMatchObject({ users: 40, appointments: 0, trackers: 0 });
+  });
+
+  test('what no node takes is sent ever more rarely, and a user may have so much of it', async () => {
+    await tower.server.close();
+    chain = new RegtestChain({});
+    const backend = embeddedBackend(chain);
+    let sent = 0;
+    tower = new TestTower(chain, {
+      seed: 1,
+      limits: { maxTrackersPerUser: 1 },
+      backend: {
+        ...backend,
+        broadcast: (tx) => {
+          sent++;
+          return backend.broadcast(tx);
+        },
+      },
+    });
+    await tower.start();
+    await register();
+    const disputed = [spendCoin(), spendCoin()];
+    for (const tx of disputed) chain.broadcast(tx);
+    chain.mine();
+    await tower.server.synced();
+    for (const disputeTxid of disputed.map(txid)) {
+      const outpoint = { txid: disputeTxid, index: 0 };
+      const penalty: Transaction = {
+        version: 2,
+        lockTime: 0,
+        inputs: [{ outpoint, scriptSig: new Uint8Array(0), sequence: 0, witness: [Uint8Array.of(1)] }],
+        outputs: [{ valueSat: 100_000n, script: p2wpkhScript(alice.userId) }],
+      };
+      const encryptedBlob = encryptPenalty(penalty, disputeTxid);
+      const { status } = await add({ locator: locatorOf(disputeTxid), encryptedBlob, toSelfDelay: 1 });
+      expect(status).toBe(200);
+    }
+    expect(tower.store.totals()).toMatchObject({ appointments: 2, trackers: 1 });
+    for (let i = 0; i < 150; i++) {
+      chain.mine();
+      await tower.server.synced();
+    }
+    expect(sent).toBeGreaterThan(4);
+    expect(sent).toBeLessThan(12);
   });
 
   test('nothing is taken on while the chain cannot be seen', async () => {

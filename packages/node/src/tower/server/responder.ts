@@ -1,4 +1,10 @@
-import type { ChainBackend, ChainBlock, ChainTip } from '@rivulet/chain';
+import type {
+  BroadcastRejectionCode,
+  BroadcastResult,
+  ChainBackend,
+  ChainBlock,
+  ChainTip,
+} from '@rivulet/chain';
 import { bytesToHex } from '@rivulet/core/bytes';
 import { locatorOf, slotsOf } from '@rivulet/core/tower';
 import { type Transaction, txid } from '@rivulet/core/tx';
@@ -32,10 +38,12 @@ export class Responder {
   readonly #bumper: PenaltyBumper;
   readonly #recent = new RecentTransactions(lateBlocks);
   readonly #trackers = new Map<string, Tracked>();
+  /** How many trackers each user has. */
+  readonly #perUser = new Map<string, number>();
   /** Which trackers wait for the spending of an output. */
   readonly #watched = new Map<string, Set<string>>();
-  /** Penalties that the backend said something else of than that it has them: said once each. */
-  readonly #complaints = new Map<string, string>();
+  /** What the backend said last of each penalty; what it will hardly ever take is sent ever more rarely. */
+  readonly #answers = new Map<string, Answer>();
   #height: number;
 
   constructor(options: ResponderOptions) {
@@ -66,8 +74,16 @@ export class Responder {
     return lateBlocks;
   }
 
+  /** A user has a cheat a channel; one that has very many wants something else. */
+  #hasRoom({ stored }: Tracked, begun: number): boolean {
+    const { maxTrackers, maxTrackersPerUser } = this.#options.limits;
+    const user = bytesToHex(stored.userId);
+    return this.#trackers.size + begun < maxTrackers && (this.#perUser.get(user) ?? 0) < maxTrackersPerUser;
+  }
+
   #remember(tracked: Tracked): void {
     const key = trackerKey(tracked.stored);
+    if (!this.#trackers.has(key)) this.#count(tracked, 1);
     this.#trackers.set(key, tracked);
     for (const outpoint of tracked.watched) {
       const waiting = this.#watched.get(outpoint) ?? new Set();
@@ -75,17 +91,25 @@ export class Responder {
     }
   }
 
+  #count({ stored }: Tracked, change: number): void {
+    const user = bytesToHex(stored.userId);
+    const count = (this.#perUser.get(user) ?? 0) + change;
+    if (count === 0) this.#perUser.delete(user);
+    else this.#perUser.set(user, count);
+  }
+
   #forget(key: string): void {
     const tracked = this.#trackers.get(key);
     if (tracked === undefined) return;
     this.#trackers.delete(key);
+    this.#count(tracked, -1);
     for (const outpoint of tracked.watched) {
       const waiting = this.#watched.get(outpoint);
       waiting?.delete(key);
       if (waiting?.size === 0) this.#watched.delete(outpoint);
     }
     if ([...this.#trackers.values()].some(({ penaltyId }) => penaltyId === tracked.penaltyId)) return;
-    this.#complaints.delete(tracked.penaltyId);
+    this.#answers.delete(tracked.penaltyId);
     this.#bumper.forget(tracked.penaltyId);
   }
 
@@ -95,13 +119,13 @@ export class Responder {
    */
   takeLate(tx: TowerTransaction, appointment: StoredAppointment): (() => void) | undefined {
     const found = this.#recent.find(appointment.locator);
-    if (found === undefined || this.#trackers.size >= this.#options.limits.maxTrackers) return undefined;
+    if (found === undefined) return undefined;
     const tracked = openAppointment(appointment, {
       disputeTxid: found.txid,
       disputeHeight: found.height,
       ...(found.tx === undefined ? {} : { dispute: found.tx }),
     });
-    if (tracked === undefined) return undefined;
+    if (tracked === undefined || !this.#hasRoom(tracked, 0)) return undefined;
     tx.putTracker(tracked.stored);
     return () => this.#remember(tracked);
   }
@@ -120,7 +144,7 @@ export class Responder {
         if (this.find(appointment) !== undefined) continue;
         const tracked = openAppointment(appointment, { disputeTxid, disputeHeight: height, dispute });
         if (tracked === undefined) useless.push(appointment);
-        else if (this.#trackers.size + begun.length < limits.maxTrackers) begun.push(tracked);
+        else if (this.#hasRoom(tracked, begun.length)) begun.push(tracked);
       }
     }
     const resolved = this.#resolvedBy(transactions, { begun, height });
@@ -186,33 +210,59 @@ export class Responder {
     this.#height = height - 1;
   }
 
-  /** Sends every penalty that is not mined (again), and has children pay for those that wait. */
+  /**
+   * Sends every penalty that is not mined (again), and has children pay for those that wait. Those come first
+   * that nothing was said against: others may have been made to keep us busy.
+   */
   async publish(): Promise<void> {
     const waiting = new Map<string, Tracked>();
     for (const tracked of this.#trackers.values()) {
       if (tracked.stored.resolvedHeight === undefined) waiting.set(tracked.penaltyId, tracked);
     }
-    for (const tracked of waiting.values()) await this.#send(tracked);
+    const refusals = ({ penaltyId }: Tracked) => this.#answers.get(penaltyId)?.refusals ?? 0;
+    for (const tracked of [...waiting.values()].sort((a, b) => refusals(a) - refusals(b))) {
+      const notBefore = this.#answers.get(tracked.penaltyId)?.notBefore ?? 0;
+      if (notBefore <= this.#height) await this.#send(tracked);
+    }
   }
 
   async #send(tracked: Tracked): Promise<void> {
     const { backend, logger } = this.#options;
-    const { penalty, penaltyId, stored } = tracked;
+    const { penalty, stored } = tracked;
     try {
-      const result = await backend.broadcast(penalty);
-      const said = result.accepted ? 'sent' : result.code;
-      if (this.#complaints.get(penaltyId) !== said) {
-        this.#complaints.set(penaltyId, said);
-        const about = { disputeTxid: shown(stored.disputeTxid), penaltyTxid: shown(txid(penalty)) };
-        if (result.accepted) logger.info(about, 'a penalty was sent');
-        else logger.warn({ ...about, code: result.code }, `a penalty was not taken: ${result.message}`);
-      }
+      this.#note(tracked, await backend.broadcast(penalty));
       if (this.#height > stored.disputeHeight) await this.#bumper.bump(tracked, this.#height);
     } catch (error) {
       logger.warn({ err: error }, 'a penalty could not be sent; it is tried again with the next block');
     }
   }
+
+  /** Remembers what was said of a penalty, and logs it where that is news. */
+  #note({ penalty, penaltyId, stored }: Tracked, result: BroadcastResult): void {
+    const { logger } = this.#options;
+    const before = this.#answers.get(penaltyId);
+    const said = result.accepted ? 'sent' : result.code;
+    const refusals = result.accepted ? 0 : (before?.refusals ?? 0) + 1;
+    const hopeless = !result.accepted && hopelessCodes.has(result.code);
+    const notBefore = hopeless ? this.#height + 2 ** Math.min(refusals, 10) : 0;
+    this.#answers.set(penaltyId, { said, refusals, notBefore });
+    if (before?.said === said) return;
+    const about = { disputeTxid: shown(stored.disputeTxid), penaltyTxid: shown(txid(penalty)) };
+    if (result.accepted) logger.info(about, 'a penalty was sent');
+    else logger.warn({ ...about, code: result.code }, `a penalty was not taken: ${result.message}`);
+  }
 }
+
+interface Answer {
+  readonly said: string;
+  /** In a row. */
+  readonly refusals: number;
+  /** A height. */
+  readonly notBefore: number;
+}
+
+/** What a later block will hardly change. */
+const hopelessCodes: ReadonlySet<BroadcastRejectionCode> = new Set(['invalid', 'not_standard', 'dust']);
 
 function isOver({ resolvedHeight, disputeHeight }: Tracked['stored'], height: number): boolean {
   return resolvedHeight === undefined

@@ -37,6 +37,9 @@ interface AcceptedAppointment {
   readonly user: StoredTowerUser;
 }
 
+/** What an appointment takes on the disk beside its blob: keys, signature, indexes. */
+const rowBytes = 400;
+
 /** What waits for the next transaction of the file: all that came until then share one. */
 interface Work {
   run(tx: TowerTransaction): () => void;
@@ -123,7 +126,8 @@ export class Tower {
       if (slots > user.availableSlots) {
         throw notAuthenticated('the subscription has too few slots left: register again');
       }
-      if (store.totals().blobBytes + encryptedBlob.length - before > limits.maxBlobBytes) {
+      const { blobBytes, appointments } = store.totals();
+      if (blobBytes + appointments * rowBytes + encryptedBlob.length - before > limits.maxBlobBytes) {
         throw new TowerRefusal('resourceExhausted', 'this tower is full');
       }
       const startBlock = responder.height;

@@ -38,6 +38,8 @@ const defaultTowerHttpLimits: TowerHttpLimits = {
   registrations: { capacity: 128, perSecond: 0.1 },
 };
 
+/** What a list of all locators costs of the budget: it may be long. */
+const listCost = 50;
 /** Addresses whose budgets are remembered. */
 const maxBudgets = 10_000;
 
@@ -125,7 +127,7 @@ class TowerRequestHandler {
       if (this.#closing) throw unavailable('the tower stops');
       const path = (request.url ?? '/').split('?', 1)[0] as string;
       const budgets = this.#budgetsOf(request);
-      if (!budgets.requests.take())
+      if (!budgets.requests.take(path === '/get_subscription_info' ? listCost : 1))
         throw unavailable('too many requests from this address: come again later');
       if (path === '/ping') {
         requireMethod(request, 'GET');

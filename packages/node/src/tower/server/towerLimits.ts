@@ -11,7 +11,7 @@ export interface TowerLimits {
   /** How long the appointments of an expired subscription are kept, and watched for, all the same. */
   readonly graceBlocks: number;
   readonly maxUsers: number;
-  /** The bytes of all blobs. */
+  /** The bytes of all blobs, and 400 more for each. */
   readonly maxBlobBytes: number;
   /** The bytes of one blob. */
   readonly maxBlob: number;
@@ -19,6 +19,7 @@ export interface TowerLimits {
   readonly maxListedLocators: number;
   /** Cheats that are answered at the same time. */
   readonly maxTrackers: number;
+  readonly maxTrackersPerUser: number;
 }
 
 export const defaultTowerLimits: TowerLimits = {
@@ -30,6 +31,7 @@ export const defaultTowerLimits: TowerLimits = {
   maxUsers: 10_000,
   maxBlobBytes: 10_000_000_000,
   maxBlob: 8_192,
-  maxListedLocators: 100_000,
+  maxListedLocators: 20_000,
   maxTrackers: 100_000,
+  maxTrackersPerUser: 1_000,
 };
