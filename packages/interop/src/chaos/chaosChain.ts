@@ -1,9 +1,11 @@
 import { type Regtest, RegtestChain } from '@rivulet/chain';
-import type { Transaction } from '@rivulet/core/tx';
+import { type Transaction, type TxOutput, txid } from '@rivulet/core/tx';
+import { InteropError } from '../interop/waitUntil.js';
+
+const opTrue = Uint8Array.of(0x51);
 
 interface MineRequest {
   readonly blocks?: number;
-  readonly script?: Uint8Array;
   /** Leaves what waits in the mempool where it is. */
   readonly empty?: boolean;
 }
@@ -15,6 +17,9 @@ interface MineRequest {
 export class ChaosChain {
   readonly main: RegtestChain;
   readonly #twin = new RegtestChain({});
+  #givenAt = 0;
+  /** Of the transaction that `give` made. */
+  giftFeeSat = 0n;
 
   constructor(regtest: Regtest) {
     this.main = regtest.chain;
@@ -24,18 +29,44 @@ export class ChaosChain {
     return this.main.height;
   }
 
-  mine({ blocks = 1, script, empty = false }: MineRequest = {}): void {
+  mine({ blocks = 1, empty = false }: MineRequest = {}): void {
     const mined = this.main.mine({
       blocks,
       transactions: empty ? 'none' : 'mempool',
-      ...(script === undefined ? {} : { script }),
     });
     for (const block of mined) this.#follow(block.height);
   }
 
+  /** Pays these from the first block's reward, in a block of their own; the rest of it is the fee. */
+  give(outputs: readonly TxOutput[]): void {
+    const reward = this.main.blockAt(1)?.transactions[0]?.tx;
+    if (reward === undefined) throw new InteropError('interop_unexpected', 'there is no block yet');
+    this.main.broadcast({
+      version: 2,
+      lockTime: 0,
+      inputs: [
+        {
+          outpoint: { txid: txid(reward), index: 0 },
+          scriptSig: new Uint8Array(0),
+          sequence: 0xffff_fffd,
+          // It is paid to whoever knows that one is true.
+          witness: [opTrue],
+        },
+      ],
+      outputs,
+    });
+    this.mine();
+    this.#givenAt = this.height;
+    const given = outputs.reduce((sum, { valueSat }) => sum + valueSat, 0n);
+    this.giftFeeSat = (reward.outputs[0]?.valueSat ?? 0n) - given;
+  }
+
   /** Replaces the last blocks by one more; their transactions are in the new ones, or wait again. */
-  reorganise({ depth, empty }: { depth: number; empty: boolean }): void {
-    const first = this.main.height - depth + 1;
+  reorganise({ depth: wanted, empty }: { depth: number; empty: boolean }): void {
+    // What the nodes were given stays where it is.
+    const first = Math.max(this.main.height - wanted, this.#givenAt) + 1;
+    const depth = this.main.height - first + 1;
+    if (depth < 1) return;
     const waiting: Transaction[] = [];
     for (let height = first; height <= this.main.height; height++) {
       for (const { tx } of this.main.blockAt(height)?.transactions.slice(1) ?? []) waiting.push(tx);

@@ -90,7 +90,7 @@ function main(): void {
         logger,
       });
       node.on('invoiceHeld', ({ paymentHash }) => note('held', bytesToHex(paymentHash)));
-      await node.start({ listen: { host: '127.0.0.1', port: options.port }, birthHeight: 0 });
+      await node.start({ listen: { host: '127.0.0.1', port: options.port } });
       const service = createService({ node, alias: 'chaos', version: '0', onStop: () => {} });
       host = { node, service, faulty };
       return { nodeId: node.nodeId, port: node.listening[0]?.port ?? 0 };

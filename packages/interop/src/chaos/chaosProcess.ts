@@ -21,7 +21,7 @@ function childPath(): string {
 }
 
 /** So that the rest of the machine does not suffer. */
-const niceness = 10;
+const niceness = 2;
 const linesKept = 40;
 
 export interface ChaosExit {

@@ -1,6 +1,7 @@
 import { appendFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { addressToScript, type Regtest, startRegtest } from '@rivulet/chain';
+import type { TxOutput } from '@rivulet/core/tx';
 import { createDice } from '../interop/dice.js';
 import { waitUntil } from '../interop/waitUntil.js';
 import { ChannelRegistry } from './channelRegistry.js';
@@ -19,9 +20,13 @@ export interface LinkPlan {
 
 const names = ['A', 'B', 'C'] as const;
 /** Each node begins with so many coins, so that several openings need not wait for one another. */
-const coins = 3;
-/** Rewards may be spent after 100 blocks (consensus), also where the last 50 are reorganised. */
-const ripeBlocks = 160;
+const coins = 4;
+const coinSat = 10_000_000n;
+/** Rewards may be spent after 100 blocks (consensus). */
+const ripeBlocks = 110;
+/** All channels are usable by then; and then so many more, that a reorganisation may take them back. */
+const openingBlocks = 60;
+const deepBlocks = 30;
 
 /** A line with two channels in a row between neighbours, or a triangle; told to all, or by hints alone. */
 export function planLinks(seed: number): readonly LinkPlan[] {
@@ -138,21 +143,26 @@ export class ChaosWorld {
   /** The nodes run, have coins and channels. */
   async begin(): Promise<void> {
     mkdirSync(this.#folder, { recursive: true });
+    // The reward of the first block is what the nodes are given: it is ripe when they begin.
+    this.chain.mine({ blocks: ripeBlocks });
     await Promise.all(this.nodes.map((node) => node.start()));
+    const outputs: TxOutput[] = [];
     for (const node of this.nodes) {
       for (let i = 0; i < coins; i++) {
         const { address } = await node.call(({ api }) => api.newAddress({}));
-        this.chain.mine({ script: addressToScript(address, 'regtest') });
+        outputs.push({ valueSat: coinSat, script: addressToScript(address, 'regtest') });
       }
     }
-    this.chain.mine({ blocks: ripeBlocks });
+    this.chain.give(outputs);
     await this.caughtUp();
     await this.connectAll();
     for (let i = 0; i < 4; i++) await this.openMissing();
-    await this.mineUntil('all channels are usable', 40, async () => {
+    await this.mineUntil('all channels are usable', openingBlocks, async () => {
       await this.openMissing();
       return this.links.every((link) => this.usableOf(link) >= link.channels);
     });
+    this.chain.mine({ blocks: deepBlocks });
+    await this.caughtUp();
   }
 
   /** Asks every node that runs for its state. */
@@ -177,7 +187,7 @@ export class ChaosWorld {
     await waitUntil({
       what: `all nodes are at block ${height}`,
       sources: [],
-      timeoutMs: 60_000,
+      timeoutMs: 180_000,
       check: async () => {
         await this.look();
         return this.states.every((state) => state !== undefined && state.blockHeight === height);

@@ -3,9 +3,6 @@ import type { ChaosWorld } from './chaosWorld.js';
 import type { Fault, PlannedFault } from './faultPlan.js';
 import type { FaultyWire } from './faultyWire.js';
 
-/** Below this height nothing is reorganised: the nodes' first coins would have to ripen anew. */
-const deepestHeight = 112;
-
 /** Makes the faults of a plan, each at its time. */
 export class FaultMaker {
   readonly made = new Map<Fault['kind'], number>();
@@ -89,11 +86,8 @@ export class FaultMaker {
         return this.#node(fault.node).setClock(fault.aheadMs);
       case 'mine':
         return chain.mine(fault);
-      case 'reorganise': {
-        const depth = Math.min(fault.depth, chain.height - deepestHeight);
-        if (depth > 0) chain.reorganise({ depth, empty: fault.empty });
-        return;
-      }
+      case 'reorganise':
+        return chain.reorganise(fault);
       case 'lose_mempool':
         return chain.loseMempool();
       case 'feerate':

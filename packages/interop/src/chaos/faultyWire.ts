@@ -38,8 +38,8 @@ export class FaultyWire {
   /** All connections end at once, as by a machine that is gone. */
   cut(): void {
     for (const { near, far } of this.#pipes) {
-      near.resetAndDestroy();
-      far.resetAndDestroy();
+      near.destroy();
+      far.destroy();
     }
   }
 
@@ -59,7 +59,7 @@ export class FaultyWire {
     if (refusing) this.cut();
   }
 
-  /** Connections stay, and nothing passes. */
+  /** Connections stay, and nothing passes. Ends are not noticed either while it lasts. */
   set silent(silent: boolean) {
     this.#silent = silent;
     for (const { near, far } of this.#pipes) {
@@ -86,7 +86,7 @@ export class FaultyWire {
   #connected(near: Socket): void {
     if (this.#refusing) {
       near.on('error', () => {});
-      near.resetAndDestroy();
+      near.destroy();
       return;
     }
     const far = connect({ port: this.#target(), host: '127.0.0.1', allowHalfOpen: true });

@@ -138,7 +138,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
     violations.push(...after.wrong.map((what) => `after closing: ${what}`));
     const wallets = auditWallets({ books: lastBooks, chain: lastChain, startSat: allSat });
     violations.push(...wallets.wrong);
-    verdict.feesSat = wallets.feesSat;
+    verdict.feesSat = wallets.feesSat - world.chain.giftFeeSat;
     lastBooks.forEach(({ integrity }, node) => {
       for (const line of integrity) violations.push(`the database of node ${node}: ${line}`);
     });
