@@ -33,6 +33,8 @@ const logger = process.env.DEBUG_NODE ? createLogger({ level: 'debug', to: 'stde
 export interface RunOptions {
   readonly backend?: ChainBackend;
   readonly birthHeight?: number;
+  /** Where a live copy of the database is kept. */
+  readonly copyFolder?: string;
   readonly backups?: Partial<NodeBackupsOptions>;
 }
 
@@ -55,8 +57,11 @@ export class BackedUpNode {
     this.dataDir = dataDir;
   }
 
-  async run({ backend, birthHeight, backups = {} }: RunOptions = {}): Promise<this> {
-    const storage = openStorage({ path: join(this.dataDir, 'rivulet.db') });
+  async run({ backend, birthHeight, copyFolder, backups = {} }: RunOptions = {}): Promise<this> {
+    const storage = openStorage({
+      path: join(this.dataDir, 'rivulet.db'),
+      ...(copyFolder === undefined ? {} : { replica: { folder: copyFolder } }),
+    });
     const { words, dataDir } = this;
     const seed = wordsToSeed(words);
     claimStorage(storage, { seed, network: 'regtest', wordsFile: 'words', dataDir });

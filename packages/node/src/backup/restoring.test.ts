@@ -152,6 +152,27 @@ describe('a node whose database comes from a copy', () => {
     await world!.pay(alice, bob, 1_000_000n);
   });
 
+  test('goes on from the live copy of a machine that is gone', async () => {
+    const copyFolder = newFolder();
+    const { alice, bob } = await used();
+    await alice.stop();
+    await alice.run({ copyFolder });
+    await world!.connect();
+    await until(() => alice.channel?.link === 'online' && bob.channel?.link === 'online', 'both are online');
+    await world!.pay(alice, bob, 5_000_000n);
+    // As it is while the node runs.
+    const taken = newFolder();
+    cpSync(copyFolder, taken, { recursive: true });
+    await alice.lose();
+    await restoreFromCopy({ dataDir: alice.dataDir, copyDir: taken, words: aliceWords });
+    await alice.run();
+    expect(isUnproven(alice.node.storage, alice.channel!.params.channelId)).toBe(true);
+    await world!.connect();
+    await until(() => alice.channel?.link === 'online' && bob.channel?.link === 'online', 'both are online');
+    await world!.pay(bob, alice, 1_000_000n);
+    expect(alice.channel?.localMsat).toBe(626_000_000n);
+  });
+
   test('is told by the peer that the copy is old, and the peer pays it out', async () => {
     const { alice, bob } = await used();
     await alice.stop();
