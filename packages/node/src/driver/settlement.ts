@@ -179,6 +179,24 @@ export class Settlement {
   undoBlock(turn: Turn, block: ChainTip): void {
     turn.tx.deleteClosingSpendsFrom(block.height);
     this.#handle(turn, this.#sweeper.onUndo(block));
+    this.#freeCoins(turn);
+  }
+
+  /**
+   * What claims outputs of a commitment whose block was undone is built anew: the coins that paid for the old
+   * transaction, which mempools may have dropped, must be there for it. One that is mined after all wins.
+   */
+  #freeCoins(turn: Turn): void {
+    const { signers, wallet } = this.#options;
+    const commitments = new Set(
+      [...turn.channels.values()].flatMap((channel) => commitmentsOf(channel, signers).map(bytesToHex)),
+    );
+    if (commitments.size === 0) return;
+    for (const { tx, txid, height } of wallet.transactions()) {
+      if (height !== undefined) continue;
+      const claims = tx.inputs.some(({ outpoint }) => commitments.has(bytesToHex(outpoint.txid)));
+      if (claims) wallet.abandon(txid, turn.tx);
+    }
   }
 
   /** A turn was rolled back: what its block meant is told again when that comes again. */
@@ -316,8 +334,9 @@ export class Settlement {
 
 /** The commitment that was confirmed, and ours, which may have waited beside it: both can have had children. */
 function commitmentsOf(channel: Channel | undefined, signers: Signers): Uint8Array[] {
-  if (channel?.phase.name !== 'spent') return [];
-  const ids = [txidOf(channel.phase.by)];
+  const name = channel?.phase.name;
+  if (channel === undefined || (name !== 'spent' && name !== 'failed')) return [];
+  const ids = channel.phase.name === 'spent' ? [txidOf(channel.phase.by)] : [];
   try {
     const signer = signers.of(channel.params.channelKeyId);
     ids.push(buildLocalCommitment(channel, { signer, number: channel.localCommit.number }).txid);
