@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ChainBackend, embeddedBackend, type RegtestChain } from '@rivulet/chain';
@@ -163,12 +163,6 @@ function admissionOf(backups: () => ChannelBackups): Admission {
 
 export function newFolder(): string {
   return mkdtempSync(join(tmpdir(), 'rivulet-backup-'));
-}
-
-export function writeWords(words: string): string {
-  const path = join(newFolder(), 'words');
-  writeFileSync(path, `${words}\n`);
-  return path;
 }
 
 /** Alice and Bob on one chain, Alice with coins. */
