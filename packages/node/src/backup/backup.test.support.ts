@@ -23,7 +23,6 @@ import type { ChannelBackups } from './channelBackups.js';
 import { NodeBackups, type NodeBackupsOptions } from './nodeBackups.js';
 import type { PeerStorageClient } from './peerStorageClient.js';
 import { restoredBirthHeight } from './restoreFolder.js';
-import { UnprovenChannels } from './unproven.js';
 
 export const aliceWords = `${'abandon '.repeat(11)}about`;
 export const bobWords = `${'legal winner thank year wave sausage worth useful legal winner thank yellow'}`;
@@ -112,7 +111,7 @@ export class BackedUpNode {
         if (String(type).startsWith('peer_storage')) this.sent.push(String(type));
       return send.call(node.peers, nodeId, messages);
     };
-    return [...this.backups.parts, new UnprovenChannels(node.storage)];
+    return [...this.backups.parts];
   }
 
   get files(): ChannelBackups {

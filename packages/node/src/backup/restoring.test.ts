@@ -146,6 +146,10 @@ describe('a node whose database comes from a copy', () => {
     await alice.run();
     const { channelId } = alice.channel!.params;
     expect(isUnproven(alice.node.storage, channelId)).toBe(true);
+    const key = [...alice.node.turns.channels.keys()][0]!;
+    await expect(alice.node.closeChannel({ key, force: true })).rejects.toMatchObject({
+      code: 'data_unproven',
+    });
     await world!.connect();
     await until(() => alice.channel?.link === 'online' && bob.channel?.link === 'online', 'both are online');
     expect(isUnproven(alice.node.storage, channelId)).toBe(false);
