@@ -9,9 +9,11 @@ import type { LdkPeer } from '../ldk/ldkPeer.js';
 import { LdkProcess } from '../ldk/ldkProcess.js';
 import type { LdkNodeOptions } from '../ldk/ldkTypes.js';
 import { LdkChainView } from './ldkChainView.js';
+import { RivuletDaemon, type RivuletDaemonOptions } from './rivuletDaemon.js';
 import { RivuletHere } from './rivuletHere.js';
 import type { RivuletOptions, RivuletPeer } from './rivuletPeer.js';
 import { RivuletProcess } from './rivuletProcess.js';
+import { RivuletTower } from './rivuletTower.js';
 import { type ChangeSource, type Found, waitUntil } from './waitUntil.js';
 
 /** The types of channel that both implementations have. */
@@ -25,6 +27,7 @@ export class Rig {
   readonly #regtest: Regtest;
   readonly #rivulets: RivuletPeer[] = [];
   readonly #ldks: LdkPeer[] = [];
+  readonly #towers: RivuletTower[] = [];
   readonly #chainViews = new Map<LdkPeer, LdkChainView>();
 
   private constructor(regtest: Regtest, channelType: InteropChannelType) {
@@ -45,15 +48,38 @@ export class Rig {
 
   /** In a process of its own, which can be killed. */
   async startRivuletProcess(options: Partial<RivuletOptions> = {}): Promise<RivuletProcess> {
-    const { rpcUrl, rpcUser, rpcPassword } = this.#regtest;
     const rivulet = await RivuletProcess.start({
       seed: this.#rivuletSeed(),
       dataDir: join(this.folder, `rivulet-${this.#rivulets.length}`),
-      rpc: { url: rpcUrl, user: rpcUser, password: rpcPassword },
+      rpc: this.#rpc,
       ...options,
     });
     this.#rivulets.push(rivulet);
     return rivulet;
+  }
+
+  /** `rivulet up`, with backups, copies of its database and towers. */
+  async startRivuletDaemon(options: Partial<RivuletDaemonOptions> = {}): Promise<RivuletDaemon> {
+    const daemon = await RivuletDaemon.start({
+      dataDir: join(this.folder, `daemon-${this.#rivulets.length}`),
+      rpc: this.#rpc,
+      ...options,
+    });
+    this.#rivulets.push(daemon);
+    return daemon;
+  }
+
+  /** `rivulet tower`. */
+  async startTower(): Promise<RivuletTower> {
+    const dataDir = join(this.folder, `tower-${this.#towers.length}`);
+    const tower = await RivuletTower.start({ dataDir, rpc: this.#rpc });
+    this.#towers.push(tower);
+    return tower;
+  }
+
+  get #rpc() {
+    const { rpcUrl, rpcUser, rpcPassword } = this.#regtest;
+    return { url: rpcUrl, user: rpcUser, password: rpcPassword };
   }
 
   async startLdk(options: Partial<LdkNodeOptions> = {}): Promise<LdkPeer> {
@@ -160,7 +186,7 @@ export class Rig {
   }
 
   async stop(): Promise<void> {
-    const stops = [...this.#rivulets, ...this.#ldks].map((node) => node.stop());
+    const stops = [...this.#rivulets, ...this.#towers, ...this.#ldks].map((node) => node.stop());
     await Promise.allSettled(stops);
     await this.#regtest.stop();
     rmSync(this.folder, { recursive: true, force: true });

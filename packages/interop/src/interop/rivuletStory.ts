@@ -6,8 +6,12 @@ const logLinesKept = 400;
 /** What a Rivulet under test told, over all its lives. */
 export class RivuletStory implements ChangeSource {
   readonly events: NodeEvent[] = [];
-  readonly logLines: string[] = [];
+  readonly #logLines: string[] = [];
   readonly #listeners = new Set<() => void>();
+
+  get logLines(): string[] {
+    return this.#logLines;
+  }
 
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
@@ -24,7 +28,7 @@ export class RivuletStory implements ChangeSource {
   }
 
   protected addLogLine(line: string): void {
-    this.logLines.push(line.trimEnd());
-    if (this.logLines.length > logLinesKept * 2) this.logLines.splice(0, logLinesKept);
+    this.#logLines.push(line.trimEnd());
+    if (this.#logLines.length > logLinesKept * 2) this.#logLines.splice(0, logLinesKept);
   }
 }

@@ -12,6 +12,8 @@ export class InteropChain {
   readonly regtest: RegtestChain;
   readonly backend: ChainBackend;
   readonly ldk: LdkChain;
+  /** What miners want of a transaction, with its parents, to take it into a block: satoshis a 1000 weight units. */
+  minersFeeratePerKw = 0;
   readonly #wallet = new KeyWallet(new TextEncoder().encode('the rich'));
 
   constructor(regtest = new RegtestChain()) {
@@ -35,7 +37,7 @@ export class InteropChain {
   }
 
   mine(blocks = 1): void {
-    this.#addBlocks(this.regtest.mine({ blocks }));
+    this.#addBlocks(this.regtest.mine({ blocks, minFeeratePerKw: this.minersFeeratePerKw }));
   }
 
   /** Replaces the last blocks by one more new ones, with the same transactions. */

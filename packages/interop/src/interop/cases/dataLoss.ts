@@ -1,9 +1,9 @@
 import { cpSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { bytesToHex } from '@rivulet/core/bytes';
 import type { InteropCase } from '../interopCase.js';
 import { Pair } from '../pair.js';
 import { expectSame, expectThat } from '../waitUntil.js';
+import { Cheater, payBothWays } from './cheating.js';
 import {
   confirmedSat,
   expectAbout,
@@ -13,14 +13,6 @@ import {
   untilFundingSpent,
 } from './closings.js';
 import { expectShares, forceClose } from './forceCloses.js';
-
-async function payBothWays(pair: Pair, count: number): Promise<void> {
-  for (let i = 0; i < count; i++) {
-    await pair.rivulet.api.keysend({ nodeId: bytesToHex(pair.ldk.pubkey), amountMsat: 30_000_000n });
-    await pair.ldk.sendKeysend({ pubkey: pair.rivulet.pubkey, amountMsat: 10_000_000n });
-    await pair.untilQuiet();
-  }
-}
 
 /** What happens after the copy was made. */
 interface Since {
@@ -96,24 +88,15 @@ const lost = (since: Since): InteropCase => ({
 const cheated: InteropCase = {
   name: 'LDK publishes a revoked commitment from an old copy of its folder: we take the whole channel',
   async run(rig) {
-    const seed = new Uint8Array(32).fill(0x77);
-    const dataDir = join(rig.folder, 'ldk');
-    const copy = join(rig.folder, 'copy');
     const rivulet = await rig.startRivulet();
-    const ldk = await rig.startLdkProcess({ seed, dataDir });
-    const pair = await Pair.open(rig, { rivulet, ldk }, { opener: 'rivulet' });
+    const cheater = await Cheater.open(rig, rivulet);
+    const { pair } = cheater;
     await payBothWays(pair, 1);
-    await ldk.stop();
-    cpSync(dataDir, copy, { recursive: true });
-    await ldk.restart();
-    await pair.reconnect();
+    await cheater.remember();
     await payBothWays(pair, 3);
     await pair.part();
     const beforeSat = await confirmedSat(rivulet);
-    await ldk.stop();
-    rmSync(dataDir, { recursive: true });
-    cpSync(copy, dataDir, { recursive: true });
-    await ldk.restart();
+    await cheater.forget();
     await forceClose(pair, 'ldk');
     await rig.mineUntil("the whole channel in Rivulet's wallet", async () => {
       return (await confirmedSat(rivulet)) - beforeSat > 990_000n;

@@ -18,6 +18,7 @@ import { networkWalkCases } from './network/walks.js';
 import { networkWayCases } from './network/ways.js';
 import { openingCases } from './openings.js';
 import { paymentCases } from './payments.js';
+import { penaltyCases } from './penalties.js';
 import { pendingCloseCases } from './pendingCloses.js';
 import { randomWalkCases } from './randomWalks.js';
 import { restoredCases } from './restored.js';
@@ -36,6 +37,7 @@ export const allCases: readonly InteropCase[] = [
   ...crashCases,
   ...dataLossCases,
   ...restoredCases,
+  ...penaltyCases,
   ...randomWalkCases,
   ...networkPaymentCases,
   ...networkGossipCases,
