@@ -42,6 +42,11 @@ describe('the checks of a node', () => {
     await held();
     const state = pair.alice.node.checkedState;
     expect(codes({ ...state, isSent: () => false })).toEqual(['htlc_of_nobody']);
+    // The peer has to say again what became of it: it was paid, or its owner is not known here any more.
+    const paid = { ...state.storage, getPreimage: () => new Uint8Array(32) };
+    expect(codes({ ...state, isSent: () => false, storage: paid })).toEqual([]);
+    const offline = state.channels.map((channel) => ({ ...channel, link: 'offline' as const }));
+    expect(codes({ ...state, isSent: () => false, channels: offline })).toEqual([]);
     expect(codes({ ...state, height: 5_000, walletHeight: 5_000 })).toEqual(['htlc_overdue']);
   });
 

@@ -87,14 +87,20 @@ function committedHtlcs(channel: Channel): number {
 }
 
 /** Every HTLC that we offer is somebody's: a payment of ours or a forward. */
-function htlcFindings({ channels, isSent }: CheckedState, forwards: readonly PendingForward[]): Finding[] {
+function htlcFindings(
+  { channels, isSent, storage }: CheckedState,
+  forwards: readonly PendingForward[],
+): Finding[] {
   const passedOn = new Set(forwards.map(({ outgoing }) => keyOf(outgoing.channelId, outgoing.htlcId)));
-  return channels.filter(isLive).flatMap((channel) => {
+  // A peer that went away before its settlement was committed has to say it again: until then the HTLC stands,
+  // and whose it was is over.
+  const online = channels.filter((channel) => isLive(channel) && channel.link === 'online');
+  return online.flatMap((channel) => {
     const { channelId } = channel.params;
     const findings: Finding[] = [];
     for (const htlc of channel.htlcs.direction('offered')) {
       // What is settled, and only waits for its removal to be committed, has been told already.
-      if (htlc.settlement !== undefined) continue;
+      if (htlc.settlement !== undefined || storage.getPreimage(htlc.paymentHash) !== undefined) continue;
       if (passedOn.has(keyOf(channelId, htlc.id)) || isSent({ channelId, htlcId: htlc.id })) continue;
       const message = `offered HTLC ${htlc.id} over ${htlc.amountMsat} msat belongs to no payment and no forward`;
       findings.push({ code: 'htlc_of_nobody', channelId: bytesToHex(channelId), message });
