@@ -83,7 +83,7 @@ function describeReady({ nodeId, apiUrl, listening, newWordsFile }: DaemonReady)
     ...(newWordsFile === undefined
       ? []
       : [
-          `This is a new wallet. Write down the words in ${newWordsFile}: they recover its coins on chain, not its channels.`,
+          `This is a new wallet. Write down the words in ${newWordsFile}: they recover its coins on chain, and with the newest channels.backup beside them what is yours in channels.`,
         ]),
     'ready; end with Ctrl-C\n',
   ].join('\n');

@@ -98,9 +98,7 @@ export const settings = z.strictObject({
       reserveMb: integer(0, 100_000)
         .optional()
         .describe('megabytes put aside for the day when the disk is full; 64, and 4 on regtest'),
-      lowMb: integer(0, 1_000_000)
-        .default(1_000)
-        .describe('warn when fewer megabytes than this are free'),
+      lowMb: integer(0, 1_000_000).default(1_000).describe('warn when fewer megabytes than this are free'),
       stopMb: integer(0, 1_000_000)
         .default(200)
         .describe('begin no payment and no channel when fewer megabytes than this are free'),

@@ -3,6 +3,7 @@ import {
   type Channel,
   commitmentSpec,
   htlcStateFacts,
+  isRestored,
   receivableNowMsat,
   spendableNowMsat,
 } from '@rivulet/core/channel';
@@ -88,6 +89,9 @@ function closingTxidHex({ phase, closingTransactions }: Channel): string | undef
 }
 
 function noteOf(channel: Channel): string | undefined {
+  if (isRestored(channel) && channel.phase.name === 'stale') {
+    return 'restored from a backup: its peer has been asked to close it; what is ours is known when that is done';
+  }
   const { phase, shutdown, readiness, params } = channel;
   switch (phase.name) {
     case 'awaiting_ready':
