@@ -1,3 +1,4 @@
+import { equalBytes } from '@rivulet/core/bytes';
 import type { Channel } from '@rivulet/core/channel';
 import type { Outpoint, Transaction } from '@rivulet/core/tx';
 import type { HtlcFact, Side } from './oracle.js';
@@ -42,17 +43,13 @@ export function nodeOf(line: Line, side: Side): SettlementNode {
 /** The channel as one side's node has it now. */
 export function channelOf(line: Line, side: Side): Channel {
   const { node } = nodeOf(line, side);
-  const found = node.channels.find(({ params }) => sameBytes(params.channelId, line.channelId));
+  const found = node.channels.find(({ params }) => equalBytes(params.channelId, line.channelId));
   if (found === undefined) throw new Error(`${nodeOf(line, side).name} does not have the channel`);
   return found;
 }
 
-export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return Buffer.compare(a, b) === 0;
-}
-
 export function spendsFunding(line: Line, tx: Transaction): boolean {
   return tx.inputs.some(
-    ({ outpoint }) => outpoint.index === line.outpoint.index && sameBytes(outpoint.txid, line.outpoint.txid),
+    ({ outpoint }) => outpoint.index === line.outpoint.index && equalBytes(outpoint.txid, line.outpoint.txid),
   );
 }

@@ -19,7 +19,7 @@ export const closes = [
   /** Our data was lost: the peer's commitment is newer than all that we know. */
   'data_loss',
 ] as const;
-export type Close = (typeof closes)[number];
+type Close = (typeof closes)[number];
 
 export const commitments = ['static_remotekey', 'anchors'] as const satisfies readonly ChannelType[];
 
@@ -39,7 +39,7 @@ export const htlcKinds = [
   /** One that the peer has offered and that only our newest commitment has. */
   'half_received',
 ] as const;
-export type HtlcKind = (typeof htlcKinds)[number];
+type HtlcKind = (typeof htlcKinds)[number];
 
 /** Whose payments they are. */
 export const paths = [
@@ -48,7 +48,7 @@ export const paths = [
   /** We pass them on: offered ones came from, received ones go to, another channel of ours. */
   'middle',
 ] as const;
-export type Path = (typeof paths)[number];
+type Path = (typeof paths)[number];
 
 /** When who receives an HTLC has its preimage. */
 export const preimages = [
@@ -59,7 +59,7 @@ export const preimages = [
   'from_chain',
   'never',
 ] as const;
-export type PreimageTime = (typeof preimages)[number];
+type PreimageTime = (typeof preimages)[number];
 
 /** Who takes an HTLC's output whose preimage is known. */
 export const resolutions = [
@@ -71,7 +71,7 @@ export const resolutions = [
   /** After its expiry, both at once. */
   'race',
 ] as const;
-export type Resolution = (typeof resolutions)[number];
+type Resolution = (typeof resolutions)[number];
 
 /** What is undone of the chain. `again`: mined again. The number is the depth. */
 export const reorgs = [
@@ -90,7 +90,7 @@ export const reorgs = [
   'claim_5',
   'claim_6',
 ] as const;
-export type Reorg = (typeof reorgs)[number];
+type Reorg = (typeof reorgs)[number];
 
 /** How many blocks a situation undoes, 0 for none. */
 export function reorgDepth({ reorg }: Pick<Situation, 'reorg'>): number {
@@ -111,7 +111,7 @@ const longReorg = 30;
 
 /** What happens to all nodes between the stages. */
 export const restarts = ['none', 'stop', 'kill'] as const;
-export type Restart = (typeof restarts)[number];
+type Restart = (typeof restarts)[number];
 
 export interface Situation {
   readonly close: Close;

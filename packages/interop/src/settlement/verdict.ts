@@ -194,7 +194,8 @@ export function feesOf(
     closing,
   }: { audit: ChainAudit; node: SettlementNode; closing: ReadonlySet<AuditedTransaction> },
 ): bigint {
-  const mayBeLate = situation.resolution !== 'in_time' || isRace(situation);
+  const { close, resolution } = situation;
+  const mayBeLate = resolution !== 'in_time' || isRace(situation) || close === 'revoked_advanced';
   let sum = 0n;
   for (const one of audit.transactions) {
     if (closing.has(one) || !one.owners.includes(node)) continue;
