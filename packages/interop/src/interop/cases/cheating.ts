@@ -71,7 +71,7 @@ export class Cheater {
     this.#copy = given.copy;
   }
 
-  /** Opens a channel of a million, and pays over it once each way. */
+  /** Opens a channel of a million. */
   static async open(rig: Rig, rivulet: RivuletPeer, options: Partial<LdkNodeOptions> = {}): Promise<Cheater> {
     const dataDir = join(rig.folder, 'ldk');
     const seed = new Uint8Array(32).fill(0x77);

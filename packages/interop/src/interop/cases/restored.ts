@@ -1,65 +1,224 @@
-import { rmSync } from 'node:fs';
+import { cpSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { bytesToHex } from '@rivulet/core/bytes';
-import { decodeChannel, encodeChannel, restoredChannel } from '@rivulet/core/channel';
-import { openStorage } from '@rivulet/storage';
 import type { InteropCase } from '../interopCase.js';
 import { Pair } from '../pair.js';
 import type { Rig } from '../rig.js';
-import { expectSame } from '../waitUntil.js';
-import { confirmedSat, ldkClosedBecause, untilFundingSpent } from './closings.js';
+import type { RivuletDaemon } from '../rivuletDaemon.js';
+import { runRivuletProgram } from '../rivuletProgram.js';
+import { expectSame, expectThat } from '../waitUntil.js';
+import { Cheater, holdBothWays, payBothWays } from './cheating.js';
+import { confirmedSat, expectState, ldkClosedBecause, untilFundingSpent } from './closings.js';
 import { expectShares } from './forceCloses.js';
+import { failureOf } from './outcomes.js';
 
-/** Leaves of a folder what a backup of its channels restores. */
-function loseAllButTheBackup(dataDir: string, rig: Rig): void {
-  const path = join(dataDir, 'rivulet.db');
-  const before = openStorage({ path });
-  const channels = before.loadChannels().map(({ state }) => {
-    const { params, readiness } = decodeChannel(state, () => undefined);
-    return restoredChannel({ params, fundingConfirmed: readiness.fundingConfirmed });
-  });
-  before.close();
-  rmSync(dataDir, { recursive: true });
-  const after = openStorage({ path });
-  after.transaction((tx) => {
-    for (const channel of channels) {
-      const { channelId, remoteNodeId } = channel.params;
-      tx.putChannel({ channelId, remoteNodeId, state: encodeChannel(channel) });
-    }
-    const hash = rig.chain.regtest.blockAt(0)?.hash;
-    if (hash === undefined) throw new Error('a chain without its first block');
-    tx.putBlock({ height: 0, hash });
-  });
-  after.close();
+/** What was kept of a daemon elsewhere, and what is left when its folder is lost. */
+class Keepsakes {
+  readonly backup: string;
+  readonly copy: string;
+  readonly #dataDir: string;
+  readonly #words: string;
+
+  constructor(rig: Rig, { dataDir }: RivuletDaemon) {
+    this.#dataDir = dataDir;
+    this.#words = join(rig.folder, 'words');
+    this.backup = join(rig.folder, 'channels.backup');
+    this.copy = join(rig.folder, 'copy');
+    cpSync(join(dataDir, 'wallet-words'), this.#words);
+  }
+
+  /** As `rivulet backup` does, while the daemon runs. */
+  async takeBackup(): Promise<void> {
+    await runRivuletProgram(['backup', this.backup, '--data-dir', this.#dataDir]);
+  }
+
+  /** The disk is lost, and another one gets what `rivulet restore` makes of words and something else. */
+  async restore(from: { backup: string } | { copy: string }): Promise<void> {
+    rmSync(this.#dataDir, { recursive: true });
+    const source = 'backup' in from ? ['--backup', from.backup] : ['--copy', from.copy];
+    const args = ['--words-file', this.#words, '--data-dir', this.#dataDir];
+    await runRivuletProgram(['restore', ...args, ...source]);
+  }
 }
 
-const restored = (payments: number): InteropCase => ({
-  name: `Rivulet has lost all but words and a backup, ${payments} payments each way ago: LDK closes, our money comes back`,
+async function expectNothingPublished({ logLines }: RivuletDaemon): Promise<void> {
+  const purposes = logLines.filter((line) => line.includes('"purpose":"commitment"'));
+  expectSame(purposes.length, 0, 'commitments of ours that were published');
+}
+
+/** Whether the daemon tells that channels of it are of unknown age. */
+async function isUnproven({ api }: RivuletDaemon): Promise<boolean> {
+  return (await api.health({})).warnings.some(({ code }) => code === 'unproven_channel');
+}
+
+const fromBackup = (payments: number): InteropCase => ({
+  name: `Rivulet is restored from words and a backup, ${payments} payments each way old: it dials LDK, which closes, and our money comes back`,
   async run(rig) {
-    const dataDir = join(rig.folder, 'data');
-    const rivulet = await rig.startRivuletProcess({ dataDir });
+    const rivulet = await rig.startRivuletDaemon({ flags: { '--reconnect': 'true' } });
     const pair = await Pair.open(rig, { rivulet, ldk: await rig.startLdk() }, { opener: 'rivulet' });
-    for (let i = 0; i < payments; i++) {
-      await rivulet.api.keysend({ nodeId: bytesToHex(pair.ldk.pubkey), amountMsat: 30_000_000n });
-      await pair.ldk.sendKeysend({ pubkey: rivulet.pubkey, amountMsat: 10_000_000n });
-      await pair.untilQuiet();
-    }
+    const keepsakes = new Keepsakes(rig, rivulet);
+    await keepsakes.takeBackup();
+    await payBothWays(pair, payments);
     const { localMsat, remoteMsat } = await pair.rivuletChannel();
     const beforeSat = await confirmedSat(rivulet);
-    await rivulet.stop();
-    loseAllButTheBackup(dataDir, rig);
+    await rivulet.stop({ crash: true });
+    await keepsakes.restore(keepsakes);
     await rivulet.start();
     await rig.synced();
     expectSame(await confirmedSat(rivulet), beforeSat, 'the coins of the words');
-    expectSame((await pair.rivuletChannel()).state, 'stale', 'the state of the restored channel');
-    // LDK may close the connection before it is told to be up.
-    await pair.dial().catch(() => undefined);
+    expectThat(
+      ['stale', 'spent'].includes((await pair.rivuletChannel()).state),
+      'a restored channel is used no more',
+    );
     await ldkClosedBecause(pair);
     await untilFundingSpent(pair);
-    const purposes = rivulet.logLines.filter((line) => line.includes('"purpose":"commitment"'));
-    expectSame(purposes.length, 0, 'commitments of ours that were published');
     await expectShares(pair, { beforeSat, rivuletSat: localMsat / 1000n, ldkSat: remoteMsat / 1000n });
+    await expectNothingPublished(rivulet);
   },
 });
 
-export const restoredCases: readonly InteropCase[] = [restored(0), restored(1), restored(4)];
+const withHtlcs: InteropCase = {
+  name: 'Rivulet is restored from words and a backup while HTLCs of both directions are pending: our balance comes back',
+  async run(rig) {
+    const rivulet = await rig.startRivuletDaemon({ flags: { '--reconnect': 'true' } });
+    const ldk = await rig.startLdk({ receivePolicy: 'hold' });
+    const pair = await Pair.open(rig, { rivulet, ldk }, { opener: 'rivulet' });
+    const keepsakes = new Keepsakes(rig, rivulet);
+    await keepsakes.takeBackup();
+    const amounts = { offeredMsat: [50_000_000n], receivedMsat: [40_000_000n] };
+    const { offered } = await holdBothWays(pair, amounts);
+    const beforeSat = await confirmedSat(rivulet);
+    await rivulet.stop({ crash: true });
+    await keepsakes.restore(keepsakes);
+    await rivulet.start();
+    await ldkClosedBecause(pair);
+    await untilFundingSpent(pair);
+    await rig.mine(1);
+    await ldk.claimPayment(offered[0]!.preimage);
+    // What a backup knows nothing of is LDK's: the payment that it has claimed, and its own, which expires.
+    await expectShares(pair, { beforeSat, rivuletSat: 550_000n, ldkSat: 450_000n });
+    await expectNothingPublished(rivulet);
+  },
+};
+
+const closedMeanwhile: InteropCase = {
+  name: 'Rivulet is restored from words and a backup after LDK has closed by force: our money comes back without a connection',
+  async run(rig) {
+    const rivulet = await rig.startRivuletDaemon();
+    const pair = await Pair.open(rig, { rivulet, ldk: await rig.startLdk() }, { opener: 'ldk' });
+    const keepsakes = new Keepsakes(rig, rivulet);
+    await keepsakes.takeBackup();
+    await payBothWays(pair, 1);
+    const { localMsat, remoteMsat } = await pair.rivuletChannel();
+    const beforeSat = await confirmedSat(rivulet);
+    await rivulet.stop({ crash: true });
+    await pair.ldk.forceClose(pair.ref);
+    await pair.ldk.log.waitForEvent('broadcast', () => true);
+    rig.chain.mine(30);
+    await keepsakes.restore(keepsakes);
+    await rivulet.start();
+    await rig.synced();
+    await expectShares(pair, { beforeSat, rivuletSat: localMsat / 1000n, ldkSat: remoteMsat / 1000n });
+    await expectState(pair, 'closed');
+  },
+};
+
+/** A daemon that keeps a live copy of its database. */
+async function startWithCopy(rig: Rig): Promise<{ rivulet: RivuletDaemon; live: string }> {
+  const live = join(rig.folder, 'live');
+  const rivulet = await rig.startRivuletDaemon({ flags: { '--database-copy-folder': live } });
+  return { rivulet, live };
+}
+
+const fromCurrentCopy: InteropCase = {
+  name: 'Rivulet is restored from the live copy of its database: with LDK away nothing is published, with LDK back the channel goes on',
+  async run(rig) {
+    const { rivulet, live } = await startWithCopy(rig);
+    const ldk = await rig.startLdk({ receivePolicy: 'hold' });
+    const pair = await Pair.open(rig, { rivulet, ldk }, { opener: 'rivulet' });
+    const keepsakes = new Keepsakes(rig, rivulet);
+    const amounts = { offeredMsat: [50_000_000n], receivedMsat: [40_000_000n] };
+    const { offered, received } = await holdBothWays(pair, amounts);
+    await rivulet.stop({ crash: true });
+    cpSync(live, keepsakes.copy, { recursive: true });
+    await keepsakes.restore(keepsakes);
+    await rivulet.start();
+    expectSame(await isUnproven(rivulet), true, 'the channel is of unknown age');
+    const force = rivulet.api.closeChannel({ channelId: pair.channelId, force: true });
+    expectThat((await failureOf(force)).length > 0, 'no close by force');
+    await pair.reconnect();
+    expectSame(await isUnproven(rivulet), false, 'LDK has shown that the copy is the latest');
+    await ldk.claimPayment(offered[0]!.preimage);
+    await rivulet.api.settleInvoice({ paymentHash: received[0]! });
+    await pair.untilQuiet();
+    await ldk.setReceivePolicy('claim');
+    await payBothWays(pair, 1);
+    await pair.expectBalances({ rivuletMsat: 570_000_000n });
+    await expectNothingPublished(rivulet);
+  },
+};
+
+const fromOldCopy: InteropCase = {
+  name: 'Rivulet is restored from a live copy that is old: we publish nothing, LDK closes, our money comes back',
+  async run(rig) {
+    const { rivulet, live } = await startWithCopy(rig);
+    const pair = await Pair.open(rig, { rivulet, ldk: await rig.startLdk() }, { opener: 'rivulet' });
+    const keepsakes = new Keepsakes(rig, rivulet);
+    await payBothWays(pair, 1);
+    await rivulet.stop();
+    cpSync(live, keepsakes.copy, { recursive: true });
+    await rivulet.start();
+    await pair.reconnect();
+    await payBothWays(pair, 2);
+    const { localMsat, remoteMsat } = await pair.rivuletChannel();
+    const beforeSat = await confirmedSat(rivulet);
+    await rivulet.stop({ crash: true });
+    await keepsakes.restore(keepsakes);
+    await rivulet.start();
+    expectSame(
+      (await pair.rivuletChannel()).localMsat,
+      580_000_000n,
+      'the balance that the copy believes in',
+    );
+    // LDK may close the connection before it is told to be up.
+    await pair.dial().catch(() => undefined);
+    await ldkClosedBecause(pair);
+    const force = rivulet.api.closeChannel({ channelId: pair.channelId, force: true });
+    expectThat((await failureOf(force)).length > 0, 'no close by force');
+    await untilFundingSpent(pair);
+    await expectShares(pair, { beforeSat, rivuletSat: localMsat / 1000n, ldkSat: remoteMsat / 1000n });
+    await expectNothingPublished(rivulet);
+  },
+};
+
+const ldkIsOld: InteropCase = {
+  name: 'LDK is restored from an old copy of its folder and connects: we close with our latest commitment, LDK gets its balance',
+  async run(rig) {
+    const rivulet = await rig.startRivulet();
+    const cheater = await Cheater.open(rig, rivulet);
+    const { pair } = cheater;
+    await payBothWays(pair, 1);
+    await cheater.remember();
+    await payBothWays(pair, 2);
+    await pair.part();
+    const { localMsat, remoteMsat } = await pair.rivuletChannel();
+    const beforeSat = await confirmedSat(rivulet);
+    await cheater.forget();
+    // LDK 0.1.2 ends its own process when it learns that it has lost data.
+    await pair.dial().catch(() => undefined);
+    const spend = await untilFundingSpent(pair);
+    const ldkOutput = spend.outputs.some(({ valueSat }) => valueSat === remoteMsat / 1000n);
+    expectThat(ldkOutput, "LDK's latest balance in the commitment, whose fee is ours");
+    await pair.ldk.restart({ crash: true });
+    await expectShares(pair, { beforeSat, rivuletSat: localMsat / 1000n, ldkSat: remoteMsat / 1000n });
+  },
+};
+
+export const restoredCases: readonly InteropCase[] = [
+  fromBackup(0),
+  fromBackup(3),
+  withHtlcs,
+  closedMeanwhile,
+  fromCurrentCopy,
+  fromOldCopy,
+  ldkIsOld,
+];
