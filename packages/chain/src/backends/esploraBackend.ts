@@ -53,6 +53,7 @@ export function esploraBackend(options: EsploraOptions): ChainBackend {
     health,
     tipTimeoutMs: Math.min(timeoutMs, longestTipWaitMs),
     network: options.network,
+    pause: (ms, signal) => http.pause(ms, signal),
   });
 
   async function getBlockHash(height: number): Promise<Uint8Array | undefined> {

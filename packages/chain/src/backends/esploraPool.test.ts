@@ -285,6 +285,31 @@ describe('a server that lies', () => {
     expect(backend.health().servers?.[0]?.detail).toMatch(detail);
   });
 
+  test('with headers that come one by one and late keeps no block of the others back', async () => {
+    const backend = connect({ timeoutMs: 400, retries: 0 });
+    await backend.getTip();
+    // A branch of its own from the beginning on: one header after the other has to be asked for.
+    const chain = [left.chain.blockAt(0)!.header];
+    for (let height = 1; height <= 104; height++) {
+      const last = chain.at(-1) as BlockHeader;
+      chain.push(fakeTip(true, { previousHash: blockHash(last), time: last.time + 1 }));
+    }
+    const hashes = chain.map((header) => hashToHex(blockHash(header)));
+    lie = async ({ path }) => {
+      if (path === '/blocks/tip/hash') return textAnswer(200, hashes.at(-1) as string);
+      const height = hashes.findIndex((hashHex) => path.startsWith(`/block/${hashHex}`));
+      if (height <= 0) return undefined;
+      if (!path.endsWith('/header')) return jsonAnswer(200, { height });
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      return textAnswer(200, bytesToHex(encodeBlockHeader(chain[height] as BlockHeader)));
+    };
+    right.chain.mine();
+    expect((await backend.getTip()).height).toBe(104);
+    right.chain.mine();
+    expect((await backend.getTip()).height).toBe(105);
+    expect(states(backend)).toEqual(['behind', 'ok']);
+  });
+
   test('is asked again a while later', async () => {
     const backend = connect();
     await backend.getTip();

@@ -17,6 +17,11 @@ const maxForkDepth = 200;
 const maxHeaders = 20_000;
 /** A server that is one or two blocks late is as good as the others. */
 const fewBlocks = 2;
+/**
+ * No chain of mainnet is shorter: who shows one is on something else, or would have the tree begin with blocks that
+ * any machine could have mined.
+ */
+const leastMainnetHeight = 700_000;
 /** How long a server that lied is not asked. */
 const distrustMs = 60_000;
 
@@ -54,9 +59,8 @@ export class EsploraPool {
   readonly #health: HealthTracker;
   readonly #tipTimeoutMs: number;
   #network: Network | undefined;
+  readonly #pause: (ms: number, signal: AbortSignal) => Promise<void>;
   #tree: HeaderTree | undefined;
-  /** Only one branch at a time is connected to the tree. */
-  #connecting: Promise<unknown> = Promise.resolve();
   #refreshing: Promise<ChainTip> | undefined;
   #queued: Promise<ChainTip> | undefined;
   #mostWork: bigint | undefined;
@@ -66,7 +70,10 @@ export class EsploraPool {
     health: HealthTracker;
     tipTimeoutMs: number;
     network: Network | undefined;
+    /** Waits, or until the signal is aborted. */
+    pause: (ms: number, signal: AbortSignal) => Promise<void>;
   }) {
+    this.#pause = options.pause;
     this.#health = options.health;
     this.#tipTimeoutMs = options.tipTimeoutMs;
     this.#network = options.network;
@@ -139,7 +146,7 @@ export class EsploraPool {
 
   /**
    * Asks all servers for their tips, and answers with the best one. Servers that did not answer the last time
-   * are not waited for, as long as others do.
+   * are not waited for, as long as others do, nor those that take much longer than the others.
    * @throws ChainError when no server answers with a valid chain
    */
   refresh(): Promise<ChainTip> {
@@ -164,7 +171,7 @@ export class EsploraPool {
     const good = due.filter(({ fault }) => fault === undefined);
     const others = due.filter((server) => !good.includes(server)).map((server) => this.#look(server));
     for (const look of others) look.then(() => this.#choose()).catch(() => {});
-    await Promise.all(good.map((server) => this.#look(server)));
+    await this.#lookAtAll(good);
     if (!good.some(({ fault }) => fault === undefined)) await Promise.all(others);
     this.#choose();
     const best = this.#tree?.best;
@@ -172,6 +179,28 @@ export class EsploraPool {
     if (best !== undefined && answered) return { height: best.height, hash: best.hash };
     const fault = this.#servers.find((server) => server.fault !== undefined)?.fault;
     throw fault?.error ?? new ChainError('chain_unreachable', 'no Esplora server answers');
+  }
+
+  /** Waits for all, but not for long once one has answered: who drips its headers must not keep the rest back. */
+  async #lookAtAll(servers: readonly Server[]): Promise<void> {
+    if (servers.length === 0) return;
+    const waiting = new Set(servers);
+    const done = new AbortController();
+    const looks = servers.map((server) => this.#look(server).then(() => waiting.delete(server)));
+    const all = Promise.all(looks).then(() => done.abort());
+    // Who is closed meanwhile is told below, unless nobody waits for that any more.
+    all.catch(() => {});
+    await Promise.race(looks);
+    const answered = () => servers.some((one) => !waiting.has(one) && one.fault === undefined);
+    while (waiting.size > 0) {
+      await Promise.race([all, this.#pause(this.#tipTimeoutMs, done.signal)]);
+      if (waiting.size > 0 && answered()) break;
+    }
+    for (const server of waiting) {
+      const error = new ChainError('chain_timeout', 'it takes long to show its newest blocks');
+      server.fault = { kind: 'behind', error, atMs: this.#health.now() };
+      server.looking?.then(() => this.#choose()).catch(() => {});
+    }
   }
 
   #look(server: Server): Promise<void> {
@@ -185,10 +214,7 @@ export class EsploraPool {
     try {
       const network = await this.#checkNetwork(server);
       const hash = await server.client.tipHash(this.#tipTimeoutMs);
-      const known = this.#tree?.get(hash);
-      const connected = this.#connecting.then(() => known ?? this.#connect(server, { network, hash }));
-      this.#connecting = connected.catch(() => {});
-      const found = await connected;
+      const found = this.#tree?.get(hash) ?? (await this.#connect(server, { network, hash }));
       if (typeof found === 'string') {
         const error = new ChainError('chain_bad_response', found);
         server.fault = { kind: 'behind', error, atMs: this.#health.now() };
@@ -202,7 +228,10 @@ export class EsploraPool {
     }
   }
 
-  /** Fetches headers from a tip back to the tree, and adds them. @returns the tip, or why it is of no interest */
+  /**
+   * Fetches headers from a tip back to the tree, and adds them all at once: others may do so meanwhile.
+   * @returns the tip, or why it is of no interest
+   */
   async #connect(
     { client }: Server,
     { network, hash }: { network: Network; hash: Uint8Array },
@@ -225,13 +254,16 @@ export class EsploraPool {
     let height = claimed;
     for (let known = tree.get(cursor); known === undefined; known = tree.get(cursor)) {
       const header = await client.header(cursor);
+      if (tree.get(cursor) !== undefined) continue;
       if (header === undefined) {
         const message = `the Esplora server ${client.url} does not have the blocks below its tip`;
         throw new ChainError('chain_bad_response', message);
       }
       const fault = proofOfWorkFault(header, { network, hash: cursor });
       if (fault !== undefined) throw this.#lie(client, `a header of height ${height} that is none: ${fault}`);
-      if (best === undefined && (headers.length === anchorDepth || height === 0)) {
+      if (tree.root === undefined && (headers.length === anchorDepth || height === 0)) {
+        if (network === 'mainnet' && height < leastMainnetHeight)
+          throw this.#lie(client, 'far too few blocks');
         return this.#plant(headers, { header, height });
       }
       if (height === 0) throw this.#lie(client, 'a chain with another beginning');
@@ -241,7 +273,7 @@ export class EsploraPool {
       }
       cursor = header.previousHash;
       height--;
-      while (height < (tree.root?.height ?? 0)) await this.#deepen(tree);
+      while (height < (tree.root?.height ?? 0)) await this.#deepen(tree, client);
     }
     if (tree.get(cursor)?.height !== height) throw this.#lie(client, 'a height that its tip does not have');
     let node = tree.get(cursor) as HeaderNode;
@@ -262,12 +294,16 @@ export class EsploraPool {
   }
 
   /** Adds the parent of the tree's root, from whichever server has it: it cannot be another. */
-  async #deepen(tree: HeaderTree): Promise<void> {
-    const { header, height } = tree.root as HeaderNode;
-    for (const server of this.#servers.filter((one) => !this.#distrusts(one))) {
-      const parent = await server.client.header(header.previousHash).catch(() => undefined);
+  async #deepen(tree: HeaderTree, first: EsploraClient): Promise<void> {
+    const root = tree.root as HeaderNode;
+    const trusted = this.#servers.filter((one) => !this.#distrusts(one)).map(({ client }) => client);
+    // Who makes this necessary is asked first: it is its own time that it takes.
+    for (const client of [first, ...trusted.filter((one) => one !== first)]) {
+      const parent = await client.header(root.header.previousHash).catch(() => undefined);
+      // Another branch may have needed it as well.
+      if (tree.root !== root) return;
       if (parent === undefined) continue;
-      tree.addRoot(parent, height - 1);
+      tree.addRoot(parent, root.height - 1);
       return;
     }
     throw new ChainError('chain_unreachable', 'no Esplora server has the blocks below the last ones');

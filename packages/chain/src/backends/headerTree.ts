@@ -74,12 +74,14 @@ export class HeaderTree {
     return node;
   }
 
-  /** Adds the child of a block that is there. @throws ChainError `chain_invalid_data` */
+  /** Adds the child of a block that is there; one that is there itself stays. @throws ChainError `chain_invalid_data` */
   add(header: BlockHeader): HeaderNode {
     const previous = this.get(header.previousHash);
     if (previous === undefined) throw new ChainError('chain_invalid_data', 'its header has no known parent');
     const height = previous.height + 1;
     const hash = blockHash(header);
+    const known = this.get(hash);
+    if (known !== undefined) return known;
     const fault = proofOfWorkFault(header, { network: this.#network, height, hash });
     if (fault !== undefined) refuse(height, fault);
     this.#checkChild({ previousBits: previous.header.bits, child: header, height });
