@@ -1,10 +1,12 @@
 import type { InteropCase } from '../interopCase.js';
+import { childrenPayCases } from './childrenPay.js';
 import { cooperativeCloseCases } from './cooperativeCloses.js';
 import { crashCases } from './crashes.js';
 import { dataLossCases } from './dataLoss.js';
 import { disconnectCases } from './disconnects.js';
 import { feeCases } from './fees.js';
 import { forceCloseCases } from './forceCloses.js';
+import { htlcCloseCases } from './htlcCloses.js';
 import { interruptionCases } from './interruptions.js';
 import { keysendCases } from './keysends.js';
 import { forwardedFailureCases } from './network/failuresForwarded.js';
@@ -32,6 +34,8 @@ export const allCases: readonly InteropCase[] = [
   ...cooperativeCloseCases,
   ...forceCloseCases,
   ...pendingCloseCases,
+  ...htlcCloseCases,
+  ...childrenPayCases,
   ...disconnectCases,
   ...interruptionCases,
   ...crashCases,

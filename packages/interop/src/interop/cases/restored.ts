@@ -13,30 +13,38 @@ import { failureOf } from './outcomes.js';
 
 /** What was kept of a daemon elsewhere, and what is left when its folder is lost. */
 class Keepsakes {
-  readonly backup: string;
+  /** Where a copy of the database may be put. */
   readonly copy: string;
   readonly #dataDir: string;
   readonly #words: string;
+  readonly #backup: string;
 
   constructor(rig: Rig, { dataDir }: RivuletDaemon) {
     this.#dataDir = dataDir;
     this.#words = join(rig.folder, 'words');
-    this.backup = join(rig.folder, 'channels.backup');
+    this.#backup = join(rig.folder, 'channels.backup');
     this.copy = join(rig.folder, 'copy');
     cpSync(join(dataDir, 'wallet-words'), this.#words);
   }
 
   /** As `rivulet backup` does, while the daemon runs. */
   async takeBackup(): Promise<void> {
-    await runRivuletProgram(['backup', this.backup, '--data-dir', this.#dataDir]);
+    await runRivuletProgram(['backup', this.#backup, '--data-dir', this.#dataDir]);
   }
 
   /** The disk is lost, and another one gets what `rivulet restore` makes of words and something else. */
-  async restore(from: { backup: string } | { copy: string }): Promise<void> {
+  async #restore(...source: string[]): Promise<void> {
     rmSync(this.#dataDir, { recursive: true });
-    const source = 'backup' in from ? ['--backup', from.backup] : ['--copy', from.copy];
     const args = ['--words-file', this.#words, '--data-dir', this.#dataDir];
     await runRivuletProgram(['restore', ...args, ...source]);
+  }
+
+  restoreBackup(): Promise<void> {
+    return this.#restore('--backup', this.#backup);
+  }
+
+  restoreCopy(): Promise<void> {
+    return this.#restore('--copy', this.copy);
   }
 }
 
@@ -61,7 +69,7 @@ const fromBackup = (payments: number): InteropCase => ({
     const { localMsat, remoteMsat } = await pair.rivuletChannel();
     const beforeSat = await confirmedSat(rivulet);
     await rivulet.stop({ crash: true });
-    await keepsakes.restore(keepsakes);
+    await keepsakes.restoreBackup();
     await rivulet.start();
     await rig.synced();
     expectSame(await confirmedSat(rivulet), beforeSat, 'the coins of the words');
@@ -88,7 +96,7 @@ const withHtlcs: InteropCase = {
     const { offered } = await holdBothWays(pair, amounts);
     const beforeSat = await confirmedSat(rivulet);
     await rivulet.stop({ crash: true });
-    await keepsakes.restore(keepsakes);
+    await keepsakes.restoreBackup();
     await rivulet.start();
     await ldkClosedBecause(pair);
     await untilFundingSpent(pair);
@@ -114,7 +122,7 @@ const closedMeanwhile: InteropCase = {
     await pair.ldk.forceClose(pair.ref);
     await pair.ldk.log.waitForEvent('broadcast', () => true);
     rig.chain.mine(30);
-    await keepsakes.restore(keepsakes);
+    await keepsakes.restoreBackup();
     await rivulet.start();
     await rig.synced();
     await expectShares(pair, { beforeSat, rivuletSat: localMsat / 1000n, ldkSat: remoteMsat / 1000n });
@@ -140,7 +148,7 @@ const fromCurrentCopy: InteropCase = {
     const { offered, received } = await holdBothWays(pair, amounts);
     await rivulet.stop({ crash: true });
     cpSync(live, keepsakes.copy, { recursive: true });
-    await keepsakes.restore(keepsakes);
+    await keepsakes.restoreCopy();
     await rivulet.start();
     expectSame(await isUnproven(rivulet), true, 'the channel is of unknown age');
     const force = rivulet.api.closeChannel({ channelId: pair.channelId, force: true });
@@ -172,7 +180,10 @@ const fromOldCopy: InteropCase = {
     const { localMsat, remoteMsat } = await pair.rivuletChannel();
     const beforeSat = await confirmedSat(rivulet);
     await rivulet.stop({ crash: true });
-    await keepsakes.restore(keepsakes);
+    await keepsakes.restoreCopy();
+    // As long as the newest copy is where the settings say, there is no need to go on from another one.
+    expectThat((await failureOf(rivulet.start())).includes('copy_conflict'), 'a newer copy is noticed');
+    rmSync(live, { recursive: true });
     await rivulet.start();
     expectSame(
       (await pair.rivuletChannel()).localMsat,
