@@ -121,14 +121,19 @@ export class ChainBooks {
     // BOLT 3: the weight of a commitment without HTLCs; those that it has make it heavier by 172 each.
     const htlcs = Math.max(0, outputs - 2);
     const weight = (channel.anchors ? 1_124 : 724) + 172 * htlcs;
-    const feeSat = BigInt(Math.floor((channel.feeratePerKw * weight) / 1_000));
-    const overSat = lossSat - (channel.anchors ? 2n * anchorSat : 0n) - feeSat;
+    const anchorsSat = channel.anchors ? 2n * anchorSat : 0n;
+    let unclearSat = lossSat;
+    for (const feerate of channel.feeratesPerKw) {
+      // What is more than the fee is what was too small for an output.
+      const overSat = lossSat - anchorsSat - BigInt(Math.floor((feerate * weight) / 1_000));
+      if (overSat >= 0n && overSat < unclearSat) unclearSat = overSat;
+    }
     return {
       spentByHex: txidHex,
       isCommitment,
       grossSat,
       lossSat,
-      unclearSat: (overSat > 0n ? overSat : 0n) + BigInt(outputs + 1),
+      unclearSat: unclearSat + BigInt(outputs + 1),
       outputs,
       unclaimed,
     };

@@ -11,8 +11,8 @@ export interface KnownChannel {
   readonly fundingOutputIndex: number;
   readonly fundingSat: bigint;
   readonly pushMsat: bigint;
-  /** The lowest feerate that either side had. */
-  feeratePerKw: number;
+  /** All feerates that either side has had for it. */
+  readonly feeratesPerKw: Set<number>;
   /** As each node, by its place, saw it last. */
   readonly last: Map<number, ChannelFacts>;
 }
@@ -68,11 +68,12 @@ export class ChannelRegistry {
         ...facts,
         opener: facts.localIsOpener ? node : other,
         accepter: facts.localIsOpener ? other : node,
+        feeratesPerKw: new Set(),
         last: new Map(),
       };
       this.channels.set(channelId, known);
     }
-    known.feeratePerKw = Math.min(known.feeratePerKw, facts.feeratePerKw);
+    for (const feerate of facts.feeratesPerKw) known.feeratesPerKw.add(feerate);
     known.last.set(node, facts);
     if (this.#closing.has(channelId)) return;
     const { phase, error = '' } = facts;

@@ -105,7 +105,8 @@ function main(): void {
     async setClock(ms) {
       aheadMs = ms;
     },
-    state: async () => stateOf(current()),
+    height: async () => current().node.blockHeight,
+    state: async ({ check }) => stateOf(current(), check),
     books: async () => booksOf(current()),
     async halt() {
       await current().node.stop();
@@ -125,7 +126,7 @@ function main(): void {
   process.on('disconnect', () => process.exit(0));
 }
 
-function stateOf({ node }: Host): ChaosNodeState {
+function stateOf({ node }: Host, check: boolean): ChaosNodeState {
   const { user, system } = process.cpuUsage();
   const { confirmedSat, unconfirmedSat } = node.wallet.balance();
   return {
@@ -133,9 +134,7 @@ function stateOf({ node }: Host): ChaosNodeState {
     synced: node.synced,
     channels: node.channels.map(channelFacts),
     stopped: [...node.turns.stopped],
-    broken: checkInvariants(node.checkedState).map(
-      ({ code, message, channelId = '' }) => `${code} ${channelId}: ${message}`,
-    ),
+    ...(check ? { broken: brokenIn(node) } : {}),
     sendings: node.storage.loadSendings().length,
     forwards: node.storage.loadForwards().length,
     onchain: { confirmedSat, unconfirmedSat },
@@ -143,6 +142,12 @@ function stateOf({ node }: Host): ChaosNodeState {
     rssBytes: process.memoryUsage.rss(),
     cpuMs: (user + system) / 1000,
   };
+}
+
+function brokenIn(node: RivuletNode): string[] {
+  return checkInvariants(node.checkedState).map(
+    ({ code, message, channelId = '' }) => `${code} ${channelId}: ${message}`,
+  );
 }
 
 function channelFacts(channel: Channel): ChannelFacts {
@@ -165,7 +170,7 @@ function channelFacts(channel: Channel): ChannelFacts {
     localMsat,
     remoteMsat,
     htlcs: htlcs.size,
-    feeratePerKw: channel.fee.feeratePerKw,
+    feeratesPerKw: [channel.fee.feeratePerKw, ...channel.fee.updates.map((update) => update.feeratePerKw)],
   };
 }
 

@@ -39,7 +39,8 @@ export interface ChannelFacts {
   readonly localMsat: bigint;
   readonly remoteMsat: bigint;
   readonly htlcs: number;
-  readonly feeratePerKw: number;
+  /** The irrevocable one, and those that are on their way. */
+  readonly feeratesPerKw: readonly number[];
 }
 
 export interface ChaosNodeState {
@@ -48,8 +49,8 @@ export interface ChaosNodeState {
   readonly channels: readonly ChannelFacts[];
   /** Channels that an internal fault stopped. */
   readonly stopped: readonly string[];
-  /** What the node's own checks find. */
-  readonly broken: readonly string[];
+  /** What the node's own checks find, where they were run. */
+  readonly broken?: readonly string[];
   /** Outgoing payments under way. */
   readonly sendings: number;
   readonly forwards: number;
@@ -75,7 +76,9 @@ export interface ChaosChildMethods {
   api(name: EndpointName, request: unknown): Promise<unknown>;
   arm(fault: StorageFault | undefined): Promise<void>;
   setClock(aheadMs: number): Promise<void>;
-  state(): Promise<ChaosNodeState>;
+  height(): Promise<number>;
+  /** With `check` the node's own checks are run, which costs it some milliseconds. */
+  state(options: { readonly check: boolean }): Promise<ChaosNodeState>;
   books(): Promise<ChaosNodeBooks>;
   halt(): Promise<void>;
 }

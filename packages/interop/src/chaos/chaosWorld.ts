@@ -27,6 +27,9 @@ const ripeBlocks = 110;
 /** All channels are usable by then; and then so many more, that a reorganisation may take them back. */
 const openingBlocks = 60;
 const deepBlocks = 30;
+/** A check that fails for so long is no coincidence. */
+const brokenMs = 60_000;
+const checkEveryMs = 5_000;
 
 /** A line with two channels in a row between neighbours, or a triangle; told to all, or by hints alone. */
 export function planLinks(seed: number): readonly LinkPlan[] {
@@ -63,6 +66,8 @@ export class ChaosWorld {
   readonly findings: string[] = [];
   /** As each node told last. */
   readonly states: (ChaosNodeState | undefined)[] = [];
+  #checkedMs = 0;
+  readonly #brokenSince = new Map<string, number>();
   readonly #folder: string;
 
   private constructor(given: {
@@ -135,6 +140,24 @@ export class ChaosWorld {
     this.note(`FINDING ${what}`);
   }
 
+  /**
+   * A check may fail for a moment, as when a peer died in the middle of what it was about to say again: what
+   * stays is a finding.
+   */
+  #checked(name: string, broken: readonly string[]): void {
+    const nowMs = performance.now();
+    for (const key of this.#brokenSince.keys()) {
+      if (key.startsWith(name) && !broken.some((one) => key === `${name} ${one}`))
+        this.#brokenSince.delete(key);
+    }
+    for (const one of broken) {
+      const key = `${name} ${one}`;
+      const since = this.#brokenSince.get(key);
+      if (since === undefined) this.#brokenSince.set(key, nowMs);
+      else if (nowMs - since > brokenMs) this.#once(`a check of ${name} failed: ${one}`);
+    }
+  }
+
   /** What shows again with every look. */
   #once(what: string): void {
     if (!this.findings.includes(what)) this.finding(what);
@@ -167,9 +190,11 @@ export class ChaosWorld {
 
   /** Asks every node that runs for its state. */
   async look(): Promise<void> {
+    const check = performance.now() - this.#checkedMs > checkEveryMs;
+    if (check) this.#checkedMs = performance.now();
     await Promise.all(
       this.nodes.map(async (node, index) => {
-        const state = await node.call((process) => process.call('state')).catch(() => undefined);
+        const state = await node.call((process) => process.call('state', { check })).catch(() => undefined);
         this.states[index] = state;
         if (state === undefined) return;
         node.sawUsage(state);
@@ -177,7 +202,7 @@ export class ChaosWorld {
         for (const channelId of state.stopped) {
           this.#once(`an internal fault stopped channel ${channelId} of ${node.name}`);
         }
-        for (const broken of state.broken) this.#once(`a check of ${node.name} failed: ${broken}`);
+        if (state.broken !== undefined) this.#checked(node.name, state.broken);
       }),
     );
   }
@@ -189,11 +214,14 @@ export class ChaosWorld {
       sources: [],
       timeoutMs: 180_000,
       check: async () => {
-        await this.look();
-        return this.states.every((state) => state !== undefined && state.blockHeight === height);
+        const heights = this.nodes.map((node) =>
+          node.call((process) => process.call('height')).catch(() => undefined),
+        );
+        return (await Promise.all(heights)).every((one) => one === height);
       },
       context: async () => this.describe(),
     });
+    await this.look();
   }
 
   /** Mines one by one until something holds. @returns whether it did */
@@ -229,6 +257,11 @@ export class ChaosWorld {
       if (phase === 'open' || phase === 'awaiting_ready') live++;
     }
     return live;
+  }
+
+  /** Whether a node had a channel that can send when it was last looked at. */
+  canSend(node: number): boolean {
+    return this.states[node]?.channels.some(({ usable }) => usable) === true;
   }
 
   usableOf({ dialer, listener }: LinkPlan): number {

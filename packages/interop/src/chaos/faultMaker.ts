@@ -33,7 +33,9 @@ export class FaultMaker {
   async calm(): Promise<void> {
     for (const timer of this.#timers) clearTimeout(timer);
     this.#timers.clear();
-    const { nodes, links, chainWires } = this.#world;
+    const { nodes, links, chainWires, regtest } = this.#world;
+    // Otherwise there would be outputs that are worth less than it costs to claim them.
+    regtest.chain.feeratePerKw = 253;
     for (const wire of [...chainWires, ...links.map((link) => link.wire)]) wire.calm();
     await Promise.all(this.#under);
     await Promise.all(

@@ -50,7 +50,7 @@ const between = (roll: Dice, low: number, high: number): number => low + roll(hi
 const hourMs = 3_600_000;
 
 function storageFault(roll: Dice): StorageFault {
-  const after = between(roll, 1, 25);
+  const after = between(roll, 1, 12);
   switch (roll(10)) {
     case 0:
     case 1:
@@ -75,7 +75,7 @@ function storageFault(roll: Dice): StorageFault {
 /** How often each comes, in an average minute. */
 const makers: readonly { readonly perMinute: number; readonly make: Maker }[] = [
   {
-    perMinute: 2.5,
+    perMinute: 2,
     make: (roll, { nodes }) => ({ kind: 'kill', node: roll(nodes), downMs: between(roll, 0, 6_000) }),
   },
   {
@@ -83,7 +83,7 @@ const makers: readonly { readonly perMinute: number; readonly make: Maker }[] = 
     make: (roll, { nodes }) => ({ kind: 'restart', node: roll(nodes), downMs: between(roll, 0, 4_000) }),
   },
   {
-    perMinute: 6,
+    perMinute: 8,
     make: (roll, { nodes }) => ({
       kind: 'storage',
       node: roll(nodes),
@@ -163,7 +163,7 @@ const makers: readonly { readonly perMinute: number; readonly make: Maker }[] = 
     }),
   },
   {
-    perMinute: 0.8,
+    perMinute: 1.2,
     make: (roll, { nodes }) => ({ kind: 'force_close', node: roll(nodes), pick: roll(1_000) }),
   },
   { perMinute: 0.4, make: () => ({ kind: 'lose_mempool' }) },

@@ -24,8 +24,12 @@ function open(path = join(folder, 'one.db')) {
     },
     onFault: (fault) => struck.push(fault),
   });
+  const channel = { channelId: new Uint8Array(32), remoteNodeId: new Uint8Array(33) };
   const put = (number: number) =>
-    faulty.storage.transaction((tx) => tx.putValue('number', Uint8Array.of(number)));
+    faulty.storage.transaction((tx) => {
+      tx.putValue('number', Uint8Array.of(number));
+      tx.putChannel({ ...channel, state: Uint8Array.of(number) });
+    });
   const number = () => inner.getValue('number')?.[0];
   return { inner, faulty, struck, put, number, path };
 }
@@ -37,6 +41,17 @@ describe('a storage that is told to fail', () => {
     put(1);
     put(2);
     expect(() => put(3)).toThrow(Dead);
+    expect(number()).toBe(2);
+    inner.close();
+  });
+
+  test('counts those transactions alone that write a channel, where its body is to have run', () => {
+    const { faulty, put, number, inner } = open();
+    faulty.arm({ kind: 'die', when: 'after_commit', after: 2 });
+    put(1);
+    faulty.storage.transaction((tx) => tx.putValue('other', Uint8Array.of(1)));
+    faulty.storage.transaction((tx) => tx.putValue('other', Uint8Array.of(2)));
+    expect(() => put(2)).toThrow(Dead);
     expect(number()).toBe(2);
     inner.close();
   });

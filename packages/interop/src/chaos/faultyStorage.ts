@@ -3,7 +3,10 @@ import { type NodeStorage, StorageError } from '@rivulet/storage';
 import { createDice } from '../interop/dice.js';
 import { tearWal } from './tornWal.js';
 
-/** What goes wrong with the transaction that is the `after`-th from now, counted from 1. */
+/**
+ * What goes wrong with the transaction that is the `after`-th from now, counted from 1: of all that there are, where it
+ * fails before its body runs, otherwise of those that write a channel.
+ */
 export type StorageFault =
   | {
       readonly kind: 'die';
@@ -63,59 +66,93 @@ export class FaultyStorage {
 
   #transaction: NodeStorage['transaction'] = (body) => {
     if (this.#failed !== undefined) throw this.#failed;
-    const { inner, die, onFault } = this.#options;
-    const fault = this.#fault;
-    if (fault === undefined || --this.#left > 0) return inner.transaction(body);
-    switch (fault.kind) {
-      case 'die': {
-        if (fault.when === 'before_begin') die();
-        const result = inner.transaction((tx) => {
-          const result = body(tx);
-          if (fault.when === 'before_commit') die();
-          return result;
-        });
-        if (fault.when === 'after_commit') die();
-        // What the turn lets out is let out before this turn of the event loop ends.
-        process.nextTick(die);
-        return result;
-      }
-      case 'torn_commit':
-        return this.#tear(body, fault.seed);
-      case 'disk_full': {
-        // As often as it was asked for, from here on.
-        if (this.#left <= 1 - fault.times) this.#fault = undefined;
-        onFault(fault);
-        const full = () => new StorageError('disk_full', 'no room on the disk (chaos)');
-        return inner.transaction((tx) => {
-          if (fault.when === 'first_write') throw full();
-          body(tx);
-          throw full();
-        });
-      }
-      case 'io': {
-        this.#fault = undefined;
-        if (fault.when === 'lost_answer') inner.transaction(body);
-        this.#failed = new StorageError('io', 'the disk failed (chaos); restart the node');
-        onFault(fault);
-        throw this.#failed;
-      }
-    }
-  };
-
-  #tear(body: Parameters<NodeStorage['transaction']>[0], seed: number): never {
     const { inner, path, die } = this.#options;
-    const wal = `${path}-wal`;
+    const fault = this.#fault;
+    if (fault === undefined) return inner.transaction(body);
+    if (isBeforeBody(fault) && this.#isNow()) return this.#failBefore(fault, body);
+    let strikes = false;
     let before = new Uint8Array();
     let changed = 0n;
-    inner.transaction((tx) => {
-      body(tx);
-      before = Uint8Array.from(readFileSync(wal));
-      changed = statSync(path, { bigint: true }).mtimeNs;
+    const result = inner.transaction((tx) => {
+      let writesChannel = false;
+      const result = body({
+        ...tx,
+        putChannel: (channel) => {
+          writesChannel = true;
+          tx.putChannel(channel);
+        },
+      });
+      strikes = writesChannel && !isBeforeBody(fault) && this.#isNow();
+      if (!strikes) return result;
+      if (fault.kind === 'die' && fault.when === 'before_commit') die();
+      if (fault.kind === 'disk_full') this.#diskFull(fault);
+      if (fault.kind === 'torn_commit') {
+        before = Uint8Array.from(readFileSync(`${path}-wal`));
+        changed = changedAt(path);
+      }
+      return result;
     });
-    // A commit that went on to copy the log into the file had synced the log before: it may not be torn.
-    if (statSync(path, { bigint: true }).mtimeNs === changed) {
-      writeFileSync(wal, tearWal(before, readFileSync(wal), createDice(seed)));
+    if (!strikes) return result;
+    if (fault.kind === 'torn_commit') {
+      // A commit that went on to copy the log into the file had synced the log before: it may not be torn.
+      if (changedAt(path) === changed) {
+        const wal = `${path}-wal`;
+        writeFileSync(wal, tearWal(before, readFileSync(wal), createDice(fault.seed)));
+      }
+      return die();
     }
-    return die();
+    if (fault.kind === 'io') return this.#diskFails(fault);
+    if (fault.kind === 'die' && fault.when === 'after_commit') return die();
+    // What the turn lets out is let out before this turn of the event loop ends.
+    process.nextTick(die);
+    return result;
+  };
+
+  /** Counts down. */
+  #isNow(): boolean {
+    this.#left--;
+    return this.#left <= 0;
   }
+
+  #failBefore(fault: StorageFault, body: Parameters<NodeStorage['transaction']>[0]): never {
+    const { inner, die } = this.#options;
+    if (fault.kind === 'die') die();
+    if (fault.kind === 'io') this.#diskFails(fault);
+    return inner.transaction((tx) => {
+      if (fault.kind === 'disk_full') this.#diskFull(fault);
+      // It is never come to: each of these throws.
+      return body(tx) as never;
+    });
+  }
+
+  #diskFull(fault: Extract<StorageFault, { kind: 'disk_full' }>): never {
+    // As often as it was asked for, from the first time on.
+    if (this.#left <= 1 - fault.times) this.#fault = undefined;
+    this.#options.onFault(fault);
+    throw new StorageError('disk_full', 'no room on the disk (chaos)');
+  }
+
+  #diskFails(fault: Extract<StorageFault, { kind: 'io' }>): never {
+    this.#fault = undefined;
+    this.#failed = new StorageError('io', 'the disk failed (chaos); restart the node');
+    this.#options.onFault(fault);
+    throw this.#failed;
+  }
+}
+
+function isBeforeBody(fault: StorageFault): boolean {
+  switch (fault.kind) {
+    case 'die':
+      return fault.when === 'before_begin';
+    case 'torn_commit':
+      return false;
+    case 'disk_full':
+      return fault.when === 'first_write';
+    case 'io':
+      return fault.when === 'before';
+  }
+}
+
+function changedAt(path: string): bigint {
+  return statSync(path, { bigint: true }).mtimeNs;
 }

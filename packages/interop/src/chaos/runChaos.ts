@@ -77,6 +77,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
     nodes: world.nodes,
     ledger,
     roll: createDice(seed + 77),
+    canSend: (node) => world.canSend(node),
     onUnexpected: (what) => world.finding(what),
   });
   const kills = () => world.nodes.reduce((sum, node) => sum + node.deaths, 0);

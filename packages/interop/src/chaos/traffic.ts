@@ -19,6 +19,7 @@ export class Traffic {
   readonly #nodes: readonly ChaosNode[];
   readonly #ledger: PaymentLedger;
   readonly #roll: Dice;
+  readonly #canSend: (node: number) => boolean;
   readonly #onUnexpected: (what: string) => void;
   readonly #tasks = new Set<Promise<void>>();
   #number = 0;
@@ -29,11 +30,14 @@ export class Traffic {
     nodes: readonly ChaosNode[];
     ledger: PaymentLedger;
     roll: Dice;
+    /** Whom nobody can pay with is asked seldom. */
+    canSend: (node: number) => boolean;
     onUnexpected: (what: string) => void;
   }) {
     this.#nodes = given.nodes;
     this.#ledger = given.ledger;
     this.#roll = given.roll;
+    this.#canSend = given.canSend;
     this.#onUnexpected = given.onUnexpected;
   }
 
@@ -80,6 +84,7 @@ export class Traffic {
   async #one(): Promise<void> {
     const roll = this.#roll;
     const from = roll(this.#nodes.length);
+    if (!this.#canSend(from) && roll(10) > 0) return;
     const to = (from + 1 + roll(this.#nodes.length - 1)) % this.#nodes.length;
     const key = `chaos-${this.#number++}`;
     const kind = roll(10);
