@@ -51,7 +51,7 @@ export function takeDiskReserve({ dataDir, disk, network }: Config): DiskReserve
   // A regtest chain has no worst day, and there may be many nodes on one machine.
   const megabytes = disk.reserveMb ?? (network === 'regtest' ? 4 : 64);
   const reserve = openDiskReserve({ path: join(dataDir, reserveFileName), bytes: megabytes * megabyte });
-  if (freeBytes(dataDir) < megabyte) reserve.release();
+  if ((freeBytes(dataDir) ?? Number.POSITIVE_INFINITY) < megabyte) reserve.release();
   return reserve;
 }
 
@@ -118,7 +118,8 @@ export async function startDaemonNode(options: DaemonNodeOptions): Promise<Daemo
       ...(birthHeight === undefined ? {} : { birthHeight }),
     });
   } catch (error) {
-    await node.stop();
+    // Why it did not start matters more than what then went wrong.
+    await node.stop().catch((err) => logger.error({ err }, 'the node could not be let go in order'));
     throw error;
   }
   tendCopy(node, storage);

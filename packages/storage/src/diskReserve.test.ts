@@ -40,7 +40,7 @@ describe('openDiskReserve', () => {
 
   test('is not what fills the disk', () => {
     const path = newPath();
-    const reserve = openDiskReserve({ path, bytes: freeBytes(root) });
+    const reserve = openDiskReserve({ path, bytes: freeBytes(root) as number });
     expect(reserve.held).toBe(false);
     expect(reserve.restore()).toBe(false);
     expect(existsSync(path)).toBe(false);

@@ -38,7 +38,7 @@ export function openDiskReserve(options: { readonly path: string; readonly bytes
   function restore(): boolean {
     if (isHeld()) return true;
     nodeFiles.remove(path);
-    if (freeBytes(path) < 2 * bytes) return false;
+    if ((freeBytes(path) ?? Number.POSITIVE_INFINITY) < 2 * bytes) return false;
     const fresh = `${path}.new`;
     nodeFiles.remove(fresh);
     try {
@@ -80,10 +80,15 @@ function fill(path: string, bytes: number): void {
   }
 }
 
-/** Bytes that this user may still write on the disk of `path`, which need not exist. */
-export function freeBytes(path: string): number {
+/** Bytes that this user may still write on the disk of `path`, which need not exist; `undefined` if nobody says. */
+export function freeBytes(path: string): number | undefined {
   let existing = resolve(path);
   while (!existsSync(existing) && dirname(existing) !== existing) existing = dirname(existing);
-  const { bavail, bsize } = statfsSync(existing);
-  return bavail * bsize;
+  try {
+    const { bavail, bsize } = statfsSync(existing);
+    return bavail * bsize;
+  } catch {
+    // A disk that was taken away, a file system that does not tell: whoever writes finds out.
+    return undefined;
+  }
 }

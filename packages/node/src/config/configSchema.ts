@@ -139,6 +139,11 @@ export const settings = z.strictObject({
       maxStorageMb: integer(1, 10_000_000)
         .default(10_000)
         .describe('megabytes that the tower keeps for its users'),
+      feeBudgetSat: amount(0n, maxSat)
+        .default(0n)
+        .describe(
+          'satoshis of this wallet that may pay in a day for penalties that are not mined; users can make it pay that much',
+        ),
     })
     .prefault({}),
   channels: z

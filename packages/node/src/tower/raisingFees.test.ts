@@ -1,19 +1,23 @@
 import { txid, weight } from '@rivulet/core/tx';
 import { afterEach, expect, test } from 'vitest';
 import { RigWallet } from '../onchain/testing/closeRig.js';
+import type { TowerServerOptions } from './server/towerServer.js';
 import { TowerWorld } from './towerWorld.test.support.js';
 
 let world: TowerWorld;
 afterEach(() => world.stop());
 
 /** Bob has cheated, Alice is away, and the tower has seen it in the last block. */
-async function cheated(wallet?: (world: TowerWorld) => RigWallet): Promise<RigWallet | undefined> {
+async function cheated(
+  wallet?: (world: TowerWorld) => RigWallet,
+  options: Partial<TowerServerOptions> = {},
+): Promise<RigWallet | undefined> {
   world = await TowerWorld.start({ towers: [] });
   const made = wallet?.(world);
   if (made !== undefined) world.pair.chain.mine({ blocks: 2, script: made.feeScript });
   world.pair.chain.mine({ blocks: 100 });
   await world.pair.caughtUp();
-  await world.startTower(made === undefined ? {} : { wallet: made });
+  await world.startTower({ ...options, ...(made === undefined ? {} : { wallet: made }) });
   await world.addTowers();
   const old = world.bobsChannel;
   await world.pay('bob', 100_000_000n);
@@ -56,4 +60,12 @@ test('without a wallet, or without money in it, the penalty is sent again and ag
   expect(pending()).toHaveLength(1);
   await world.mine();
   expect(world.tower.server.status().waitingPenalties).toBe(0);
+});
+
+test('what children cost in a day is bounded: whoever may register decides what they pay for', async () => {
+  const limits = { feeBudgetSat: 1_000n };
+  await cheated(({ pair }) => new RigWallet(pair.chain, 7), { limits });
+  await world.mineEmpty();
+  await world.mineEmpty();
+  expect(pending()).toHaveLength(1);
 });

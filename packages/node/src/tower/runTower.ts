@@ -2,6 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ChainBackend } from '@rivulet/chain';
 import { initCrypto } from '@rivulet/core/crypto';
+import { freeBytes } from '@rivulet/storage';
 import { openChainSource } from '../chainSource.js';
 import type { Config } from '../config/index.js';
 import { createLogger, type Logger } from '../logging/index.js';
@@ -37,12 +38,12 @@ export function startConfiguredTower({
   wallet,
   logger,
 }: {
-  config: Pick<Config, 'dataDir' | 'tower'>;
+  config: Pick<Config, 'dataDir' | 'disk' | 'tower'>;
   backend: ChainBackend;
   wallet?: BumpWallet | undefined;
   logger: Logger;
 }): Promise<TowerServer> {
-  const { dataDir, tower } = config;
+  const { dataDir, disk, tower } = config;
   return startTowerServer({
     store: { path: join(dataDir, databaseFileName) },
     privateKey: loadOrCreateTowerKey(dataDir),
@@ -56,8 +57,12 @@ export function startConfiguredTower({
       maxSubscriptionBlocks: tower.subscriptionBlocks * 3,
       maxUsers: tower.maxUsers,
       maxBlobBytes: tower.maxStorageMb * 1_000_000,
+      minFreeBytes: disk.lowMb * 1_000_000,
+      feeBudgetSat: tower.feeBudgetSat,
     },
-    wallet,
+    freeBytes: () => freeBytes(dataDir),
+    // Anybody who can register decides what is paid for: without a budget nothing is.
+    wallet: tower.feeBudgetSat === 0n ? undefined : wallet,
     logger,
   });
 }

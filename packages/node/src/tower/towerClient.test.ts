@@ -170,7 +170,7 @@ describe('towers', () => {
     const before = world.client.list()[0]!.channels[0]!;
     await world.mine(3);
     await world.pair.caughtUp();
-    for (const userId of world.userIds) world.tower.store.transaction((tx) => tx.deleteUser(userId));
+    for (const userId of world.userIds) world.tower.store.transaction((tx) => tx.deleteUser(userId, 1_000));
     await world.pay('bob', 20_000_000n);
     await world.told();
     const after = world.client.list()[0]!.channels[0]!;

@@ -382,6 +382,116 @@ describe('a tower has limits', () => {
     expect(sent).toBeLessThan(12);
   });
 
+  /** What punishes nobody: no signature in it is good. */
+  function uselessPenalty(disputeTxid: Uint8Array, index = 0): Appointment {
+    const outpoint = { txid: disputeTxid, index };
+    const penalty: Transaction = {
+      version: 2,
+      lockTime: 0,
+      inputs: [{ outpoint, scriptSig: new Uint8Array(0), sequence: 0, witness: [Uint8Array.of(1)] }],
+      outputs: [{ valueSat: 100_000n, script: p2wpkhScript(alice.userId) }],
+    };
+    const encryptedBlob = encryptPenalty(penalty, disputeTxid);
+    return { locator: locatorOf(disputeTxid), encryptedBlob, toSelfDelay: 1 };
+  }
+
+  test('cheats that somebody made up give their places to others, the most refused ones first', async () => {
+    await restartWith({ limits: { maxTrackers: 2 } });
+    const disputed = [spendCoin(), spendCoin(), spendCoin()];
+    for (const who of [alice, user(1)]) await register(who);
+    for (const tx of disputed.slice(0, 2)) chain.broadcast(tx);
+    for (const tx of disputed.slice(0, 2)) await add(uselessPenalty(txid(tx)));
+    chain.mine();
+    await tower.server.synced();
+    expect(tower.store.totals()).toMatchObject({ trackers: 2, appointments: 2 });
+    await add(uselessPenalty(txid(disputed[2]!)), user(1));
+    chain.broadcast(disputed[2]!);
+    chain.mine();
+    await tower.server.synced();
+    expect(tower.store.totals()).toMatchObject({ trackers: 2, appointments: 2 });
+    expect(tower.store.loadTrackers().map(({ userId }) => userId)).toContainEqual(user(1).userId);
+    // Of what comes at once everybody's first one goes before anybody's second one.
+    await restartWith({ limits: { maxTrackers: 2 } });
+    for (const who of [alice, user(1)]) await register(who);
+    const together = [spendCoin(), spendCoin(), spendCoin()];
+    for (const tx of together) chain.broadcast(tx);
+    for (const [i, tx] of together.entries()) await add(uselessPenalty(txid(tx)), i === 2 ? user(1) : alice);
+    chain.mine();
+    await tower.server.synced();
+    expect(tower.store.loadTrackers().map(({ userId }) => userId)).toContainEqual(user(1).userId);
+  });
+
+  test('blocks are looked into while penalties are still being sent, and new ones come first', async () => {
+    await tower.server.close();
+    chain = new RegtestChain({});
+    const backend = embeddedBackend(chain);
+    const sent: string[] = [];
+    let release: () => void = () => {};
+    tower = new TestTower(chain, {
+      seed: 1,
+      backend: {
+        ...backend,
+        broadcast: async (tx) => {
+          sent.push(bytesToHex(tx.inputs[0]!.outpoint.txid));
+          await new Promise<void>((resolve) => {
+            release = resolve;
+          });
+          return backend.broadcast(tx);
+        },
+      },
+    });
+    await tower.start();
+    await register();
+    const disputed = [spendCoin(), spendCoin(), spendCoin()].map((tx) => ({ tx, id: txid(tx) }));
+    await tower.server.synced();
+    for (const { id } of disputed) await add(uselessPenalty(id));
+    chain.broadcast(disputed[0]!.tx);
+    chain.mine();
+    await expect.poll(() => sent).toHaveLength(1);
+    for (const { tx } of disputed.slice(1)) chain.broadcast(tx);
+    chain.mine();
+    await expect.poll(() => tower.store.totals().trackers).toBe(3);
+    for (const count of [2, 3]) {
+      release();
+      await expect.poll(() => sent).toHaveLength(count);
+    }
+    release();
+    await tower.server.synced();
+    expect(new Set(sent)).toEqual(new Set(disputed.map(({ id }) => bytesToHex(id))));
+  });
+
+  test('nothing is taken on where the disk is nearly full', async () => {
+    let free: number | undefined = 10;
+    await restartWith({ limits: { minFreeBytes: 11 }, freeBytes: () => free });
+    await register();
+    expect(await add(appointment(1))).toMatchObject({ status: 400, body: { error_code: 65 } });
+    free = undefined;
+    expect((await add(appointment(1))).status).toBe(200);
+  });
+
+  test('one address gets so many connections', async () => {
+    await restartWith({ httpLimits: { maxConnectionsPerAddress: 3 } });
+    const { port } = tower.server;
+    const open = () => {
+      const socket = connect(port, '127.0.0.1');
+      socket.on('error', () => {});
+      return { socket, closed: new Promise<true>((resolve) => socket.once('close', () => resolve(true))) };
+    };
+    const sockets = [open(), open(), open(), open()];
+    await Promise.race(sockets.map(({ closed }) => closed));
+    sockets[0]!.socket.destroy();
+    await sockets[0]!.closed;
+    await expect
+      .poll(() =>
+        register().then(
+          ({ status }) => status,
+          () => 0,
+        ),
+      )
+      .toBe(200);
+    for (const { socket } of sockets) socket.destroy();
+  });
+
   test('nothing is taken on while the chain cannot be seen', async () => {
     await tower.server.close();
     let down = false;

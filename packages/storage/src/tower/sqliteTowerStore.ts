@@ -80,15 +80,11 @@ function prepareStatements(database: Database) {
          user_signature = excluded.user_signature, start_block = excluded.start_block`,
     ),
     removeAppointment: database.prepare('DELETE FROM appointments WHERE locator = ? AND user = ?'),
-    idleUsage: database.prepare(
-      `SELECT count(*), ifnull(sum(length(encrypted_blob)), 0) FROM appointments a WHERE user = ?
-       AND NOT EXISTS (SELECT 1 FROM trackers t WHERE t.user = a.user AND t.locator = a.locator)`,
+    idle: database.prepare(
+      `SELECT locator, length(encrypted_blob) FROM appointments a WHERE user = ?
+       AND NOT EXISTS (SELECT 1 FROM trackers t WHERE t.user = a.user AND t.locator = a.locator) LIMIT ?`,
     ),
-    removeIdle: database.prepare(
-      `DELETE FROM appointments WHERE user = ?1 AND NOT EXISTS
-         (SELECT 1 FROM trackers t WHERE t.user = ?1 AND t.locator = appointments.locator)`,
-    ),
-    hasTracker: database.prepare('SELECT 1 FROM trackers WHERE user = ? LIMIT 1'),
+    hasAppointment: database.prepare('SELECT 1 FROM appointments WHERE user = ? LIMIT 1'),
     putTracker: database.prepare(
       `INSERT INTO trackers (locator, user, dispute_txid, dispute_height, penalty_tx, fee_sat, resolved_height)
        VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (locator, user) DO UPDATE SET
@@ -181,13 +177,18 @@ export function sqliteTowerStore(database: Database, unlock: () => void): TowerS
         count('subscriptionExpiry', user.subscriptionExpiry),
       );
     },
-    deleteUser: (userId) => {
+    deleteUser: (userId, limit) => {
       const user = keyOf(userId);
-      if (user === undefined) return;
-      const [appointments = 0, bytes = 0] = statements.idleUsage.get(user)?.map(asNumber) ?? [];
-      statements.removeIdle.run(user);
-      statements.use.run(-appointments, -bytes);
-      if (statements.hasTracker.get(user) === undefined) statements.removeUser.run(user);
+      if (user === undefined) return 0;
+      const idle = statements.idle.all(user, count('limit', limit));
+      let bytes = 0;
+      for (const [locator = null, length = 0] of idle) {
+        statements.removeAppointment.run(locator, user);
+        bytes += asNumber(length);
+      }
+      statements.use.run(-idle.length, -bytes);
+      if (statements.hasAppointment.get(user) === undefined) statements.removeUser.run(user);
+      return idle.length;
     },
     putAppointment: (appointment) => {
       const { locator, encryptedBlob, toSelfDelay, userSignature, startBlock } = appointment;

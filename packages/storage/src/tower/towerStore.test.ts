@@ -85,14 +85,18 @@ describe("a tower's file", () => {
       tx.putTracker(tracker(2, 2));
     });
     expect(store.listExpiredUsers(300)).toEqual([user(2, 300)]);
-    store.transaction((tx) => tx.deleteUser(fill(33, 2)));
+    store.transaction((tx) => tx.putAppointment(appointment(3, 2)));
+    // As many as are wanted at once.
+    expect(store.transaction((tx) => tx.deleteUser(fill(33, 2), 1))).toBe(1);
+    expect(store.totals()).toMatchObject({ users: 2, appointments: 2 });
+    store.transaction((tx) => tx.deleteUser(fill(33, 2), 1_000));
     expect(store.totals()).toEqual({ users: 2, appointments: 1, trackers: 1, blobBytes: 300 });
     reopen();
     expect(store.loadTrackers()).toEqual([tracker(2, 2)]);
     store.transaction((tx) => {
       tx.putTracker({ ...tracker(2, 2), resolvedHeight: 201 });
       tx.deleteAppointment(tracker(2, 2));
-      tx.deleteUser(fill(33, 2));
+      tx.deleteUser(fill(33, 2), 1_000);
     });
     expect(store.totals()).toEqual({ users: 1, appointments: 0, trackers: 0, blobBytes: 0 });
   });

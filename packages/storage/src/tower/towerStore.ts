@@ -69,8 +69,11 @@ export interface TowerReader {
 export interface TowerTransaction extends TowerReader {
   /** Inserts or replaces. */
   putUser(user: StoredTowerUser): void;
-  /** Forgets a user with its appointments; one that has trackers stays, without its other appointments. */
-  deleteUser(userId: Uint8Array): void;
+  /**
+   * Forgets a user with its appointments, `limit` of them at most: one that has more, or trackers, stays.
+   * @returns how many appointments went
+   */
+  deleteUser(userId: Uint8Array, limit: number): number;
   /** Inserts or replaces. @throws StorageError `not_found` without its user. */
   putAppointment(appointment: StoredAppointment): void;
   /** With its tracker. */

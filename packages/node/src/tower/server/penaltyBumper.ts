@@ -12,13 +12,27 @@ import {
 import type { Logger } from '../../logging/index.js';
 import type { SweepWallet } from '../../onchain/sweepPorts.js';
 import type { Tracked } from './penaltyTracking.js';
+import type { TowerLimits } from './towerLimits.js';
 
 export type BumpWallet = SweepWallet;
 
 interface PenaltyBumperOptions {
   readonly backend: Pick<ChainBackend, 'broadcastPackage' | 'estimateFeeratePerKw'>;
   readonly wallet?: BumpWallet | undefined;
+  readonly limits: Pick<TowerLimits, 'feeBudgetSat'>;
   readonly logger: Logger;
+}
+
+/** The blocks for which the budget is: a day's. */
+const budgetBlocks = 144;
+
+/** The last child of a penalty. */
+interface Child {
+  readonly feeratePerKw: number;
+  readonly feeSat: bigint;
+  readonly script: Uint8Array;
+  readonly height: number;
+  readonly rounds: number;
 }
 
 /** The feerate rises so much with every block that a child did not help, up to so many times the estimate. */
@@ -49,8 +63,9 @@ function anchorInput(tx: Transaction): SweepInput | undefined {
 /** Has children pay for penalties whose fee, which was fixed when they were signed, is too low by now. */
 export class PenaltyBumper {
   readonly #options: PenaltyBumperOptions;
-  /** The last child of each penalty: its feerate, at which height. */
-  readonly #children = new Map<string, { feeratePerKw: number; height: number; rounds: number }>();
+  readonly #children = new Map<string, Child>();
+  /** What children have cost within the last day, by their penalties. */
+  readonly #spent = new Map<string, { readonly feeSat: bigint; readonly height: number }>();
 
   constructor(options: PenaltyBumperOptions) {
     this.#options = options;
@@ -59,6 +74,17 @@ export class PenaltyBumper {
   forget(penaltyId: string): void {
     if (!this.#children.delete(penaltyId)) return;
     this.#options.wallet?.release(reservation(penaltyId));
+  }
+
+  /** Whoever has penalties published decides what they cost: more than the budget is not paid in a day. */
+  #isWithinBudget(penaltyId: string, { feeSat, height }: { feeSat: bigint; height: number }): boolean {
+    let sum = feeSat;
+    for (const [id, spent] of this.#spent) {
+      if (spent.height <= height - budgetBlocks) this.#spent.delete(id);
+      // A child takes the place of the one before.
+      else if (id !== penaltyId) sum += spent.feeSat;
+    }
+    return sum <= this.#options.limits.feeBudgetSat;
   }
 
   /** Once a block for a penalty that was not mined; does nothing while its own fee is enough. */
@@ -84,14 +110,21 @@ export class PenaltyBumper {
       logger.warn({ feeratePerKw }, 'the wallet of the tower has too little to raise the fee of a penalty');
       return;
     }
-    const child = buildSweep({
-      inputs: [anchor, ...feeInputs],
-      script: await wallet.newScript(),
-      feeratePerKw,
-      parents: [{ weight: parentWeight, feeSat: stored.feeSat }],
-    });
+    const script = last?.script ?? (await wallet.newScript({ forFees: true }));
+    const parents = [{ weight: parentWeight, feeSat: stored.feeSat }];
+    const child = buildSweep({ inputs: [anchor, ...feeInputs], script, feeratePerKw, parents });
     if (child === undefined) return;
-    this.#children.set(penaltyId, { feeratePerKw, height, rounds });
+    const { feeSat } = child;
+    if (!this.#isWithinBudget(penaltyId, { feeSat, height })) {
+      if (last === undefined) wallet.release(reservation(penaltyId));
+      logger.warn(
+        { feeSat: String(feeSat) },
+        "the tower's budget for fees of penalties is used up for today",
+      );
+      return;
+    }
+    this.#children.set(penaltyId, { feeratePerKw, feeSat, script, height, rounds });
+    this.#spent.set(penaltyId, { feeSat, height });
     const results = await backend.broadcastPackage([penalty, child.tx]);
     const result = results.at(-1);
     if (result === undefined || result.accepted) logger.info({ feeratePerKw }, 'a child pays for a penalty');

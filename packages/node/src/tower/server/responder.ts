@@ -20,6 +20,12 @@ import type { TowerLimits } from './towerLimits.js';
 const buriedBlocks = 100;
 /** A penalty that no miner took, and nothing else resolved, is given up after that many blocks. */
 const givenUpBlocks = 4_032;
+/** A penalty so many blocks deep may make room for others. */
+const safeBlocks = 6;
+/** Who has more cheats than this at the same time may have made them. */
+const manyTrackers = 100;
+/** Appointments of expired subscriptions that are deleted with one block: all at once would take minutes. */
+const deletedPerBlock = 20_000;
 /** Appointments that come up to that many blocks after their transaction are answered at once. */
 const lateBlocks = 12;
 
@@ -40,10 +46,17 @@ export class Responder {
   readonly #trackers = new Map<string, Tracked>();
   /** How many trackers each user has. */
   readonly #perUser = new Map<string, number>();
+  /** How many trackers have the same penalty. */
+  readonly #perPenalty = new Map<string, number>();
   /** Which trackers wait for the spending of an output. */
   readonly #watched = new Map<string, Set<string>>();
   /** What the backend said last of each penalty; what it will hardly ever take is sent ever more rarely. */
   readonly #answers = new Map<string, Answer>();
+  /** The height at which each penalty was sent last. */
+  readonly #sentAt = new Map<string, number>();
+  #publishing: Promise<void> | undefined;
+  #again = false;
+  #stopped = false;
   #height: number;
 
   constructor(options: ResponderOptions) {
@@ -74,11 +87,49 @@ export class Responder {
     return lateBlocks;
   }
 
-  /** A user has a cheat a channel; one that has very many wants something else. */
-  #hasRoom({ stored }: Tracked, begun: number): boolean {
+  /**
+   * Those that are taken up, of what has begun, and those that make room for them. A user has a cheat a channel: one
+   * with very many wants something else, and of each the first come first.
+   */
+  #admit(found: readonly Tracked[]): { begun: Tracked[]; evicted: Tracked[] } {
     const { maxTrackers, maxTrackersPerUser } = this.#options.limits;
-    const user = bytesToHex(stored.userId);
-    return this.#trackers.size + begun < maxTrackers && (this.#perUser.get(user) ?? 0) < maxTrackersPerUser;
+    const counts = new Map<string, number>();
+    const ranked = found
+      .map((tracked) => {
+        const user = bytesToHex(tracked.stored.userId);
+        const rank = counts.get(user) ?? this.#perUser.get(user) ?? 0;
+        counts.set(user, rank + 1);
+        return { tracked, rank };
+      })
+      .filter(({ rank }) => rank < maxTrackersPerUser)
+      .sort((a, b) => a.rank - b.rank)
+      .slice(0, maxTrackers);
+    const evicted = this.#evictable(this.#trackers.size + ranked.length - maxTrackers);
+    const room = Math.max(0, maxTrackers - this.#trackers.size + evicted.length);
+    return { begun: ranked.slice(0, room).map(({ tracked }) => tracked), evicted };
+  }
+
+  /** What can be done without: what is resolved, what nodes refuse most often, and then what one user has most of. */
+  #evictable(count: number): Tracked[] {
+    if (count <= 0) return [];
+    const score = (tracked: Tracked): number => {
+      const { resolvedHeight, userId } = tracked.stored;
+      if (resolvedHeight !== undefined) {
+        return this.#height - resolvedHeight + 1 >= safeBlocks ? Number.POSITIVE_INFINITY : 0;
+      }
+      const many = this.#perUser.get(bytesToHex(userId)) ?? 0;
+      return this.#refusals(tracked) + (many > manyTrackers ? many / 1e9 : 0);
+    };
+    return [...this.#trackers.values()]
+      .map((tracked) => ({ tracked, score: score(tracked) }))
+      .filter((one) => one.score > 0)
+      .sort((a, b) => b.score - a.score)
+      .slice(0, count)
+      .map(({ tracked }) => tracked);
+  }
+
+  #refusals({ penaltyId }: Tracked): number {
+    return this.#answers.get(penaltyId)?.refusals ?? 0;
   }
 
   #remember(tracked: Tracked): void {
@@ -91,11 +142,9 @@ export class Responder {
     }
   }
 
-  #count({ stored }: Tracked, change: number): void {
-    const user = bytesToHex(stored.userId);
-    const count = (this.#perUser.get(user) ?? 0) + change;
-    if (count === 0) this.#perUser.delete(user);
-    else this.#perUser.set(user, count);
+  #count({ stored, penaltyId }: Tracked, change: number): void {
+    addTo(this.#perUser, { key: bytesToHex(stored.userId), change });
+    addTo(this.#perPenalty, { key: penaltyId, change });
   }
 
   #forget(key: string): void {
@@ -108,7 +157,8 @@ export class Responder {
       waiting?.delete(key);
       if (waiting?.size === 0) this.#watched.delete(outpoint);
     }
-    if ([...this.#trackers.values()].some(({ penaltyId }) => penaltyId === tracked.penaltyId)) return;
+    if (this.#perPenalty.has(tracked.penaltyId)) return;
+    this.#sentAt.delete(tracked.penaltyId);
     this.#answers.delete(tracked.penaltyId);
     this.#bumper.forget(tracked.penaltyId);
   }
@@ -125,9 +175,15 @@ export class Responder {
       disputeHeight: found.height,
       ...(found.tx === undefined ? {} : { dispute: found.tx }),
     });
-    if (tracked === undefined || !this.#hasRoom(tracked, 0)) return undefined;
+    if (tracked === undefined) return undefined;
+    const { begun, evicted } = this.#admit([tracked]);
+    if (begun.length === 0) return undefined;
+    for (const { stored } of evicted) tx.deleteAppointment(stored);
     tx.putTracker(tracked.stored);
-    return () => this.#remember(tracked);
+    return () => {
+      for (const { stored } of evicted) this.#forget(trackerKey(stored));
+      this.#remember(tracked);
+    };
   }
 
   /** Stores what a block means, in one transaction; `publish` sends what follows from it. */
@@ -135,7 +191,7 @@ export class Responder {
     const { store, limits, logger } = this.#options;
     const { height } = block;
     const transactions = withTxids(block);
-    const begun: Tracked[] = [];
+    const found: Tracked[] = [];
     const useless: StoredAppointment[] = [];
     for (const { txid: disputeTxid, tx: dispute } of transactions) {
       const locator = locatorOf(disputeTxid);
@@ -144,26 +200,34 @@ export class Responder {
         if (this.find(appointment) !== undefined) continue;
         const tracked = openAppointment(appointment, { disputeTxid, disputeHeight: height, dispute });
         if (tracked === undefined) useless.push(appointment);
-        else if (this.#hasRoom(tracked, begun.length)) begun.push(tracked);
+        else found.push(tracked);
       }
     }
+    const { begun, evicted } = this.#admit(found);
     const resolved = this.#resolvedBy(transactions, { begun, height });
     const over = [...this.#trackers.values()].filter(({ stored }) => isOver(stored, height));
+    const gone = new Set(evicted);
     const outdated = store.listExpiredUsers(height - limits.graceBlocks);
     store.transaction((tx) => {
       for (const { stored } of begun) tx.putTracker(stored);
       for (const { stored } of resolved) tx.putTracker(stored);
       for (const appointment of useless) tx.deleteAppointment(appointment);
-      for (const { stored } of over) endTracker(tx, stored);
-      for (const { userId } of outdated) tx.deleteUser(userId);
+      for (const { stored } of evicted) tx.deleteAppointment(stored);
+      for (const tracked of over) if (!gone.has(tracked)) endTracker(tx, tracked.stored);
+      let left = deletedPerBlock;
+      for (const { userId } of outdated) if (left > 0) left -= tx.deleteUser(userId, left);
       tx.putBlock({ height, hash: block.hash });
     });
     for (const tracked of [...begun, ...resolved]) this.#remember(tracked);
-    for (const { stored } of over) this.#forget(trackerKey(stored));
+    for (const { stored } of [...over, ...evicted]) this.#forget(trackerKey(stored));
     this.#recent.add(height, transactions);
     this.#height = height;
     for (const { stored } of begun) {
       logger.warn({ disputeTxid: shown(stored.disputeTxid), height }, 'a revoked commitment was confirmed');
+    }
+    if (evicted.length + found.length > begun.length) {
+      const lost = { evicted: evicted.length, refused: found.length - begun.length };
+      logger.error(lost, 'the tower has more cheats to answer than it can: some are given up');
     }
     if (useless.length > 0)
       logger.info({ count: useless.length }, 'appointments that answer nothing are dropped');
@@ -212,18 +276,46 @@ export class Responder {
 
   /**
    * Sends every penalty that is not mined (again), and has children pay for those that wait. Those come first
-   * that nothing was said against: others may have been made to keep us busy.
+   * that nothing was said against: others may have been made to keep us busy. Blocks are not kept waiting by it:
+   * called again it goes on with what is most urgent then, and with nothing twice at one height.
    */
-  async publish(): Promise<void> {
-    const waiting = new Map<string, Tracked>();
+  publish(): Promise<void> {
+    this.#again = true;
+    this.#publishing ??= this.#publishAll().finally(() => {
+      this.#publishing = undefined;
+    });
+    return this.#publishing;
+  }
+
+  /** Resolves when nothing is being sent. */
+  async settled(): Promise<void> {
+    await this.#publishing;
+  }
+
+  /** Nothing more is sent. */
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  async #publishAll(): Promise<void> {
+    while (this.#again && !this.#stopped) {
+      this.#again = false;
+      for (const tracked of this.#due()) {
+        if (this.#again || this.#stopped) break;
+        this.#sentAt.set(tracked.penaltyId, this.#height);
+        await this.#send(tracked);
+      }
+    }
+  }
+
+  #due(): Tracked[] {
+    const due = new Map<string, Tracked>();
     for (const tracked of this.#trackers.values()) {
-      if (tracked.stored.resolvedHeight === undefined) waiting.set(tracked.penaltyId, tracked);
+      const { penaltyId, stored } = tracked;
+      if (stored.resolvedHeight !== undefined || this.#sentAt.get(penaltyId) === this.#height) continue;
+      if ((this.#answers.get(penaltyId)?.notBefore ?? 0) <= this.#height) due.set(penaltyId, tracked);
     }
-    const refusals = ({ penaltyId }: Tracked) => this.#answers.get(penaltyId)?.refusals ?? 0;
-    for (const tracked of [...waiting.values()].sort((a, b) => refusals(a) - refusals(b))) {
-      const notBefore = this.#answers.get(tracked.penaltyId)?.notBefore ?? 0;
-      if (notBefore <= this.#height) await this.#send(tracked);
-    }
+    return [...due.values()].sort((a, b) => this.#refusals(a) - this.#refusals(b));
   }
 
   async #send(tracked: Tracked): Promise<void> {
@@ -231,7 +323,8 @@ export class Responder {
     const { penalty, stored } = tracked;
     try {
       this.#note(tracked, await backend.broadcast(penalty));
-      if (this.#height > stored.disputeHeight) await this.#bumper.bump(tracked, this.#height);
+      if (!this.#stopped && this.#height > stored.disputeHeight)
+        await this.#bumper.bump(tracked, this.#height);
     } catch (error) {
       logger.warn({ err: error }, 'a penalty could not be sent; it is tried again with the next block');
     }
@@ -240,6 +333,7 @@ export class Responder {
   /** Remembers what was said of a penalty, and logs it where that is news. */
   #note({ penalty, penaltyId, stored }: Tracked, result: BroadcastResult): void {
     const { logger } = this.#options;
+    if (!this.#perPenalty.has(penaltyId)) return;
     const before = this.#answers.get(penaltyId);
     const said = result.accepted ? 'sent' : result.code;
     const refusals = result.accepted ? 0 : (before?.refusals ?? 0) + 1;
@@ -263,6 +357,12 @@ interface Answer {
 
 /** What a later block will hardly change. */
 const hopelessCodes: ReadonlySet<BroadcastRejectionCode> = new Set(['invalid', 'not_standard', 'dust']);
+
+function addTo(counts: Map<string, number>, { key, change }: { key: string; change: number }): void {
+  const count = (counts.get(key) ?? 0) + change;
+  if (count === 0) counts.delete(key);
+  else counts.set(key, count);
+}
 
 function isOver({ resolvedHeight, disputeHeight }: Tracked['stored'], height: number): boolean {
   return resolvedHeight === undefined

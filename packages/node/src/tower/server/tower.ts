@@ -24,6 +24,8 @@ export interface TowerOptions {
   /** 32 bytes: what receipts are signed with. */
   readonly privateKey: Uint8Array;
   readonly limits: TowerLimits;
+  /** Of the disk that has the tower's file; `undefined` where that cannot be told. */
+  readonly freeBytes?: (() => number | undefined) | undefined;
   readonly logger: Logger;
 }
 
@@ -129,6 +131,10 @@ export class Tower {
       const { blobBytes, appointments } = store.totals();
       if (blobBytes + appointments * rowBytes + encryptedBlob.length - before > limits.maxBlobBytes) {
         throw new TowerRefusal('resourceExhausted', 'this tower is full');
+      }
+      // The disk may be that of a node's database, which must not be filled by strangers.
+      if ((this.#options.freeBytes?.() ?? Number.POSITIVE_INFINITY) < limits.minFreeBytes) {
+        throw new TowerRefusal('resourceExhausted', "the tower's disk is full");
       }
       const startBlock = responder.height;
       const stored: StoredAppointment = { ...appointment, userId, userSignature: signature, startBlock };

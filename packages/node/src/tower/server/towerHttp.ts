@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { bytesToHex, RivuletError } from '@rivulet/core/bytes';
 import { encodeTransaction, txidToHex } from '@rivulet/core/tx';
@@ -23,6 +23,8 @@ export interface TowerHttpLimits {
   readonly bodyTimeoutMs: number;
   readonly closeGraceMs: number;
   readonly maxConnections: number;
+  /** Of one address: who opens many and says nothing must not have them all. */
+  readonly maxConnectionsPerAddress: number;
   /** What one address may ask. */
   readonly requests: { readonly capacity: number; readonly perSecond: number };
   /** What one address may register. */
@@ -34,6 +36,7 @@ const defaultTowerHttpLimits: TowerHttpLimits = {
   bodyTimeoutMs: 10_000,
   closeGraceMs: 1_000,
   maxConnections: 512,
+  maxConnectionsPerAddress: 64,
   requests: { capacity: 2_000, perSecond: 200 },
   registrations: { capacity: 128, perSecond: 0.1 },
 };
@@ -69,7 +72,13 @@ export async function startTowerHttp(options: TowerHttpOptions): Promise<TowerHt
   const limits = { ...defaultTowerHttpLimits, ...options.limits };
   const handler = new TowerRequestHandler({ ...options, limits });
   const server = createServer(
-    { maxHeaderSize: 8 * 1024, headersTimeout: 10_000, requestTimeout: 30_000, keepAliveTimeout: 30_000 },
+    {
+      maxHeaderSize: 8 * 1024,
+      headersTimeout: 10_000,
+      requestTimeout: 30_000,
+      keepAliveTimeout: 30_000,
+      connectionsCheckingInterval: 5_000,
+    },
     (request, response) => {
       handler.handle(request, response).catch((error) => {
         // Our own fault: it costs this answer alone.
@@ -79,6 +88,7 @@ export async function startTowerHttp(options: TowerHttpOptions): Promise<TowerHt
     },
   );
   server.maxConnections = limits.maxConnections;
+  limitConnections(server, limits.maxConnectionsPerAddress);
   const where = formatAddress(options.host, options.port);
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
@@ -100,6 +110,24 @@ export async function startTowerHttp(options: TowerHttpOptions): Promise<TowerHt
       cancel();
     },
   };
+}
+
+function limitConnections(server: Server, most: number): void {
+  const open = new Map<string, number>();
+  server.on('connection', (socket) => {
+    const address = addressGroup(socket.remoteAddress ?? '');
+    const count = (open.get(address) ?? 0) + 1;
+    if (count > most) {
+      socket.destroy();
+      return;
+    }
+    open.set(address, count);
+    socket.once('close', () => {
+      const left = (open.get(address) ?? 1) - 1;
+      if (left === 0) open.delete(address);
+      else open.set(address, left);
+    });
+  });
 }
 
 interface Budgets {

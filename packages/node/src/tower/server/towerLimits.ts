@@ -17,9 +17,13 @@ export interface TowerLimits {
   readonly maxBlob: number;
   /** The locators that an answer lists. */
   readonly maxListedLocators: number;
-  /** Cheats that are answered at the same time. */
+  /** Cheats that are answered at the same time; at least as many as there may be users. */
   readonly maxTrackers: number;
   readonly maxTrackersPerUser: number;
+  /** What children of penalties may cost the tower's wallet within a day's blocks: users can make it pay that much. */
+  readonly feeBudgetSat: bigint;
+  /** Nothing is taken on where the disk of the tower's file has less free than this. */
+  readonly minFreeBytes: number;
 }
 
 export const defaultTowerLimits: TowerLimits = {
@@ -32,6 +36,8 @@ export const defaultTowerLimits: TowerLimits = {
   maxBlobBytes: 10_000_000_000,
   maxBlob: 8_192,
   maxListedLocators: 20_000,
-  maxTrackers: 100_000,
+  maxTrackers: 20_000,
   maxTrackersPerUser: 1_000,
+  feeBudgetSat: 1_000_000n,
+  minFreeBytes: 1_000_000_000,
 };

@@ -21,7 +21,9 @@ export interface TowerServerOptions {
   readonly port: number;
   readonly limits?: Partial<TowerLimits>;
   readonly httpLimits?: Partial<TowerHttpLimits>;
-  /** Pays for children of penalties that are not mined. */
+  /** Of the disk that has the tower's file; `undefined` where that cannot be told. */
+  readonly freeBytes?: (() => number | undefined) | undefined;
+  /** Pays for children of penalties that are not mined, as far as the limits let it. */
   readonly wallet?: BumpWallet | undefined;
   readonly scheduler?: Scheduler;
   readonly logger: Logger;
@@ -68,7 +70,8 @@ export async function startTowerServer(options: TowerServerOptions): Promise<Tow
     const start = tip ?? (await backend.getTip());
     if (tip === undefined) store.transaction((tx) => tx.putBlock(start));
     responder = new Responder({ store, backend, limits, wallet: options.wallet, logger });
-    tower = new Tower({ store, responder, privateKey: options.privateKey, limits, logger });
+    const { privateKey, freeBytes } = options;
+    tower = new Tower({ store, responder, privateKey, limits, freeBytes, logger });
     follower = new ChainFollower({
       backend,
       scheduler,
@@ -76,9 +79,10 @@ export async function startTowerServer(options: TowerServerOptions): Promise<Tow
       recentHashes: earlier.map(({ hash }) => hash).reverse(),
       onBlock: (block) => responder.processBlock(block),
       onUndo: (block) => responder.undoBlock(block),
-      onCaughtUp: async () => {
+      onCaughtUp: () => {
         tower.setObstacle(undefined);
-        await responder.publish();
+        // Not waited for: however slowly it goes, the next block is looked into at once.
+        void responder.publish();
       },
       onError: (error, retryInMs) => {
         tower.setObstacle('its chain backend does not answer');
@@ -120,9 +124,13 @@ export async function startTowerServer(options: TowerServerOptions): Promise<Tow
       waitingPenalties: responder.tracked.filter(({ stored }) => stored.resolvedHeight === undefined).length,
       ...store.totals(),
     }),
-    synced: () => running.follower.waitUntilSynced(),
+    async synced() {
+      await running.follower.waitUntilSynced();
+      await responder.settled();
+    },
     async close() {
       await running.http.close();
+      responder.stop();
       await running.follower.stop();
       tower.close();
       store.close();
