@@ -1,5 +1,6 @@
 import { txidToHex, weight } from '@rivulet/core/tx';
 import { feeForSat } from './coinSelection.js';
+import { largestFirst } from './coinStates.js';
 import { checkFeerate, type FundingPlan } from './funding.js';
 import { keychainOf } from './keyring.js';
 import { outpointKey, type WalletCoin } from './ledger.js';
@@ -264,7 +265,7 @@ function childCoins(state: WalletState, target: Target, reason: string): WalletC
   const own = state.ledger
     .coins()
     .filter(({ outpoint }) => txKey(outpoint.txid) === target.key && !state.isTaken(outpointKey(outpoint)))
-    .sort((a, b) => (a.valueSat < b.valueSat ? 1 : -1));
+    .sort(largestFirst);
   const [coin] = own;
   if (coin !== undefined) return [coin];
   const spenders = descendantsOf(state, target.key).map((one) => txidToHex(txidOfKey(one)));

@@ -42,6 +42,16 @@ function stateOf(state: WalletState, coin: WalletCoin): { state: CoinState; reas
   return { state: state.isOwnChain(txKey(coin.outpoint.txid)) ? 'change' : 'unconfirmed' };
 }
 
+/** The order of coins, the same after a restart: those of the same value by their outpoints. */
+export function largestFirst(
+  a: { readonly valueSat: bigint; readonly outpoint: Outpoint },
+  b: { readonly valueSat: bigint; readonly outpoint: Outpoint },
+): number {
+  if (a.valueSat !== b.valueSat) return a.valueSat < b.valueSat ? 1 : -1;
+  const [keyOfA, keyOfB] = [outpointKey(a.outpoint), outpointKey(b.outpoint)];
+  return keyOfA < keyOfB ? -1 : keyOfA > keyOfB ? 1 : 0;
+}
+
 /** All unspent coins, the largest first. */
 export function listCoins(state: WalletState): ListedCoin[] {
   return state.ledger
@@ -54,7 +64,7 @@ export function listCoins(state: WalletState): ListedCoin[] {
       confirmations: state.confirmations(coin),
       ...stateOf(state, coin),
     }))
-    .sort((a, b) => (a.valueSat < b.valueSat ? 1 : a.valueSat > b.valueSat ? -1 : 0));
+    .sort(largestFirst);
 }
 
 /** An unspent coin by its outpoint. @throws WalletError `unknown_coin` */

@@ -1,4 +1,5 @@
 import { dustThresholdSat, type TxOutput } from '@rivulet/core/tx';
+import { largestFirst } from './coinStates.js';
 import {
   changePosition,
   checkWeight,
@@ -36,7 +37,7 @@ const sum = (items: readonly { readonly valueSat: bigint }[]): bigint =>
 export function buildWithRest(request: RestRequest): FundingPlan {
   const { outputs, rest, restNeeded } = request;
   const coins = [...request.coins];
-  const further = [...request.further].sort((a, b) => (a.valueSat < b.valueSat ? 1 : -1));
+  const further = [...request.further].sort(largestFirst);
   const dustSat = dustThresholdSat(rest.script) > 0n ? dustThresholdSat(rest.script) : 1n;
   const outputsSat = sum(outputs);
   for (;;) {

@@ -76,6 +76,13 @@ describe('sending', () => {
     expect(plan({ outputs: [{ valueSat: 55_000n, script: foreign }] }).coins.length).toBe(1);
   });
 
+  test('coins of the same value are listed in the same order after a restart', () => {
+    for (let times = 0; times < 6; times++) rig.fill([5_000n]);
+    const before = rig.names();
+    rig.restart();
+    expect(rig.names()).toEqual(before);
+  });
+
   test('cannot lock what is in use or not there', () => {
     rig.fill([60_000n]);
     const [coin] = rig.wallet.coins();

@@ -2,7 +2,7 @@ import { bytesToHex, equalBytes, utf8ToBytes } from '@rivulet/core/bytes';
 import { sha256 } from '@rivulet/core/crypto';
 import { type Outpoint, type Transaction, type TxOutput, txid as txidOf, txidToHex } from '@rivulet/core/tx';
 import type { StorageTransaction } from '@rivulet/storage';
-import { chosenCoins } from './coinStates.js';
+import { chosenCoins, largestFirst } from './coinStates.js';
 import { addUnconfirmed } from './following.js';
 import { buildFunding, buildSweepAll, type FundingPlan } from './funding.js';
 import { keychainOf } from './keyring.js';
@@ -46,9 +46,7 @@ const sum = (items: readonly { readonly valueSat: bigint }[]): bigint =>
  */
 export function reserveCoins(coins: readonly WalletCoin[], reserveSat: bigint): WalletCoin[] {
   if (reserveSat === 0n) return [];
-  const fit = coins
-    .filter(({ height }) => height !== undefined)
-    .sort((a, b) => (a.valueSat < b.valueSat ? 1 : -1));
+  const fit = coins.filter(({ height }) => height !== undefined).sort(largestFirst);
   const single = fit.findLast(({ valueSat }) => valueSat >= reserveSat);
   if (single !== undefined) return [single];
   const kept: WalletCoin[] = [];
