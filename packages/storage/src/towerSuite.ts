@@ -25,8 +25,14 @@ export function testTowers(context: { storage(): NodeStorage; reopen(): void }):
     expect(waiting(0n)).toEqual([0n, 1n, 2n, 281_474_976_710_655n].map((number) => state(1, number)));
     expect(waiting(1n, 2)).toEqual([state(1, 1n), state(1, 2n)]);
     expect(storage().listTowerQueues()).toEqual([
-      { channelId: fill(32, 1), count: 4, first: 0n, last: 281_474_976_710_655n },
-      { channelId: fill(32, 2), count: 1, first: 7n, last: 7n },
+      {
+        channelId: fill(32, 1),
+        count: 4,
+        bytes: 4 * state(1, 1n).data.length,
+        first: 0n,
+        last: 281_474_976_710_655n,
+      },
+      { channelId: fill(32, 2), count: 1, bytes: state(2, 7n).data.length, first: 7n, last: 7n },
     ]);
     storage().transaction((tx) => tx.deleteTowerStates({ channelId: fill(32, 1), before: 2n }));
     expect(waiting(0n)).toHaveLength(2);

@@ -9,6 +9,8 @@ export interface StoredTowerState {
 export interface TowerQueue {
   readonly channelId: Uint8Array;
   readonly count: number;
+  /** Of their `data`. */
+  readonly bytes: number;
   /** The lowest commitment number of them, and the highest. */
   readonly first: bigint;
   readonly last: bigint;

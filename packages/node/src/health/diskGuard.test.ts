@@ -42,6 +42,28 @@ class Bench {
 }
 
 describe('the guard of the disk', () => {
+  test('goes on watching a disk that answers with errors now and then', () => {
+    const bench = new Bench();
+    bench.guard.start();
+    bench.free = 3;
+    const { restore } = bench.reserve;
+    bench.reserve.held = false;
+    bench.tick();
+    expect(bench.guard.accepting).toBe(false);
+    bench.free = 1_000;
+    Object.defineProperty(bench.reserve, 'held', {
+      configurable: true,
+      get: () => {
+        throw new Error('EIO');
+      },
+    });
+    expect(() => bench.tick()).not.toThrow();
+    Object.defineProperty(bench.reserve, 'held', { value: false, writable: true });
+    bench.reserve.restore = restore;
+    bench.tick();
+    expect(bench.guard.accepting).toBe(true);
+  });
+
   test('warns first, stops what is new before the disk is full, and goes on when there is room', () => {
     const bench = new Bench();
     bench.guard.start();

@@ -56,9 +56,14 @@ export class DiskGuard {
   start(): void {
     this.#cancel();
     this.#cancel = this.#options.scheduler.schedule(intervalMs, () => {
-      this.#recover();
-      this.check();
       this.start();
+      try {
+        this.#recover();
+        this.check();
+      } catch (err) {
+        // A disk that answers nothing at all: whatever is written to it finds out.
+        this.#options.logger.error({ err }, 'the disk does not say how much room there is');
+      }
     });
   }
 
@@ -78,7 +83,11 @@ export class DiskGuard {
   /** The database could not write: what is kept aside is given free at once. */
   onDiskFull(): void {
     this.#wasFull = true;
-    this.#options.reserve.release();
+    try {
+      this.#options.reserve.release();
+    } catch (err) {
+      this.#options.logger.error({ err }, 'the room that was put aside cannot be given free');
+    }
     this.check();
   }
 

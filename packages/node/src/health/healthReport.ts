@@ -46,16 +46,7 @@ export function healthReport(node: RivuletNode, sources: HealthSources): Health 
         : [],
     ),
     ...copyWarnings(copy),
-    ...towers.flatMap(({ towerId, state, lastError }): Warning[] =>
-      state === 'watching'
-        ? []
-        : [
-            {
-              code: 'tower',
-              message: `tower ${towerId} is ${state}${lastError === undefined ? '' : `: ${lastError.message}`}`,
-            },
-          ],
-    ),
+    ...towers.flatMap(towerWarnings),
     ...(checks?.findings ?? []).map(({ message }): Warning => ({ code: 'check', message })),
     ...channelWarnings(node),
   ];
@@ -134,6 +125,21 @@ function copyWarnings(copy: ReplicaStatus | undefined): Warning[] {
   if (sameDisk) {
     const message = `the copy of the database in ${path} is on the disk that it is a copy of: what takes that takes both`;
     warnings.push({ code: 'database_copy', message });
+  }
+  return warnings;
+}
+
+function towerWarnings({ towerId, state, lastError, channels }: TowerStatus): Warning[] {
+  const warnings: Warning[] = [];
+  if (state !== 'watching') {
+    const message = `tower ${towerId} is ${state}${lastError === undefined ? '' : `: ${lastError.message}`}`;
+    warnings.push({ code: 'tower', message });
+  }
+  const refused = channels.reduce((sum, channel) => sum + channel.refused, 0);
+  const refusal = channels.find((channel) => channel.refusal !== undefined)?.refusal;
+  if (refused > 0) {
+    const message = `tower ${towerId} does not watch ${refused} revoked states, which it refused: ${refusal}`;
+    warnings.push({ code: 'tower', message });
   }
   return warnings;
 }

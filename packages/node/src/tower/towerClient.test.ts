@@ -2,7 +2,8 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { bytesToHex } from '@rivulet/core/bytes';
 import { secp256k1, sha256 } from '@rivulet/core/crypto';
-import { signMessage } from '@rivulet/core/tower';
+import { locatorOf, signMessage } from '@rivulet/core/tower';
+import { txid } from '@rivulet/core/tx';
 import { afterEach, describe, expect, test } from 'vitest';
 import { until } from '../driver/pair.test.support.js';
 import { ManualScheduler } from '../peers/testing/manualScheduler.js';
@@ -287,6 +288,79 @@ describe('towers', () => {
     expect(world.pair.alice.store.memory.listTowerQueues()[0]!.count).toBe(2);
     expect(channel!.missed).toBeGreaterThan(0);
     await world.tower.start();
+  });
+
+  test('hear of no more bytes than may wait, and go on when the one that was away is removed', async () => {
+    const scheduler = new ManualScheduler();
+    world = await TowerWorld.start({ towers: [{}, {}], client: { maxWaitingBytes: 60, scheduler } });
+    await world.addTowers();
+    const [one, two] = world.towers;
+    const there = one!.server.towerId;
+    await two!.server.close();
+    await world.pay('bob', 20_000_000n);
+    await world.pay('bob', 20_000_000n);
+    const channel = () => world!.client.status(there).channels[0]!;
+    const { missed } = channel();
+    expect(missed).toBeGreaterThan(0);
+    await world.client.remove(two!.server.towerId);
+    await two!.start();
+    await world.pay('bob', 20_000_000n);
+    await until(() => world!.client.status(there).state === 'watching', 'the tower knows all');
+    const after = channel();
+    expect(after.missed).toBe(missed);
+    expect(after.coveredTo).toBe(after.revokedTo);
+    // What was missed is not said to be watched.
+    expect(after.fromCommitment).toBeGreaterThan(BigInt(missed));
+  });
+
+  test('are told of what is revoked in the very turn in which they are added', async () => {
+    world = await TowerWorld.start();
+    const { alice } = world.pair;
+    const { turns } = alice.node;
+    await world.pay('bob', 20_000_000n);
+    const cheat = txid(world.commitmentOf(world.bobsChannel));
+    const enqueue = turns.enqueue.bind(turns);
+    const waiting: Parameters<typeof enqueue>[0][] = [];
+    turns.enqueue = (work) => void waiting.push(work);
+    const added = world.client.add(world.tower.uri);
+    await until(() => waiting.length > 0, 'the tower has answered');
+    const [add] = waiting.splice(0);
+    const paid = world.pay('bob', 20_000_000n);
+    // Until what comes next from Bob is his revocation: that one and the tower come in one turn.
+    await until(() => {
+      if (alice.node.channels[0]!.remoteCommit.awaitingRevocation) return waiting.length > 0;
+      for (const work of waiting.splice(0)) enqueue(work);
+      return false;
+    }, 'Bob has a commitment to revoke');
+    turns.enqueue = enqueue;
+    for (const work of [add!, ...waiting]) enqueue(work);
+    await added;
+    await paid;
+    await world.told();
+    const { fromCommitment, coveredTo, revokedTo } = world.client.list()[0]!.channels[0]!;
+    expect(coveredTo).toBe(revokedTo);
+    const first = world.tower.store.getAppointment({ locator: locatorOf(cheat), userId: world.userIds[0]! });
+    expect(first).toBeDefined();
+    expect(fromCommitment).toBeLessThan(coveredTo!);
+  });
+
+  test('that say they have what they do not show are found out', async () => {
+    world = await TowerWorld.start();
+    const port = await proxy(
+      () => world!.tower.server.port,
+      (path, answer) => {
+        if (path !== '/get_appointment') return answer;
+        return {
+          ...answer,
+          appointment: { locator: '00', encrypted_blob: '00'.repeat(300), to_self_delay: 1 },
+        };
+      },
+    );
+    await world.client.add(`127.0.0.1:${port}/${world.tower.server.towerId}`);
+    await world.pay('bob', 20_000_000n);
+    await world.told();
+    await world.mine(145);
+    await until(() => world!.client.list()[0]!.state === 'misbehaving', 'the tower is found out');
   });
 
   test('get bodies that The Eye of Satoshi takes: at most 2,048 bytes', async () => {

@@ -15,7 +15,7 @@ export function towerTables(database: Database, keyFor: (channelId: Uint8Array) 
        WHERE channel_id = ? AND commitment_number >= ? ORDER BY commitment_number LIMIT ?`,
     ),
     queues: database.prepare(
-      `SELECT channel_id, count(*), min(commitment_number), max(commitment_number)
+      `SELECT channel_id, count(*), sum(length(data)), min(commitment_number), max(commitment_number)
        FROM tower_states JOIN channel_keys ON key = channel GROUP BY channel`,
     ),
   };
@@ -39,8 +39,9 @@ export function towerTables(database: Database, keyFor: (channelId: Uint8Array) 
         statements.queues.all().map((row) => ({
           channelId: asBytes(row[0]),
           count: asNumber(row[1]),
-          first: asBigint(row[2]),
-          last: asBigint(row[3]),
+          bytes: asNumber(row[2]),
+          first: asBigint(row[3]),
+          last: asBigint(row[4]),
         })),
     },
 

@@ -44,6 +44,8 @@ export interface TowerClientOptions {
   readonly logger: Logger;
   /** States that may wait for towers; what is revoked after that is not watched. Default: 500,000. */
   readonly maxWaiting?: number;
+  /** Bytes of these states: a peer can make them large. Default: 256 MB */
+  readonly maxWaitingBytes?: number;
   /** How long a tower has for an answer. Default: 20 seconds. */
   readonly requestTimeoutMs?: number;
 }
@@ -52,6 +54,7 @@ export interface TowerClientOptions {
 const feerateFactor = 3;
 const leastFeeratePerKw = 2_500;
 const defaultMaxWaiting = 500_000;
+const defaultMaxWaitingBytes = 256_000_000;
 
 /**
  * Has watchtowers watch the channels: what a peer revokes is written down in the same transaction, and told to
@@ -63,6 +66,7 @@ export class TowerClient implements NodePart {
   /** The highest number that waits, of each channel. */
   readonly #waiting = new Map<ChannelKey, bigint>();
   #count = 0;
+  #bytes = 0;
   #feeratePerKw: number | undefined;
   #started = false;
   #full = false;
@@ -76,10 +80,18 @@ export class TowerClient implements NodePart {
   #loadQueues(): void {
     this.#waiting.clear();
     this.#count = 0;
-    for (const { channelId, count, last } of this.#options.storage.listTowerQueues()) {
+    this.#bytes = 0;
+    for (const { channelId, count, bytes, last } of this.#options.storage.listTowerQueues()) {
       this.#waiting.set(bytesToHex(channelId), last);
       this.#count += count;
+      this.#bytes += bytes;
     }
+    this.#full = this.#isOverLimit;
+  }
+
+  get #isOverLimit(): boolean {
+    const { maxWaiting = defaultMaxWaiting, maxWaitingBytes = defaultMaxWaitingBytes } = this.#options;
+    return this.#count >= maxWaiting || this.#bytes >= maxWaitingBytes;
   }
 
   #addWorker(record: TowerRecord): TowerWorker {
@@ -140,6 +152,7 @@ export class TowerClient implements NodePart {
     turn.tx.putTowerState({ channelId, commitmentNumber, data });
     turn.afterCommit(() => {
       this.#count++;
+      this.#bytes += data.length;
       this.#waiting.set(key, commitmentNumber);
       this.#wake();
     });
@@ -147,11 +160,10 @@ export class TowerClient implements NodePart {
 
   /** Counted anew only where it may be so: what was told is not counted one by one. */
   #isFull(): boolean {
-    const { maxWaiting = defaultMaxWaiting, logger } = this.#options;
-    if (this.#full || this.#count < maxWaiting) return this.#full;
+    if (this.#full || !this.#isOverLimit) return this.#full;
     this.#loadQueues();
-    this.#full = this.#count >= maxWaiting;
-    if (this.#full) logger.error('too much waits for towers: what is revoked from now on is not watched');
+    if (this.#full)
+      this.#options.logger.error('too much waits for towers: what is revoked from now on is not watched');
     return this.#full;
   }
 
@@ -232,10 +244,11 @@ export class TowerClient implements NodePart {
       const next = this.#leastNext(storage, key);
       if (next !== undefined && next > last) this.#waiting.delete(key);
     }
-    if (this.#waiting.size === 0) this.#count = 0;
-    if (!this.#full) return;
-    this.#loadQueues();
-    this.#full = this.#count >= (this.#options.maxWaiting ?? defaultMaxWaiting);
+    if (this.#waiting.size === 0) {
+      this.#count = 0;
+      this.#bytes = 0;
+    }
+    if (this.#full) this.#loadQueues();
   }
 
   /** The first commitment that some tower has not heard of; `undefined` where no tower is to hear of any. */
@@ -284,6 +297,8 @@ export class TowerClient implements NodePart {
     await this.#turn((turn) => {
       putTowerRecord(turn.tx, worker.record);
       if (known !== undefined) return;
+      // From here on, and not after it: what is revoked later in this very turn is to be heard of.
+      this.#workers.set(towerId, worker);
       for (const [key, { params, remoteCommit, phase }] of turn.channels) {
         if (phase.name === 'closed') continue;
         const { channelId } = params;
@@ -295,8 +310,11 @@ export class TowerClient implements NodePart {
           value: { from, next: from, refused: 0, receipts: [] },
         });
       }
+    }).catch((error) => {
+      if (known === undefined) this.#workers.delete(towerId);
+      throw error;
     });
-    await this.#workers.get(towerId)?.stop();
+    if (known !== undefined) await this.#workers.get(towerId)?.stop();
     this.#workers.set(towerId, worker);
     worker.wake();
     return this.status(towerId);

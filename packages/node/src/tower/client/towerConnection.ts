@@ -62,6 +62,11 @@ const addAnswer = z.object({
   available_slots: u32,
   subscription_expiry: u32,
 });
+const hexText = z.string().regex(/^(?:[0-9a-f]{2})*$/);
+const getAnswer = z.object({
+  status: z.string(),
+  appointment: z.object({ encrypted_blob: hexText.optional(), to_self_delay: u32.optional() }),
+});
 const errorAnswer = z.object({ error: z.string(), error_code: z.int().min(0).max(255) });
 
 /** What a tower gave for an appointment. */
@@ -141,12 +146,23 @@ export class TowerConnection {
     };
   }
 
-  /** Whether the tower still has an appointment that it gave a receipt for. @throws TowerError */
-  async hasAppointment(user: TowerUser, locator: Uint8Array): Promise<boolean> {
+  /**
+   * Whether the tower still has the appointment that was signed so: not only does it say that, but it shows the very
+   * bytes. What it has answered already has become something else. @throws TowerError
+   */
+  async hasAppointment(
+    user: TowerUser,
+    { locator, userSignature }: { locator: Uint8Array; userSignature: string },
+  ): Promise<boolean> {
     const signature = signMessage(getAppointmentMessage(locator), user.privateKey);
     try {
-      await this.#post('/get_appointment', { locator: bytesToHex(locator), signature }, z.object({}));
-      return true;
+      const body = { locator: bytesToHex(locator), signature };
+      const { status, appointment } = await this.#post('/get_appointment', body, getAnswer);
+      if (status === 'dispute_responded') return true;
+      const { encrypted_blob: blobHex = '', to_self_delay: toSelfDelay = 0 } = appointment;
+      const shown = { locator, encryptedBlob: hexToBytes(blobHex), toSelfDelay };
+      const signer = recoverMessageKey(appointmentMessage(shown), userSignature);
+      return signer !== undefined && equalBytes(signer, user.userId);
     } catch (error) {
       if (error instanceof TowerAnswerError && error.status === 404 && error.errorCode === 36) return false;
       throw error;

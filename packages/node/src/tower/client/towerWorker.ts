@@ -218,6 +218,7 @@ export class TowerWorker {
         const current = getProgress(tx, { towerId: this.#record.towerId, channel });
         this.#putProgress(tx, channel, {
           ...current,
+          from: gapless(current, states.slice(0, done.length)),
           next: last.commitmentNumber + 1n,
           refused: current.refused + refusals.length,
           ...(refusals.length === 0 ? {} : { refusal: refusals.at(-1) }),
@@ -241,14 +242,17 @@ export class TowerWorker {
     // A channel that is gone needs no tower any more.
     if (channel === undefined || perCommitmentSecret === undefined) return { receipts: [] };
     const { params } = channel;
-    const penalties = penaltiesOf({
-      params,
-      signer: signerOf(params.channelKeyId),
-      state: decodeWaitingState(data).state,
-      commitmentNumber,
-      perCommitmentSecret,
-      ...(await penaltyTerms()),
-    });
+    const terms = await penaltyTerms();
+    let penalties: Penalty[];
+    try {
+      const { state } = decodeWaitingState(data);
+      const signer = signerOf(params.channelKeyId);
+      penalties = penaltiesOf({ params, signer, state, commitmentNumber, perCommitmentSecret, ...terms });
+    } catch (err) {
+      // It will not go better the next time, and must not keep all that comes later from the tower.
+      this.#ports.logger.error({ err, channel: key }, 'a revoked state cannot be told to towers; report it');
+      return { receipts: [], refusal: 'an internal fault: see the log' };
+    }
     const outcome: { receipts: KeptReceipt[]; refusal?: string } = { receipts: [] };
     for (const penalty of penalties) {
       try {
@@ -378,7 +382,9 @@ export class TowerWorker {
       const receipt = this.#progress(channel).receipts.at(-1);
       if (receipt === undefined || channelOf(channel)?.phase.name !== 'open') continue;
       const user = this.#user(receipt.userIndex);
-      if (await this.#connection.hasAppointment(user, hexToBytes(receipt.locatorHex))) continue;
+      const { locatorHex, userSignature } = receipt;
+      if (await this.#connection.hasAppointment(user, { locator: hexToBytes(locatorHex), userSignature }))
+        continue;
       throw new TowerMisbehaviour({
         what: `it does not have the appointment ${receipt.locatorHex} that it gave a receipt for`,
         messageHex: bytesToHex(appointmentReceiptMessage(receipt)),
@@ -392,6 +398,17 @@ export class TowerWorker {
 interface StateOutcome {
   readonly receipts: readonly KeptReceipt[];
   readonly refusal?: string;
+}
+
+/** The first commitment from which on none is missing; what was not kept for want of room leaves gaps. */
+function gapless({ from, next }: TowerProgress, told: readonly StoredTowerState[]): bigint {
+  let first = from;
+  let expected = next;
+  for (const { commitmentNumber } of told) {
+    if (commitmentNumber > expected) first = commitmentNumber;
+    expected = commitmentNumber + 1n;
+  }
+  return first;
 }
 
 /** What no later attempt changes. */
