@@ -75,6 +75,15 @@ describe('the audit of payments', () => {
     expect(verdict({ received: [row('incoming'), stray] }).doubled).toHaveLength(1);
   });
 
+  test('lets an invoice be tried again that failed, and no keysend', () => {
+    const failed = row('outgoing', { status: 'failed' });
+    const sent = [failed, row('outgoing')];
+    expect(verdict({ sent }).doubled).toHaveLength(1);
+    const invoice = { kind: 'invoice', paymentHash: hash } as const;
+    expect(verdict({ sent, asked: invoice }).doubled).toEqual([]);
+    expect(verdict({ sent, asked: invoice }).succeeded).toBe(1);
+  });
+
   test('finds what never ended', () => {
     expect(verdict({ sent: [row('outgoing', { status: 'pending' })] }).stuck).toHaveLength(1);
   });

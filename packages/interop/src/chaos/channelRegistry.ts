@@ -76,6 +76,8 @@ export class ChannelRegistry {
     for (const feerate of facts.feeratesPerKw) known.feeratesPerKw.add(feerate);
     known.last.set(node, facts);
     if (this.#closing.has(channelId)) return;
+    // Its opener died before it kept the channel, and will never fund it: nothing is lost with it.
+    if (node === known.accepter && !known.last.has(known.opener)) return;
     const { phase, error = '' } = facts;
     if (phase === 'closing' || phase === 'spent' || phase === 'closed' || forcedPhases.has(phase)) {
       this.#report(
