@@ -5,7 +5,6 @@ import {
   type ChainBackend,
   type ChainBlock,
   type ChainTip,
-  minimumFeeratePerKw,
 } from '../chainBackend.js';
 import { ChainError } from '../chainError.js';
 import type { StoredBlock } from '../regtest/chainState.js';
@@ -70,7 +69,7 @@ export function embeddedBackend(chain: RegtestChain): ChainBackend {
     broadcast: (tx) => answer(() => broadcast(tx)),
     broadcastPackage: (transactions) =>
       answer(() => chain.broadcastPackage(transactions).map((one) => packageResult(one))),
-    estimateFeeratePerKw: () => answer(() => Math.max(minimumFeeratePerKw, Math.ceil(chain.feeratePerKw))),
+    estimateFeeratePerKw: (targetBlocks) => answer(() => chain.estimateFeeratePerKw(targetBlocks)),
     getTxOut: (outpoint, options) =>
       answer(() => {
         const coin = chain.unspent(outpoint, { mempool: options?.includeMempool ?? true });

@@ -171,8 +171,8 @@ class EsploraApi {
   }
 
   #feeEstimates(): HttpAnswer {
-    const satPerVbyte = Math.ceil(this.#chain.feeratePerKw) / 250;
-    return jsonAnswer(200, Object.fromEntries(feeTargets.map((target) => [target, satPerVbyte])));
+    const satPerVbyte = (target: number) => this.#chain.estimateFeeratePerKw(target) / 250;
+    return jsonAnswer(200, Object.fromEntries(feeTargets.map((target) => [target, satPerVbyte(target)])));
   }
 
   #scriptHash(kind: 'scripthash' | 'address', text: string): string {

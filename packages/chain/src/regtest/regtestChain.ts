@@ -253,6 +253,13 @@ export class RegtestChain {
     return this.mine({ ...options, blocks: options.blocks ?? options.depth + 1 });
   }
 
+  /** What is asked for within so many blocks: `feeratePerKw`; beyond a day what the mempool takes at all. */
+  estimateFeeratePerKw(targetBlocks: number): number {
+    const wanted = Math.max(minimumFeeratePerKw, Math.ceil(this.feeratePerKw));
+    if (targetBlocks <= 144) return wanted;
+    return Math.min(wanted, Math.max(minimumFeeratePerKw, Math.ceil(Number(this.mempool.minFeePerKvb) / 4)));
+  }
+
   /** Calls the listener after each change of the tip, until the returned function is called. */
   onTip(listener: (tip: ChainTip) => void): () => void {
     this.#listeners.add(listener);

@@ -395,7 +395,7 @@ export const rpcMethods: ReadonlyMap<string, RpcMethod> = new Map<string, RpcMet
       if (blocks < 1 || blocks > 1008) {
         throw new RpcError(rpcCodes.invalidParameter, 'Invalid conf_target, must be between 1 and 1008');
       }
-      return { feerate: bitcoins(BigInt(Math.ceil(chain.feeratePerKw) * 4)), blocks };
+      return { feerate: bitcoins(BigInt(chain.estimateFeeratePerKw(blocks) * 4)), blocks };
     }),
   ],
   ['getmempoolinfo', method('', mempoolInfo)],

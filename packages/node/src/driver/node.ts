@@ -60,6 +60,8 @@ type PeerSend = (nodeId: string, messages: Parameters<PeerManager['send']>[1]) =
 
 /** BOLT 7: announcement_signatures: not before the funding transaction has six confirmations. */
 const announcementDepth = 6;
+/** Blocks: the furthest that estimates look ahead, for what the mempool takes at all. */
+const slowestTarget = 1_008;
 const anonymous = { alias: 'rivulet', rgbColor: Uint8Array.of(0x33, 0x99, 0xff), addresses: [] };
 /** A Lightning node: peers, channels, payments, wallet and chain, tied together. */
 export class RivuletNode extends EventEmitter<NodeEvents> {
@@ -147,6 +149,7 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
     this.#fees = new ChannelFees({
       turns: this.turns,
       estimate: () => backend.estimateFeeratePerKw(6),
+      slowEstimate: () => backend.estimateFeeratePerKw(slowestTarget),
       maxFeeratePerKw: policy.accept.maxFeeratePerKw,
       logger,
     });
@@ -266,7 +269,9 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
       wallet: this.wallet,
       signers: this.signers,
       payments: this.payments,
-      isUnproven: ({ params }) => this.#unproven.has(params.channelId),
+      isUnproven: (channel) => this.#isUnproven(channel),
+      // BOLT 5: irrevocably resolved when it is included as part of at least 100 blocks
+      sweepPolicy: network === 'regtest' ? {} : { watchDepth: 100 },
       scheduler,
       logger,
     });
@@ -341,7 +346,13 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
 
   /** Channels whose data may be old, so that nothing of them is published. */
   get unprovenChannels(): readonly Channel[] {
-    return this.channels.filter(({ params }) => this.#unproven.has(params.channelId));
+    return this.channels.filter((channel) => this.#isUnproven(channel));
+  }
+
+  /** A commitment that was published cannot have been revoked since: nothing was signed after it. */
+  #isUnproven({ params, phase }: Channel): boolean {
+    if (phase.name === 'failed' || phase.name === 'spent' || phase.name === 'closed') return false;
+    return this.#unproven.has(params.channelId);
   }
 
   /** What checks compare; to be used at once, and not inside a turn. */
@@ -353,7 +364,7 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
       height: this.#chain.height,
       walletHeight: this.wallet.tip?.height,
       isSent: (ref) => this.payments.sender.has(ref),
-      openClaims: [],
+      openClaims: this.#settlement.openClaims,
     };
   }
 
@@ -467,7 +478,7 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
       },
       ...(closingScript === undefined ? {} : { closingScript }),
       announcer: this.#identity,
-      ...(this.#unproven.has(channel.params.channelId) ? { unproven: true } : {}),
+      ...(this.#isUnproven(channel) ? { unproven: true } : {}),
       ...(this.#parts.wantsRevocations ? { reportRevocations: true } : {}),
     };
   }
@@ -475,6 +486,7 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
   #onEvent(turn: Turn, channel: Channel, event: ChannelEvent): void {
     this.payments.onEvent(turn, channel, event);
     this.announcing.onEvent(turn, channel, event);
+    this.#settlement.onEvent(turn, channel, event);
     this.#parts.onEvent(turn, channel, event);
     if (event.type === 'phaseChanged' || event.type === 'online') {
       const key = channelKey(channel.params.channelId);
@@ -523,7 +535,7 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
     const commitment = request.commitment ?? has;
     const channel = await this.#openings.open({
       fundingFeeratePerKw: this.#fees.feeratePerKw,
-      commitmentFeeratePerKw: this.#fees.feeratePerKw,
+      commitmentFeeratePerKw: this.#fees.commitmentFeeratePerKw(commitment),
       ...request,
       commitment,
     });

@@ -23,6 +23,7 @@ import {
 } from '../onchain/index.js';
 import type { CancelTimer, Scheduler } from '../peers/index.js';
 import type { Wallet } from '../wallet/index.js';
+import type { CheckedState } from './checkedState.js';
 import { FeeReserve, type ReserveStatus } from './feeReserve.js';
 import { htlcKey } from './payments/htlcAdder.js';
 import type { Payments } from './payments/payments.js';
@@ -230,6 +231,11 @@ export class Settlement {
     await this.#bumper.publish(waiting, storage.getTip()?.height ?? 0);
     this.#watchAgain(this.#sweeper.contestedOffers);
     this.#reserve.check(turns.channels.values());
+  }
+
+  /** Outputs of closed channels that could be taken by us now and that no block has a spend of. */
+  get openClaims(): CheckedState['openClaims'] {
+    return this.#sweeper.openClaims;
   }
 
   /** What should be kept in confirmed coins for fees on chain, and what is. */

@@ -278,6 +278,17 @@ export class Sweeper {
     } while (this.#publishAgain);
   }
 
+  /** Outputs that could be taken by us now and that no block has a spend of, with who else can and when. */
+  get openClaims(): { channelId: Uint8Array; valueSat: bigint; deadlineHeight: number | undefined }[] {
+    return [...this.#tracked.values()].flatMap((tracked) =>
+      tracked.mature(this.#height).map(({ claim, deadline }) => ({
+        channelId: tracked.channelId,
+        valueSat: claim.valueSat,
+        deadlineHeight: deadline,
+      })),
+    );
+  }
+
   /** How many outputs of HTLCs that we offered have expired and are unspent: the mempool is worth a look. */
   get contestedOffers(): number {
     return [...this.#tracked.values()].reduce(
