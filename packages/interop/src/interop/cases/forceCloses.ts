@@ -42,6 +42,8 @@ export async function expectShares(
     atLeastSat: ldkSat - costsSat,
   });
   if (ldkSat > 0n) await sweepLdk(pair);
+  // All is claimed, and has to be buried.
+  await rig.mine(90);
   await rig.mineUntil("Rivulet's channel closed", async () => {
     const channel = await pair.findRivuletChannel();
     return channel === undefined || channel.state === 'closed';

@@ -52,20 +52,26 @@ async function expectEnds(pair: Pair, held: HeldHtlcs, claimed: boolean): Promis
 }
 
 /** When the preimages of the first two become known to those who can claim with them. */
-type Known = 'before the close' | 'after the commitment is in a block' | 'never';
+type Known = 'before' | 'after' | 'never';
+
+const knownText: Record<Known, string> = {
+  before: 'preimages known before: each is claimed or comes back',
+  after: 'preimages known after the commitment is in a block: each is claimed or comes back',
+  never: 'no preimage known: all come back',
+};
 
 const closedWithFour = (closer: Opener, known: Known): InteropCase => ({
-  name: `${closer} closes by force with two HTLCs each way, preimages known ${known}: each is claimed or comes back`,
+  name: `${closer} closes by force with two HTLCs each way, ${knownText[known]}`,
   async run(rig) {
     const peers = { rivulet: await rig.startRivulet(), ldk: await rig.startLdk({ receivePolicy: 'hold' }) };
     const pair = await Pair.open(rig, peers, { opener: 'rivulet' });
     const beforeSat = await confirmedSat(pair.rivulet);
     const held = await holdFour(pair);
     await pair.part();
-    if (known === 'before the close') await claimFirst(pair, held);
+    if (known === 'before') await claimFirst(pair, held);
     await forceClose(pair, closer);
     await rig.mine(1);
-    if (known === 'after the commitment is in a block') await claimFirst(pair, held);
+    if (known === 'after') await claimFirst(pair, held);
     const claimed = known !== 'never';
     const rivuletSat = claimed ? 590_000n : 600_000n;
     await expectShares(pair, { beforeSat, rivuletSat, ldkSat: 1_000_000n - rivuletSat, costsSat });
@@ -109,11 +115,11 @@ const away: InteropCase = {
 };
 
 export const htlcCloseCases: readonly InteropCase[] = [
-  closedWithFour('rivulet', 'before the close'),
-  closedWithFour('rivulet', 'after the commitment is in a block'),
+  closedWithFour('rivulet', 'before'),
+  closedWithFour('rivulet', 'after'),
   closedWithFour('rivulet', 'never'),
-  closedWithFour('ldk', 'before the close'),
-  closedWithFour('ldk', 'after the commitment is in a block'),
+  closedWithFour('ldk', 'before'),
+  closedWithFour('ldk', 'after'),
   closedWithFour('ldk', 'never'),
   away,
 ];

@@ -1,4 +1,5 @@
 import type { InteropCase } from '../interopCase.js';
+import type { InteropChannelType } from '../rig.js';
 import type { RivuletDaemon } from '../rivuletDaemon.js';
 import type { RivuletTower } from '../rivuletTower.js';
 import { expectSame } from '../waitUntil.js';
@@ -27,6 +28,8 @@ async function expectAll({ pair, rig }: Cheater, beforeSat: bigint): Promise<voi
   const atLeastSat = 1_000_000n - 20_000n;
   await rig.mineUntil("the whole channel in Rivulet's wallet", async () => (await gainSat()) >= atLeastSat);
   expectAbout(await gainSat(), { what: 'the whole channel', atMostSat: 1_000_000n, atLeastSat });
+  // All is taken, and has to be buried.
+  await rig.mine(90);
   await rig.mineUntil("Rivulet's channel closed", async () => {
     const channel = await pair.findRivuletChannel();
     return channel === undefined || channel.state === 'closed';
@@ -94,6 +97,7 @@ async function told(
 interface TowerCase {
   readonly what: string;
   readonly towers: number;
+  readonly channelTypes?: readonly InteropChannelType[];
   /** HTLCs in the revoked commitment. */
   readonly htlcs?: boolean;
   /** What becomes of the towers, before LDK cheats and after that is in a block. */
@@ -101,8 +105,9 @@ interface TowerCase {
   after?(towers: readonly RivuletTower[], cheater: Cheater): Promise<void>;
 }
 
-const watched = ({ what, towers: count, htlcs = false, before, after }: TowerCase): InteropCase => ({
+const watched = ({ what, towers: count, htlcs = false, before, after, ...rest }: TowerCase): InteropCase => ({
   name: `LDK cheats while we are away: ${what}`,
+  ...rest,
   async run(rig) {
     const towers: RivuletTower[] = [];
     for (let i = 0; i < count; i++) towers.push(await rig.startTower());
@@ -148,11 +153,13 @@ export const penaltyCases: readonly InteropCase[] = [
   watched({
     what: 'one of our two towers has died, and the other one takes its balance for us',
     towers: 2,
+    channelTypes: ['anchors'],
     before: async ([dead]) => dead?.stop({ crash: true }),
   }),
   watched({
     what: 'our tower is away as well, comes back and takes its balance in time',
     towers: 1,
+    channelTypes: ['static_remotekey'],
     before: async ([tower]) => tower?.stop({ crash: true }),
     after: async ([tower], cheater) => {
       await cheater.mineAlone(30);

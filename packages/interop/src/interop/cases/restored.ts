@@ -2,7 +2,7 @@ import { cpSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { InteropCase } from '../interopCase.js';
 import { Pair } from '../pair.js';
-import type { Rig } from '../rig.js';
+import type { InteropChannelType, Rig } from '../rig.js';
 import type { RivuletDaemon } from '../rivuletDaemon.js';
 import { runRivuletProgram } from '../rivuletProgram.js';
 import { expectSame, expectThat } from '../waitUntil.js';
@@ -58,8 +58,15 @@ async function isUnproven({ api }: RivuletDaemon): Promise<boolean> {
   return (await api.health({})).warnings.some(({ code }) => code === 'unproven_channel');
 }
 
-const fromBackup = (payments: number): InteropCase => ({
+/** Most of the blocks that LDK has to wait for its own balance. */
+async function mineLdkDelay(rig: Rig): Promise<void> {
+  await rig.mine(1);
+  await rig.mine(140);
+}
+
+const fromBackup = (payments: number, channelType: InteropChannelType): InteropCase => ({
   name: `Rivulet is restored from words and a backup, ${payments} payments each way old: it dials LDK, which closes, and our money comes back`,
+  channelTypes: [channelType],
   async run(rig) {
     const rivulet = await rig.startRivuletDaemon({ flags: { '--reconnect': 'true' } });
     const pair = await Pair.open(rig, { rivulet, ldk: await rig.startLdk() }, { opener: 'rivulet' });
@@ -79,6 +86,7 @@ const fromBackup = (payments: number): InteropCase => ({
     );
     await ldkClosedBecause(pair);
     await untilFundingSpent(pair);
+    await mineLdkDelay(rig);
     await expectShares(pair, { beforeSat, rivuletSat: localMsat / 1000n, ldkSat: remoteMsat / 1000n });
     await expectNothingPublished(rivulet);
   },
@@ -86,6 +94,7 @@ const fromBackup = (payments: number): InteropCase => ({
 
 const withHtlcs: InteropCase = {
   name: 'Rivulet is restored from words and a backup while HTLCs of both directions are pending: our balance comes back',
+  channelTypes: ['anchors'],
   async run(rig) {
     const rivulet = await rig.startRivuletDaemon({ flags: { '--reconnect': 'true' } });
     const ldk = await rig.startLdk({ receivePolicy: 'hold' });
@@ -110,6 +119,7 @@ const withHtlcs: InteropCase = {
 
 const closedMeanwhile: InteropCase = {
   name: 'Rivulet is restored from words and a backup after LDK has closed by force: our money comes back without a connection',
+  channelTypes: ['static_remotekey'],
   async run(rig) {
     const rivulet = await rig.startRivuletDaemon();
     const pair = await Pair.open(rig, { rivulet, ldk: await rig.startLdk() }, { opener: 'ldk' });
@@ -122,6 +132,8 @@ const closedMeanwhile: InteropCase = {
     await pair.ldk.forceClose(pair.ref);
     await pair.ldk.log.waitForEvent('broadcast', () => true);
     rig.chain.mine(30);
+    await pair.ldk.sync();
+    rig.chain.mine(110);
     await keepsakes.restoreBackup();
     await rivulet.start();
     await rig.synced();
@@ -139,6 +151,7 @@ async function startWithCopy(rig: Rig): Promise<{ rivulet: RivuletDaemon; live: 
 
 const fromCurrentCopy: InteropCase = {
   name: 'Rivulet is restored from the live copy of its database: with LDK away nothing is published, with LDK back the channel goes on',
+  channelTypes: ['anchors'],
   async run(rig) {
     const { rivulet, live } = await startWithCopy(rig);
     const ldk = await rig.startLdk({ receivePolicy: 'hold' });
@@ -167,6 +180,7 @@ const fromCurrentCopy: InteropCase = {
 
 const fromOldCopy: InteropCase = {
   name: 'Rivulet is restored from a live copy that is old: we publish nothing, LDK closes, our money comes back',
+  channelTypes: ['static_remotekey'],
   async run(rig) {
     const { rivulet, live } = await startWithCopy(rig);
     const pair = await Pair.open(rig, { rivulet, ldk: await rig.startLdk() }, { opener: 'rivulet' });
@@ -196,6 +210,7 @@ const fromOldCopy: InteropCase = {
     const force = rivulet.api.closeChannel({ channelId: pair.channelId, force: true });
     expectThat((await failureOf(force)).length > 0, 'no close by force');
     await untilFundingSpent(pair);
+    await mineLdkDelay(rig);
     await expectShares(pair, { beforeSat, rivuletSat: localMsat / 1000n, ldkSat: remoteMsat / 1000n });
     await expectNothingPublished(rivulet);
   },
@@ -225,8 +240,8 @@ const ldkIsOld: InteropCase = {
 };
 
 export const restoredCases: readonly InteropCase[] = [
-  fromBackup(0),
-  fromBackup(3),
+  fromBackup(0, 'static_remotekey'),
+  fromBackup(3, 'anchors'),
   withHtlcs,
   closedMeanwhile,
   fromCurrentCopy,
