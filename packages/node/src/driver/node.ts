@@ -98,6 +98,8 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
   readonly #fees: ChannelFees;
   #listening: PeerAddress[] = [];
   #synced = false;
+  /** What is told of the chain next is that it is well again. */
+  #chainTrouble = false;
   /** What the channel said to the command that is being executed. */
   #refusal: ChannelRefusal | undefined;
 
@@ -423,9 +425,16 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
       },
       onCaughtUp: () => this.#onCaughtUp(),
       onError: (error, retryInMs) => this.#logger.warn({ err: error, retryInMs }, 'the chain backend failed'),
-      onHealth: ({ state, detail }) =>
-        this.#logger[state === 'ok' ? 'info' : 'warn']({ state }, `the chain: ${detail}`),
+      onHealth: (health) => this.#tellChainHealth(health),
     });
+  }
+
+  /** `behind` comes and goes with every block. */
+  #tellChainHealth({ state, detail }: ChainHealth): void {
+    if (state === 'behind') return;
+    if (state === 'ok' && !this.#chainTrouble) return;
+    this.#chainTrouble = state !== 'ok';
+    this.#logger[this.#chainTrouble ? 'warn' : 'info']({ state }, `the chain: ${detail}`);
   }
 
   async #firstBlock(birthHeight: number | undefined): Promise<ChainTip> {
