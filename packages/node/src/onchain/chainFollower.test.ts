@@ -125,6 +125,44 @@ describe('following a chain', () => {
     await follower.stop();
   });
 
+  test('a backend that lost blocks is not in step, until it is where it was, whether it tells that or not', async () => {
+    const chain = new RegtestChain({ now: () => 1_700_000_000_000 });
+    let lost = false;
+    let tell: (tip: ChainTip) => void = () => {};
+    let now = 0;
+    const backend = embeddedBackend(chain);
+    const { follower, scheduler } = setUp({
+      chain,
+      now: () => now,
+      backend: {
+        getTip: () => backend.getTip(),
+        getBlock: async (at) => (lost ? undefined : backend.getBlock(at)),
+        getBlockHash: async (height) => (lost ? undefined : backend.getBlockHash(height)),
+        onTip: (listener) => {
+          tell = listener;
+          return () => {};
+        },
+      },
+    });
+    follower.start();
+    await follower.waitUntilSynced();
+    expect([follower.synced, follower.blindForMs]).toEqual([true, 0]);
+    lost = true;
+    tell({ height: 0, hash: chain.tip.hash });
+    await expect.poll(() => follower.synced).toBe(false);
+    now += 5_000;
+    expect(follower.blindForMs).toBe(5_000);
+    lost = false;
+    await expect
+      .poll(() => {
+        scheduler.advance(5_000);
+        return follower.synced;
+      })
+      .toBe(true);
+    expect(follower.blindForMs).toBe(0);
+    await follower.stop();
+  });
+
   test('stops for good at a reorganisation deeper than it remembers', async () => {
     const chain = new RegtestChain({ now: () => 1_700_000_000_000 });
     chain.mine({ blocks: 3 });

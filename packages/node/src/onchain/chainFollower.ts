@@ -50,6 +50,8 @@ class ReorgTooDeepError extends RivuletError<'reorg_too_deep'> {
 
 const firstRetryMs = 500;
 const longestRetryMs = 60_000;
+/** How often a backend that has fewer blocks than were handled is looked at, beside its own news. */
+const behindRetryMs = 5_000;
 /** Fewer blocks than this are taken, or taken back, without a word: that is how a chain grows. */
 const manyBlocks = 3;
 /** A chain stalls without an event: this often it is looked at. */
@@ -70,6 +72,8 @@ export class ChainFollower {
   #failures = 0;
   #caughtUpAt: Uint8Array | undefined;
   #cancelRetry: CancelTimer | undefined;
+  /** The next look at a backend that is behind. */
+  #cancelLook: CancelTimer = () => {};
   #unsubscribe: (() => void) | undefined;
   #waiting: { resolve: () => void; reject: (error: unknown) => void }[] = [];
   #fatal: RivuletError | undefined;
@@ -107,6 +111,11 @@ export class ChainFollower {
    */
   get synced(): boolean {
     return this.#isCaughtUp && isCurrent(this.health);
+  }
+
+  /** For how long it has not been synced, in milliseconds; 0 while it is. */
+  get blindForMs(): number {
+    return this.synced ? 0 : Math.max(0, this.#now() - this.health.sinceMs);
   }
 
   /** How following is doing: what is wrong with the backend, or else with the handling of its blocks. */
@@ -210,6 +219,7 @@ export class ChainFollower {
     this.#unsubscribe?.();
     this.#unsubscribeHealth?.();
     this.#cancelHealthCheck?.();
+    this.#cancelLook();
     this.#cancelRetry?.();
     this.#cancelRetry = undefined;
     for (const { reject } of this.#waiting.splice(0)) reject(new FollowerStoppedError());
@@ -297,7 +307,13 @@ export class ChainFollower {
       const active = await backend.getBlockHash(tip.height);
       if (this.#stopped) return;
       // A backend that is behind us is still fetching: there is nothing to undo until it has another block.
-      if (active === undefined) return;
+      if (active === undefined) {
+        this.#isCaughtUp = false;
+        // It may be where it was before anybody notices, and then tells of no new tip.
+        this.#cancelLook();
+        this.#cancelLook = this.#options.scheduler.schedule(behindRetryMs, () => this.#wake());
+        return;
+      }
       if (!equalBytes(active, tip.hash)) await this.#undo(tip);
       else if (block === undefined) break;
     }
