@@ -3,8 +3,11 @@ import type { Ending } from './closing.js';
 import { channelOf, type LineHtlc, type PaymentFact } from './line.js';
 import type { Scene } from './scene.js';
 import type { SettlementNode } from './settlementNode.js';
-import { isRace } from './situation.js';
+import { isRace, reorgDepth } from './situation.js';
 import type { HtlcFate } from './verdict.js';
+
+/** Blocks after which a node says what became of a payment. */
+const finalDepth = 6;
 
 interface Outcome {
   readonly ending: Ending;
@@ -36,7 +39,11 @@ function outcomesOf(scene: Scene, { ending, fates }: Outcome, payment: PaymentFa
   // Settled while the channel could.
   if (ending.holder === 'both' || situation.close.startsWith('revoked')) return ['succeeded'];
   const own = [...fates].filter(([htlc]) => htlc.payment === payment);
-  if (own.every(([, fate]) => fate === 'receiver')) return ['succeeded'];
+  if (own.every(([, fate]) => fate === 'receiver')) {
+    // That it had come back for good was told when that was as deep as what is taken for final.
+    const toldBefore = situation.resolution === 'late_offerer' && reorgDepth(situation) >= finalDepth;
+    return toldBefore ? ['succeeded', 'failed'] : ['succeeded'];
+  }
   // The receiver was too late, but the preimage was seen: in the mempool, or in a block that was undone.
   return isRace(situation) ? ['succeeded', 'failed'] : ['failed'];
 }
