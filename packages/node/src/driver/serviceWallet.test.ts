@@ -160,12 +160,13 @@ describe('coins and labels', () => {
     const { coin, address } = first!;
     await api.setLabel({ of: address, label: 'from the mine' });
     expect(await api.lockCoins({ coins: [coin], locked: true })).toEqual({ changed: 1 });
-    expect((await api.coins({})).coins[0]).toMatchObject({ state: 'locked', label: 'from the mine' });
+    const listed = async () => (await api.coins({})).coins.find((one) => one.coin === coin);
+    expect(await listed()).toMatchObject({ state: 'locked', label: 'from the mine' });
     const { lines } = await api.exportLabels({});
     expect(lines).toContain('"spendable":false');
     expect(await api.lockCoins({ coins: [coin], locked: false })).toEqual({ changed: 1 });
     expect(await api.importLabels({ lines })).toMatchObject({ coins: 1, labels: 1 });
-    expect((await api.coins({})).coins[0]?.state).toBe('locked');
+    expect((await listed())?.state).toBe('locked');
     const [txidHex] = coin.split(':');
     expect(await api.setLabel({ of: txidHex!, label: 'reward' })).toEqual({ type: 'tx', ref: txidHex });
     expect(await codeOf(api.setLabel({ of: 'rent', label: 'x' }))).toBe('address_malformed');

@@ -52,7 +52,7 @@ export function largestFirst(
   return keyOfA < keyOfB ? -1 : keyOfA > keyOfB ? 1 : 0;
 }
 
-/** All unspent coins, the largest first. */
+/** All unspent coins, the largest first, then the oldest. */
 export function listCoins(state: WalletState): ListedCoin[] {
   return state.ledger
     .coins()
@@ -64,7 +64,7 @@ export function listCoins(state: WalletState): ListedCoin[] {
       confirmations: state.confirmations(coin),
       ...stateOf(state, coin),
     }))
-    .sort(largestFirst);
+    .sort((a, b) => (a.valueSat === b.valueSat && b.confirmations - a.confirmations) || largestFirst(a, b));
 }
 
 /** An unspent coin by its outpoint. @throws WalletError `unknown_coin` */
