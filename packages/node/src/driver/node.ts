@@ -2,14 +2,7 @@ import { randomBytes as systemRandomBytes } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import { type ChainBackend, type ChainHealth, type ChainTip, type Network, networks } from '@rivulet/chain';
 import { bytesToHex, hexToBytes, utf8ToBytes } from '@rivulet/core/bytes';
-import type {
-  Announcer,
-  Channel,
-  ChannelEvent,
-  ChannelFormat,
-  ChannelRefusal,
-  StepContext,
-} from '@rivulet/core/channel';
+import type { Announcer, Channel, ChannelEvent, ChannelFormat, StepContext } from '@rivulet/core/channel';
 import { hmacSha256, secp256k1 } from '@rivulet/core/crypto';
 import type { Transaction } from '@rivulet/core/tx';
 import { hasFeature } from '@rivulet/core/wire';
@@ -17,7 +10,7 @@ import { type GossipStore, type NodeStorage, openMemoryGossipStore, StorageError
 import { UnprovenChannels } from '../backup/unproven.js';
 import { GossipService } from '../gossip/index.js';
 import type { Logger } from '../logging/logger.js';
-import { ChainFollower } from '../onchain/index.js';
+import { ChainFollower, type SweepWallet } from '../onchain/index.js';
 import {
   type PeerAddress,
   type PeerInfo,
@@ -33,6 +26,7 @@ import { ChannelFees } from './channelFees.js';
 import { ChannelPolicies, type ChannelPolicySettings } from './channelPolicies.js';
 import { ChannelRouter } from './channelRouter.js';
 import type { CheckedState } from './checkedState.js';
+import { type CloseRequest, CloseRequests } from './closeRequests.js';
 import { nodeFeatures } from './features.js';
 import type { ReserveStatus } from './feeReserve.js';
 import { FundingStore } from './fundingStore.js';
@@ -47,6 +41,7 @@ import type { SentPayment } from './payments/outgoing.js';
 import { Payments } from './payments/payments.js';
 import { circleOf, type RebalanceRequest } from './payments/rebalance.js';
 import { linkPeers } from './peerLinks.js';
+import { changePolicies } from './policyChanges.js';
 import { reachPeer } from './reach.js';
 import { Rebalancer } from './rebalancer.js';
 import { releaseEffects } from './release.js';
@@ -62,6 +57,8 @@ type PeerSend = (nodeId: string, messages: Parameters<PeerManager['send']>[1]) =
 const announcementDepth = 6;
 /** Blocks: the furthest that estimates look ahead, for what the mempool takes at all. */
 const slowestTarget = 1_008;
+/** HTLCs have deadlines in blocks: without a chain for so long, none is begun. Shorter outages stop nothing. */
+const longestBlindMs = 2 * 3_600_000;
 const anonymous = { alias: 'rivulet', rgbColor: Uint8Array.of(0x33, 0x99, 0xff), addresses: [] };
 /** A Lightning node: peers, channels, payments, wallet and chain, tied together. */
 export class RivuletNode extends EventEmitter<NodeEvents> {
@@ -98,10 +95,10 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
   readonly #fees: ChannelFees;
   #listening: PeerAddress[] = [];
   #synced = false;
+  #interrupted = false;
   /** What is told of the chain next is that it is well again. */
   #chainTrouble = false;
-  /** What the channel said to the command that is being executed. */
-  #refusal: ChannelRefusal | undefined;
+  readonly #closes: CloseRequests;
 
   constructor(options: NodeOptions) {
     super();
@@ -148,6 +145,12 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
         for (const nodeId of nodeIds) this.peers.drop(nodeId, 'this node could not store what was sent');
       },
     });
+    this.#closes = new CloseRequests({
+      turns: this.turns,
+      wallet: this.wallet,
+      fundings: this.#fundings,
+      logger,
+    });
     this.#fees = new ChannelFees({
       turns: this.turns,
       estimate: () => backend.estimateFeeratePerKw(6),
@@ -188,7 +191,8 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
       findRoutes: (request) => this.known.findRoutes(request),
       observe: (observations, inFlightMsat) => this.known.observe(observations, inFlightMsat),
       onSlowHop: (slow) => this.known.avoid(slow),
-      isAccepting: () => options.admission?.accepting ?? true,
+      isAccepting: () =>
+        (options.admission?.accepting ?? true) && (this.#follower?.blindForMs ?? 0) < longestBlindMs,
       needsUnknown: (nodeId) => this.known.graph.requiresUnknown(nodeId),
       blockHeight: () => this.#chain.height,
       now,
@@ -346,6 +350,11 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
     return this.#settlement.reserveStatus;
   }
 
+  /** For a watchtower beside this node: coins that may pay for its penalties. */
+  get sweepWallet(): SweepWallet {
+    return this.#settlement.sweepWallet;
+  }
+
   /** Channels whose data may be old, so that nothing of them is published. */
   get unprovenChannels(): readonly Channel[] {
     return this.channels.filter((channel) => this.#isUnproven(channel));
@@ -392,6 +401,7 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
     if (this.storage.getTip() === undefined) await this.#chain.begin(await this.#firstBlock(birthHeight));
     await this.#settlement.restore((key) => this.#chain.spendHeight(key));
     this.#follower = this.#createFollower();
+    if (this.#interrupted) await this.#follower.stop();
     this.#follower.start();
     await this.#follower.waitUntilSynced();
     await this.gossip.start();
@@ -401,6 +411,12 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
     this.announcing.start();
     this.known.start();
     this.#rebalancer.start();
+  }
+
+  /** Ends a start that reads the chain, or waits for it: that one rejects then, and the node can be stopped. */
+  interrupt(): void {
+    this.#interrupted = true;
+    void this.#follower?.stop();
   }
 
   /** Follows the chain from the last block that is stored. */
@@ -501,12 +517,7 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
       const key = channelKey(channel.params.channelId);
       turn.afterCommit(() => this.#announce(key));
     }
-    if (event.type === 'commandRefused') {
-      this.#refusal = event.reason;
-      turn.afterCommit(() =>
-        this.#logger.info({ command: event.command, code: event.reason.code }, event.reason.message),
-      );
-    }
+    this.#closes.onEvent(turn, event);
   }
 
   #announce(key: string): void {
@@ -557,30 +568,8 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
    * it is once the request is stored and sent.
    * @throws ChannelRefusal where the channel cannot be closed so.
    */
-  closeChannel(request: { key: string; force: boolean; script?: Uint8Array }): Promise<Channel> {
-    const { key, force, script } = request;
-    return new Promise((resolve, reject) => {
-      this.turns.enqueue({
-        channel: key,
-        evenIfStopped: force,
-        run: (turn) => {
-          const channel = turn.channels.get(key);
-          if (channel === undefined) throw new Error(`there is no channel ${key} any more`);
-          const to =
-            script ??
-            this.#fundings.closingScript(channel.params.channelId) ??
-            this.wallet.newAddress({ type: 'p2wpkh', tx: turn.tx }).script;
-          this.#refusal = undefined;
-          turn.command(key, force ? { type: 'forceClose' } : { type: 'close', script: to });
-          const refusal = this.#refusal as ChannelRefusal | undefined;
-          turn.afterCommit(() => {
-            if (refusal === undefined) resolve(this.turns.channels.get(key) ?? channel);
-            else reject(refusal);
-          });
-        },
-        failed: reject,
-      });
-    });
+  closeChannel(request: CloseRequest): Promise<Channel> {
+    return this.#closes.close(request);
   }
 
   /**
@@ -598,20 +587,8 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
    * Changes what is asked of forwards on channels, and has the network hear of it.
    * @throws ChannelPolicyError
    */
-  async setPolicies(keys: readonly string[], change: Partial<ChannelPolicySettings>): Promise<void> {
-    for (const key of keys) this.policies.changed(key, change);
-    await new Promise<void>((resolve, reject) => {
-      this.turns.enqueue({
-        run: (turn) => {
-          for (const key of keys) {
-            this.policies.set(turn, { key, change });
-            this.announcing.policyChanged(turn, key);
-          }
-          turn.afterCommit(resolve);
-        },
-        failed: reject,
-      });
-    });
+  setPolicies(keys: readonly string[], change: Partial<ChannelPolicySettings>): Promise<void> {
+    return changePolicies(this, { keys, change });
   }
 
   /** Stops in order: no new work, all that was begun stored and sent, then everything is let go. */
