@@ -21,6 +21,7 @@ import {
 import { deriveNodeSecrets, openWallet, type Wallet } from '../wallet/index.js';
 import { Announcing } from './announcing.js';
 import { Broadcaster } from './broadcaster.js';
+import { chainNews } from './chainNews.js';
 import { ChainSync } from './chainSync.js';
 import { ChannelFees } from './channelFees.js';
 import { ChannelPolicies, type ChannelPolicySettings } from './channelPolicies.js';
@@ -96,8 +97,6 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
   #listening: PeerAddress[] = [];
   #synced = false;
   #interrupted = false;
-  /** What is told of the chain next is that it is well again. */
-  #chainTrouble = false;
   readonly #closes: CloseRequests;
 
   constructor(options: NodeOptions) {
@@ -441,16 +440,8 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
       },
       onCaughtUp: () => this.#onCaughtUp(),
       onError: (error, retryInMs) => this.#logger.warn({ err: error, retryInMs }, 'the chain backend failed'),
-      onHealth: (health) => this.#tellChainHealth(health),
+      onHealth: chainNews(this.#logger),
     });
-  }
-
-  /** `behind` comes and goes with every block. */
-  #tellChainHealth({ state, detail }: ChainHealth): void {
-    if (state === 'behind') return;
-    if (state === 'ok' && !this.#chainTrouble) return;
-    this.#chainTrouble = state !== 'ok';
-    this.#logger[this.#chainTrouble ? 'warn' : 'info']({ state }, `the chain: ${detail}`);
   }
 
   async #firstBlock(birthHeight: number | undefined): Promise<ChainTip> {
