@@ -117,9 +117,25 @@ const theirs: InteropCase = {
   },
 };
 
+const theirsPatiently: InteropCase = {
+  name: 'LDK closes by force with too low a fee and only our balance waits: our child gets its commitment mined',
+  channelTypes: ['anchors'],
+  async run(rig) {
+    const peers = { rivulet: await rig.startRivulet(), ldk: await rig.startLdk() };
+    const pair = await Pair.open(rig, peers, { opener: 'ldk' });
+    const beforeSat = await confirmedSat(pair.rivulet);
+    setFees(rig, highPerKw);
+    await forceClose(pair, 'ldk');
+    await untilMined(rig, await untilFundingSpent(pair));
+    calmFees(rig);
+    await expectShares(pair, { beforeSat, rivuletSat: 400_000n, ldkSat: 600_000n, costsSat });
+  },
+};
+
 export const childrenPayCases: readonly InteropCase[] = [
   ours('ldk', false),
   ours('rivulet', true),
   oursAgain,
   theirs,
+  theirsPatiently,
 ];

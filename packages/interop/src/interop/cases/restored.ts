@@ -178,6 +178,29 @@ const fromCurrentCopy: InteropCase = {
   },
 };
 
+const overDeadlines: InteropCase = {
+  name: 'Rivulet is restored from the live copy of its database and LDK stays away over all deadlines: only LDK publishes, and all comes back',
+  channelTypes: ['static_remotekey'],
+  async run(rig) {
+    const { rivulet, live } = await startWithCopy(rig);
+    const ldk = await rig.startLdk({ receivePolicy: 'hold' });
+    const pair = await Pair.open(rig, { rivulet, ldk }, { opener: 'rivulet' });
+    const keepsakes = new Keepsakes(rig, rivulet);
+    await holdBothWays(pair, { offeredMsat: [50_000_000n], receivedMsat: [40_000_000n] });
+    const beforeSat = await confirmedSat(rivulet);
+    await rivulet.stop({ crash: true });
+    cpSync(live, keepsakes.copy, { recursive: true });
+    await keepsakes.restoreCopy();
+    await rivulet.start();
+    while (ldk.log.eventsOf('channelClosed').length === 0) await rig.mine(10);
+    await untilFundingSpent(pair);
+    expectSame(await isUnproven(rivulet), true, 'the channel is of unknown age');
+    await mineLdkDelay(rig);
+    await expectShares(pair, { beforeSat, rivuletSat: 600_000n, ldkSat: 400_000n });
+    await expectNothingPublished(rivulet);
+  },
+};
+
 const fromOldCopy: InteropCase = {
   name: 'Rivulet is restored from a live copy that is old: we publish nothing, LDK closes, our money comes back',
   channelTypes: ['static_remotekey'],
@@ -245,6 +268,7 @@ export const restoredCases: readonly InteropCase[] = [
   withHtlcs,
   closedMeanwhile,
   fromCurrentCopy,
+  overDeadlines,
   fromOldCopy,
   ldkIsOld,
 ];
