@@ -8,7 +8,13 @@ import {
 } from '@rivulet/core/channel';
 import { decodePendingForward } from '@rivulet/core/forwarding';
 import type { ClaimedHtlc } from '@rivulet/core/monitor';
-import { decodeTransaction, encodeTransaction, type Outpoint, txid as txidOf } from '@rivulet/core/tx';
+import {
+  decodeTransaction,
+  encodeTransaction,
+  type Outpoint,
+  type Transaction,
+  txid as txidOf,
+} from '@rivulet/core/tx';
 import type { NodeStorage } from '@rivulet/storage';
 import { channelLogger, type Logger } from '../logging/logger.js';
 import {
@@ -185,18 +191,25 @@ export class Settlement {
 
   /**
    * What claims outputs of a commitment whose block was undone is built anew: the coins that paid for the old
-   * transaction, which mempools may have dropped, must be there for it. One that is mined after all wins.
+   * transaction, which mempools may have dropped, must be there for it. One that is mined after all wins. What
+   * spends coins of the wallet alone is no claim but a payment, or a channel's funding: it stays, and so does a
+   * claim that one of those builds on. Who is told that it was not made makes it again.
    */
   #freeCoins(turn: Turn): void {
     const { signers, wallet } = this.#options;
+    const { ledger } = wallet.state;
     const commitments = new Set(
       [...turn.channels.values()].flatMap((channel) => commitmentsOf(channel, signers).map(bytesToHex)),
     );
     if (commitments.size === 0) return;
+    const isClaim = (tx: Transaction | undefined): boolean =>
+      tx?.inputs.some(
+        ({ outpoint }) => commitments.has(bytesToHex(outpoint.txid)) && ledger.output(outpoint) === undefined,
+      ) === true;
     for (const { tx, txid, height } of wallet.transactions()) {
-      if (height !== undefined) continue;
-      const claims = tx.inputs.some(({ outpoint }) => commitments.has(bytesToHex(outpoint.txid)));
-      if (claims) wallet.abandon(txid, turn.tx);
+      if (height !== undefined || !isClaim(tx)) continue;
+      const all = ledger.withDescendants(bytesToHex(txid));
+      if (all.every((key) => isClaim(ledger.transactions.get(key)?.tx))) wallet.abandon(txid, turn.tx);
     }
   }
 
