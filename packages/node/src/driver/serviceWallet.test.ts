@@ -64,6 +64,16 @@ describe('send', () => {
     ).toBe('idempotency_key_reused');
   });
 
+  test('says of a payment that was taken back that it was, and does not make it again', async () => {
+    const request = { recipients, idempotencyKey: 'rent 8', feeratePerKw: 500 };
+    const { txidHex } = await api.send(request);
+    const bumped = await api.bumpTransaction({ txidHex });
+    await api.bumpTransaction({ txidHex: bumped.txidHex, cancel: true });
+    expect(await codeOf(api.send(request))).toBe('payment_cancelled');
+    await pair.mine(1);
+    expect(await codeOf(api.send(request))).toBe('payment_cancelled');
+  });
+
   test('refuses addresses of other networks, dust, and what is not there', async () => {
     const pay = (address: string, amountSat: bigint) =>
       codeOf(api.send({ recipients: [{ address, amountSat }] }));

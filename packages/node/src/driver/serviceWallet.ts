@@ -215,7 +215,7 @@ function essenceOf({ recipients, allTo, coins: names }: RequestOf<'send'>): stri
   return JSON.stringify([paid, allTo ?? null, names ?? null]);
 }
 
-/** The transaction that an earlier request made, or what took its place. */
+/** The transaction that an earlier request made, or what took its place and pays the same. @throws WalletError */
 async function repeated(given: Given, txid: Uint8Array): Promise<ResponseOf<'send'>> {
   const { node, publisher } = given;
   const history = new Map(
@@ -230,6 +230,15 @@ async function repeated(given: Given, txid: Uint8Array): Promise<ResponseOf<'sen
       'payment_lost',
       `transaction ${txidToHex(txid)} of this idempotency key can never confirm, for a block spends its coins: ` +
         'nothing was paid; to pay, use a new key',
+    );
+  }
+  if (entry.kind === 'cancel') {
+    throw new WalletError(
+      'payment_cancelled',
+      `transaction ${txidToHex(txid)} of this idempotency key was taken back by ${txidToHex(entry.txid)}` +
+        (entry.state === 'confirmed'
+          ? ': nothing was paid; to pay, use a new key'
+          : ', which is not confirmed: the payment may still be made. Wait for a block before you pay again'),
     );
   }
   const answer = { ...describeSent(node, entry.tx, entry.feeSat ?? 0n), repeated: true };

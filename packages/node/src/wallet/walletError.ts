@@ -18,6 +18,7 @@ import { RivuletError } from '@rivulet/core/bytes';
  * - `channel_waits`: a channel waits for this transaction: it must not be replaced.
  * - `idempotency_key_reused`: another request had this key.
  * - `payment_lost`: the payment of this key can never confirm: a block spends its coins.
+ * - `payment_cancelled`: the payment of this key was taken back.
  * - `bad_label`: a label, or what it is for, is not what BIP 329 has.
  * - `psbt_malformed`: not a PSBT, or one that cannot be understood;
  * - `psbt_refused`: one that lies about our coins or asks for a signature that could be misused;
@@ -51,6 +52,7 @@ export type WalletErrorCode =
   | 'channel_waits'
   | 'idempotency_key_reused'
   | 'payment_lost'
+  | 'payment_cancelled'
   | 'bad_label'
   | 'psbt_malformed'
   | 'psbt_refused'
