@@ -42,9 +42,12 @@ const logFileName = 'rivulet.log';
 export async function runDaemon({
   config,
   onReady,
+  signal,
 }: {
   config: Config;
   onReady?: (ready: DaemonReady) => void;
+  /** Ends a start that is under way; the daemon that has started is ended by `stop`. */
+  signal?: AbortSignal;
 }): Promise<Daemon> {
   const { dataDir, network } = config;
   // What has to be let go again, last things first.
@@ -86,6 +89,7 @@ export async function runDaemon({
       reserve,
       source,
       logger,
+      ...(signal === undefined ? {} : { signal }),
       onStorageLost: (err) => {
         logger.error({ err }, 'the copy of the database cannot follow: the daemon stops; start it again');
         requestStop();
@@ -94,7 +98,7 @@ export async function runDaemon({
     const { node } = started;
     closers.push(() => node.stop());
     const tower = config.tower.enabled
-      ? await startConfiguredTower({ config, backend: source.backend, logger })
+      ? await startConfiguredTower({ config, backend: source.backend, wallet: node.sweepWallet, logger })
       : undefined;
     if (tower !== undefined) closers.push(() => tower.close());
     const api = await startApi({ config, started, tower, source, logger, onStop: () => requestStop() });

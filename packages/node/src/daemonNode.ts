@@ -18,7 +18,7 @@ import type { Logger } from './logging/index.js';
 import { nodePolicyOf } from './nodePolicyOf.js';
 import { systemScheduler } from './peers/index.js';
 import { TowerClient } from './tower/index.js';
-import { deriveNodeSecrets } from './wallet/index.js';
+import { deriveNodeSecrets, restoreFromScan, scanBackend } from './wallet/index.js';
 
 const gossipFileName = 'gossip.sqlite';
 const reserveFileName = 'disk-reserve';
@@ -42,6 +42,8 @@ export interface DaemonNodeOptions {
   readonly reserve: DiskReserve;
   readonly source: ChainSource;
   readonly logger: Logger;
+  /** Ends a start that is under way. */
+  readonly signal?: AbortSignal;
   /** The database can take no more in this run: the daemon has to end. */
   readonly onStorageLost: (error: StorageError) => void;
 }
@@ -111,8 +113,11 @@ export async function startDaemonNode(options: DaemonNodeOptions): Promise<Daemo
     admission: admissionOf({ guard, backups: () => backups, onStorageLost: options.onStorageLost }),
     logger,
   });
+  const interrupt = (): void => node?.interrupt();
   try {
-    const birthHeight = restored ? birthHeightOf({ config, storage, logger }) : undefined;
+    options.signal?.addEventListener('abort', interrupt, { once: true });
+    if (options.signal?.aborted === true) interrupt();
+    const birthHeight = restored ? await birthHeightOf({ config, node, storage, logger }) : undefined;
     await node.start({
       ...(config.listen.enabled ? { listen: config.listen } : {}),
       ...(birthHeight === undefined ? {} : { birthHeight }),
@@ -121,6 +126,8 @@ export async function startDaemonNode(options: DaemonNodeOptions): Promise<Daemo
     // Why it did not start matters more than what then went wrong.
     await node.stop().catch((err) => logger.error({ err }, 'the node could not be let go in order'));
     throw error;
+  } finally {
+    options.signal?.removeEventListener('abort', interrupt);
   }
   tendCopy(node, storage);
   return {
@@ -200,21 +207,33 @@ function tendCopy(node: RivuletNode, storage: FileStorage): void {
   });
 }
 
-/** From where a wallet that begins with old words looks for its coins. */
-function birthHeightOf({
+/** How far behind the last address that was used a search of the chain looks for coins. */
+const lookAhead = 200;
+
+/** From where a wallet that begins with old words looks for its coins; where nobody says, the chain is searched. */
+async function birthHeightOf({
   config,
+  node,
   storage,
   logger,
-}: Pick<DaemonNodeOptions, 'config' | 'storage' | 'logger'>): number | undefined {
+}: Pick<DaemonNodeOptions, 'config' | 'storage' | 'logger'> & { node: RivuletNode }): Promise<
+  number | undefined
+> {
   if (storage.getTip() !== undefined) return undefined;
   const restored = restoredBirthHeight(storage);
   if (config.birthHeight !== undefined) return Math.min(config.birthHeight, restored ?? config.birthHeight);
   if (restored !== undefined) return restored;
   if (config.network === 'regtest') return 0;
-  logger.warn(
+  // The search ended, and the start did not.
+  if (node.wallet.tip !== undefined) return node.wallet.tip.height;
+  logger.info(
     {},
-    'the words were made before, and birthHeight is not set: coins in blocks before now are not found; ' +
-      'to find them, start with birthHeight in an empty folder',
+    'the words were made before: the chain is searched for their coins, which may take minutes',
   );
-  return undefined;
+  const { tip, coins, valueSat } = await restoreFromScan(node.wallet.state, {
+    scan: scanBackend(node.backend),
+    lookAhead,
+  });
+  logger.info({ coins, valueSat, height: tip.height }, 'the chain was searched for coins of these words');
+  return tip.height;
 }

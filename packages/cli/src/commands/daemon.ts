@@ -41,6 +41,7 @@ environment (RIVULET_LISTEN_PORT=9735). Flags come first, then the environment, 
       options,
       work: runDaemon({
         config,
+        signal: context.signal,
         onReady: (ready) => {
           if (options.json === true) printJson(context, ready);
           else context.out(describeReady(ready));

@@ -88,6 +88,7 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
   readonly #chain: ChainSync;
   readonly #broadcaster: Broadcaster;
   readonly #scheduler: Scheduler;
+  readonly #now: () => number;
   /** From `start` on. */
   #follower: ChainFollower | undefined;
   readonly #settlement: Settlement;
@@ -158,6 +159,7 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
       logger,
     });
     const now = options.now ?? Date.now;
+    this.#now = now;
     this.#identity = {
       nodeId: hexToBytes(this.peers.nodeId),
       chainHash: networks[network].chainHash,
@@ -416,6 +418,8 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
   interrupt(): void {
     this.#interrupted = true;
     void this.#follower?.stop();
+    // Whatever else waits for the chain, a search for coins for example.
+    void this.backend.close();
   }
 
   /** Follows the chain from the last block that is stored. */
@@ -424,6 +428,7 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
     return new ChainFollower({
       backend: this.backend,
       scheduler: this.#scheduler,
+      now: this.#now,
       ...(tip === undefined ? {} : { start: tip, recentHashes: earlier.map(({ hash }) => hash).reverse() }),
       onBlock: async (block) => {
         await this.#chain.onBlock(block);

@@ -41,7 +41,8 @@ export class NodeParts {
   }
 
   rollBack(): void {
-    for (const part of this.#parts) part.rollBack?.();
+    // Each has to hear of it, whatever becomes of the others.
+    for (const part of this.#parts) this.#outside(() => part.rollBack?.());
   }
 
   onMessage(peer: PeerInfo, message: Message): void {

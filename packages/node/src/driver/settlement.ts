@@ -60,6 +60,8 @@ export class Settlement {
   readonly #sweeper: Sweeper;
   readonly #bumper: AnchorBumper;
   readonly #reserve: FeeReserve;
+  /** Coins that pay fees on chain, and scripts for what comes back: for a watchtower beside this node as well. */
+  readonly sweepWallet: SweepWallet;
   #cancelWatch: CancelTimer | undefined;
   #stopped = false;
   /** Expiries of incoming HTLCs by the outgoing ones that they were passed on as; read when it is asked for. */
@@ -72,18 +74,19 @@ export class Settlement {
     const reserve = new FeeReserve({ wallet, broadcast: (tx) => backend.broadcast(tx), logger });
     this.#reserve = reserve;
     this.#options = options;
+    this.sweepWallet = {
+      newScript: async ({ forFees = false } = {}) =>
+        wallet.newAddress(forFees ? { type: 'p2wpkh', change: true } : {}).script,
+      reserveFeeInputs: async (request) => {
+        const inputs = reserve.reserve(request);
+        if (inputs === undefined) await reserve.replenish(request);
+        return inputs;
+      },
+      release: (id) => reserve.release(id),
+    };
     const common = {
       estimateFeeratePerKw: (target: number) => backend.estimateFeeratePerKw(target),
-      wallet: {
-        newScript: async ({ forFees = false } = {}) =>
-          wallet.newAddress(forFees ? { type: 'p2wpkh', change: true } : {}).script,
-        reserveFeeInputs: async (request) => {
-          const inputs = reserve.reserve(request);
-          if (inputs === undefined) await reserve.replenish(request);
-          return inputs;
-        },
-        release: (id) => reserve.release(id),
-      } satisfies SweepWallet,
+      wallet: this.sweepWallet,
       deadlineOf: (channelId: Uint8Array, htlc: ClaimedHtlc) => this.#deadlineOf(channelId, htlc),
       rememberFees: (fees: readonly ClaimFee[]) => this.#rememberFees(fees),
       policy: options.sweepPolicy ?? {},

@@ -315,7 +315,7 @@ export class Outgoing {
     if (!this.#options.isAccepting()) {
       const error = new PaymentError(
         'not_accepting',
-        'the disk of this node is (nearly) full: nothing new is begun until there is room; nothing was sent',
+        'this node begins nothing new now: its disk is (nearly) full, or it has not seen the chain for hours (see `rivulet health`); nothing was sent',
       );
       turn.afterCommit(() => waiter.reject(error));
       return;
