@@ -23,7 +23,12 @@ export function commitmentOfLake(channel: Channel): Transaction {
 /** Lake's claim with a preimage, on a commitment that a value of its channel describes. */
 export function claimOfLake(
   { lake }: Trio,
-  { channel, by, preimage }: { channel: Channel; by: Transaction; preimage: Uint8Array },
+  {
+    channel,
+    by,
+    preimage,
+    feeratePerKw = 5_000,
+  }: { channel: Channel; by: Transaction; preimage: Uint8Array; feeratePerKw?: number },
 ): Transaction {
   const [htlc] = channel.htlcs.direction('received');
   if (htlc === undefined) throw new Error('there is no HTLC');
@@ -37,7 +42,6 @@ export function claimOfLake(
   const claim = claims.find(({ purpose }) => purpose === 'htlc_success');
   const feeInputs = lake.node.wallet.feeInputs().slice(0, 1);
   const script = lake.node.wallet.newAddress().script;
-  const feeratePerKw = 5_000;
   if (claim?.how === 'input') {
     return buildSweep({ inputs: [claim.input, ...feeInputs], script, feeratePerKw })!.tx;
   }
