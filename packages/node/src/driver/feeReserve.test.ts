@@ -50,7 +50,10 @@ function reserveOf(wallet: Wallet, log: string[] = []): FeeReserve {
 function channels(
   ...of: readonly (readonly ['anchors' | 'static_remotekey', Channel['phase']['name']])[]
 ): Channel[] {
-  return of.map(([commitment, name]) => ({ params: { format: { commitment } }, phase: { name } }) as Channel);
+  return of.map(
+    ([commitment, name]) =>
+      ({ params: { format: { commitment }, localIsOpener: true }, phase: { name } }) as Channel,
+  );
 }
 
 test('a coin that pays for a claim on chain is not spent on a channel that is opened meanwhile', () => {

@@ -3,7 +3,7 @@ import type { Channel } from '@rivulet/core/channel';
 import { feeForWeightSat, type SweepInput, type Transaction, type TxOutput } from '@rivulet/core/tx';
 import type { StorageTransaction } from '@rivulet/storage';
 import type { Logger } from '../logging/logger.js';
-import type { FeeInputRequest } from '../onchain/index.js';
+import { type FeeInputRequest, isFunded } from '../onchain/index.js';
 import { type FundedTransaction, type Wallet, WalletError } from '../wallet/index.js';
 
 /** What is kept for each anchor channel: its commitment and its HTLC transactions may need it, at any time. */
@@ -17,12 +17,16 @@ export interface ReserveStatus {
   readonly haveSat: bigint;
 }
 
-/** How many channels may need fees of the wallet on chain: anchor channels that are not over. */
+/**
+ * How many channels may need fees of the wallet on chain: anchor channels that are funded and not over. What a
+ * stranger has begun and not paid for asks for nothing.
+ */
 export function anchorChannels(channels: Iterable<Channel>): number {
   let count = 0;
-  for (const { params, phase } of channels) {
+  for (const channel of channels) {
+    const { params, phase } = channel;
     const isOver = phase.name === 'closed' || phase.name === 'closing';
-    if (params.format.commitment === 'anchors' && !isOver) count++;
+    if (params.format.commitment === 'anchors' && !isOver && isFunded(channel)) count++;
   }
   return count;
 }

@@ -145,3 +145,38 @@ describe('the commitment of a channel that failed', () => {
     ).toHaveLength(1);
   });
 });
+
+describe('channels of a peer that never funds them', () => {
+  test('bind no coin of ours when they fail, however many there are', async () => {
+    pair = await Pair.start();
+    const { alice, bob, chain } = pair;
+    for (let i = 0; i < 3; i++) {
+      chain.mine({ blocks: 1, script: bob.node.wallet.newAddress({ type: 'p2wpkh' }).script });
+    }
+    await pair.mine(101);
+    const coins = bob.node.wallet.spendableCoins().length;
+    expect(coins).toBeGreaterThanOrEqual(3);
+    const { neededSat } = bob.node.reserveStatus;
+    const broadcast = alice.backend.broadcast.bind(alice.backend);
+    alice.backend.broadcast = async () => ({ accepted: false, code: 'insufficient_fee', message: 'a test' });
+    const peer = await pair.connect();
+    for (let i = 0; i < 2; i++) {
+      await alice.node.openChannel({ peer, capacitySat: 1_000_000n, pushMsat: 300_000_000n });
+    }
+    chain.feeratePerKw = 10_000;
+    for (const { params } of bob.node.channels) {
+      alice.node.peers.send(bob.node.nodeId, [
+        { type: 'error', channelId: params.channelId, data: new Uint8Array(0) },
+      ]);
+    }
+    const failed = () => bob.node.channels.filter(({ phase }) => phase.name === 'failed').length;
+    await until(() => failed() === 2, 'they have failed');
+    for (let i = 0; i < 3; i++) {
+      await pair.mine(1);
+      await pause();
+      expect(bob.node.wallet.spendableCoins()).toHaveLength(coins);
+    }
+    expect(bob.node.reserveStatus.neededSat).toBe(neededSat);
+    alice.backend.broadcast = broadcast;
+  });
+});

@@ -1,5 +1,6 @@
 import { embeddedBackend, RegtestChain } from '@rivulet/chain';
 import { bytesToHex } from '@rivulet/core/bytes';
+import { anchoredCommitment } from '@rivulet/core/monitor';
 import { type Transaction, txid, txidToHex } from '@rivulet/core/tx';
 import { describe, expect, test } from 'vitest';
 import { createLogger } from '../logging/index.js';
@@ -18,6 +19,8 @@ class Bench {
   readonly log: string[] = [];
   readonly sent: { tx: Transaction; result: string }[] = [];
   upstream: number | undefined;
+  /** Nobody takes what is sent. */
+  refuses = false;
   bumper: AnchorBumper;
 
   constructor(rig: CloseRig, party: 'alice' | 'bob') {
@@ -53,6 +56,7 @@ class Bench {
       backend: {
         getMempoolSpend: (outpoint) => backend.getMempoolSpend(outpoint),
         broadcastPackage: async (transactions) => {
+          if (this.refuses) return [{ accepted: false, code: 'missing_inputs', message: 'a test' }];
           const results = await backend.broadcastPackage(transactions);
           const last = results.at(-1)!;
           this.sent.push({ tx: transactions.at(-1)!, result: last.accepted ? 'accepted' : last.code });
@@ -72,8 +76,11 @@ class Bench {
     this.bumper.restore(this.fees);
   }
 
+  /** As a block has shown its funding. */
   get side() {
-    return this.rig.pair[this.party];
+    const side = this.rig.pair[this.party];
+    const readiness = { ...side.channel.readiness, fundingConfirmed: { height: 1, index: 1 } };
+    return { ...side, channel: { ...side.channel, readiness } };
   }
 
   get commitment(): Transaction {
@@ -248,6 +255,42 @@ describe('the commitment of a failed channel', () => {
     expect(bench.waiting.child).toBeDefined();
     chain.mine();
     expect(chain.confirmed(txidToHex(txid(bench.commitment)))).toBeDefined();
+  });
+
+  test('binds no coin before a block has the funding of a channel that the peer opened, nor where it is refused', async () => {
+    const bench = await Bench.start({ party: 'bob' });
+    const { wallet } = bench.rig.bob;
+    const { pair, chain } = bench.rig;
+    await bench.bumper.publish([pair.bob], chain.height);
+    expect([bench.sent.length, wallet.reservedCoins]).toEqual([0, 0]);
+    await bench.publish();
+    expect([bench.sent.length, wallet.reservedCoins]).toEqual([1, 1]);
+    // The block with the funding is undone, and mempools have lost everything: then the coin is free.
+    chain.mempool.clear();
+    await bench.bumper.publish([pair.bob], chain.height);
+    expect([bench.sent.length, wallet.reservedCoins]).toEqual([1, 0]);
+
+    bench.restart();
+    bench.refuses = true;
+    for (let i = 0; i < 3; i++) await bench.emptyBlock();
+    expect(wallet.reservedCoins).toBe(0);
+    bench.refuses = false;
+    await bench.emptyBlock();
+    expect([bench.sent.at(-1)!.result, wallet.reservedCoins]).toEqual(['accepted', 1]);
+  });
+
+  test('binds no coin after a restart where nothing is at stake any more', async () => {
+    const bench = await Bench.start({ party: 'bob', aliceMsat: fundingSat * 1000n });
+    const { pair, chain } = bench.rig;
+    const cltvExpiry = chain.height + 40;
+    // Of this HTLC we know no preimage: its output gives the commitment an anchor of ours, and is not ours.
+    pair.add('alice', { amountMsat: 80_000_000n, preimage: preimage(2), cltvExpiry });
+    const { commitment } = bench;
+    const { anchor } = anchoredCommitment(commitment, bench.side)!;
+    bench.fees.push({ outpoint: anchor.outpoint, feeratePerKw: 5_000 });
+    bench.restart();
+    await bench.publish();
+    expect([bench.sent.length, bench.rig.bob.wallet.reservedCoins]).toEqual([0, 0]);
   });
 
   test('waits where the wallet cannot pay, says so, and goes on when it can', async () => {

@@ -19,6 +19,7 @@ import {
   raisedFeerate,
   replacementFeeSat,
   targetBlocks,
+  usableEstimate,
 } from './claimFees.js';
 import { outpointKey } from './outpointKey.js';
 import { type ClaimFee, defaultSweepPolicy, type SweeperOptions, type SweepPolicy } from './sweepPorts.js';
@@ -58,6 +59,14 @@ const feeInputWeight = 272;
 /** At or above the dust limit of every standard script: what the child's only output must have. */
 const dustReserveSat = 600n;
 
+/**
+ * Whether the funding of a channel can be relied on to exist: it is ours, or a block has it. What a peer has never
+ * funded, or what a reorganisation took out again, nobody can close, and nothing of ours may be bound by it.
+ */
+export function isFunded({ params, readiness }: Channel): boolean {
+  return params.localIsOpener || readiness.fundingConfirmed !== undefined;
+}
+
 const idOf = ({ params }: Channel) => `anchor ${bytesToHex(params.channelId)}`;
 
 /**
@@ -94,10 +103,14 @@ export class AnchorBumper {
   }
 
   async #publish(channels: readonly FailedChannel[], height: number): Promise<void> {
-    const waiting = new Set(channels.map(({ channel }) => idOf(channel)));
-    for (const [id, bump] of [...this.#bumps]) if (!waiting.has(id)) await this.#letGo(id, bump);
-    for (const one of channels) {
-      if (one.channel.params.format.commitment !== 'anchors') continue;
+    const waiting = channels.filter(
+      ({ channel }) => channel.params.format.commitment === 'anchors' && isFunded(channel),
+    );
+    const ids = new Set(waiting.map(({ channel }) => idOf(channel)));
+    for (const [id, bump] of [...this.#bumps]) {
+      if (!ids.has(id) && (await this.#freeCoins(id, bump))) this.#bumps.delete(id);
+    }
+    for (const one of waiting) {
       try {
         await this.#bump(one, height);
       } catch (err) {
@@ -109,16 +122,15 @@ export class AnchorBumper {
     }
   }
 
-  /** Its coins are free when no mempool has a child any more that spends them. */
-  async #letGo(id: string, bump: Bump): Promise<void> {
+  /** Coins are free when no mempool has a child any more that spends them. @returns whether they are */
+  async #freeCoins(id: string, { outpoint }: Bump): Promise<boolean> {
     try {
-      const pending = await this.#options.backend.getMempoolSpend(bump.outpoint);
-      if (pending !== undefined) return;
+      if ((await this.#options.backend.getMempoolSpend(outpoint)) !== undefined) return false;
     } catch {
-      return;
+      return false;
     }
-    this.#bumps.delete(id);
     this.#options.wallet.release(id);
+    return true;
   }
 
   async #bump(one: FailedChannel, height: number): Promise<void> {
@@ -131,7 +143,8 @@ export class AnchorBumper {
     const bump = this.#bumpOf(idOf(channel), commitment);
     const { feeratePerKw, most } = await this.#feerate(channel, { commitment, bump, height });
     const isEnough = commitment.feeSat * 1000n >= BigInt(feeratePerKw) * BigInt(commitment.weight);
-    if (isEnough && bump.sweep === undefined) return;
+    // Where nothing is at stake the commitment is the peer's concern.
+    if ((isEnough || most === 0) && bump.sweep === undefined) return;
     await this.#send(channel, { commitment, bump, feeratePerKw, most, height });
   }
 
@@ -148,7 +161,8 @@ export class AnchorBumper {
 
   async #estimate(target: number): Promise<number> {
     try {
-      return (await this.#options.estimateFeeratePerKw(target)) ?? this.#policy.fallbackFeeratePerKw;
+      const estimate = await this.#options.estimateFeeratePerKw(target);
+      return usableEstimate(estimate, this.#policy.fallbackFeeratePerKw);
     } catch (err) {
       this.#options.logger.warn({ err }, 'no fee estimate for a commitment');
       return this.#policy.fallbackFeeratePerKw;
@@ -164,7 +178,7 @@ export class AnchorBumper {
     const common = {
       weight: commitment.weight + childWeight + feeInputWeight,
       paidSat: commitment.feeSat,
-      floor: bump.feeratePerKw,
+      floor: 0,
       maxFeeratePerKw: this.#policy.maxFeeratePerKw,
     };
     const questions: FeeQuestion[] = [];
@@ -190,11 +204,13 @@ export class AnchorBumper {
       estimates.set(target, estimate);
       questions.push({ ...common, estimate, blocksLeft, valueSat });
     }
-    // Nothing is at stake: the commitment is the peer's concern.
     if (questions.length === 0) return { feeratePerKw: bump.feeratePerKw, most: 0 };
-    const wanted = Math.max(...questions.map(claimFeerate));
-    const feeratePerKw = bump.feeratePerKw === 0 ? wanted : nextFeerate(bump.feeratePerKw, wanted);
-    return { feeratePerKw, most: Math.max(...questions.map(affordableFeerate)) };
+    const most = Math.max(minimumFeeratePerKw, ...questions.map(affordableFeerate));
+    // What was paid for an HTLC that is over is not paid once more for what is left.
+    if (bump.waitingFeeSat === undefined) bump.feeratePerKw = Math.min(bump.feeratePerKw, most);
+    const floor = bump.feeratePerKw;
+    const wanted = Math.max(...questions.map((question) => claimFeerate({ ...question, floor })));
+    return { feeratePerKw: floor === 0 ? wanted : nextFeerate(floor, wanted), most };
   }
 
   /** HTLCs whose money is lost at a height, the nearest first. */
@@ -245,6 +261,10 @@ export class AnchorBumper {
       feeratePerKw = raisedFeerate(bump.feeratePerKw);
       if (result?.code !== 'insufficient_fee' || feeratePerKw > most) {
         this.#logRefused(channel, results);
+        // What nobody takes, as a child of what is not there, keeps no coin from others until the next block.
+        if (bump.waitingFeeSat === undefined && (await this.#freeCoins(idOf(channel), bump))) {
+          delete bump.sweep;
+        }
         return;
       }
       delete bump.sweep;

@@ -27,6 +27,11 @@ export interface FeeQuestion {
   readonly maxFeeratePerKw: number;
 }
 
+/** What a backend says of fees, if it can be reckoned with: positive, finite, and in whole satoshis. */
+export function usableEstimate(estimate: number | undefined, fallback: number): number {
+  return estimate !== undefined && Number.isFinite(estimate) && estimate > 0 ? Math.ceil(estimate) : fallback;
+}
+
 /** How near a deadline is: 0 with time to spare, 1 when it is due, slowly at first and faster then. */
 function pressure(blocksLeft: number | undefined): number {
   if (blocksLeft === undefined || blocksLeft >= pressureBlocks) return 0;

@@ -1,6 +1,6 @@
 import type { BroadcastRejection } from '@rivulet/chain';
 import { type Sweep, type SweepInput, type Transaction, txid, txidToHex } from '@rivulet/core/tx';
-import { minimumFeeratePerKw, raisedFeerate } from './claimFees.js';
+import { minimumFeeratePerKw, raisedFeerate, usableEstimate } from './claimFees.js';
 import { outpointKey } from './outpointKey.js';
 import {
   batchFeerate,
@@ -98,7 +98,7 @@ export class ClaimPublisher {
   async #estimate(targetBlocks: number): Promise<number> {
     const { fallbackFeeratePerKw } = this.#policy;
     try {
-      return (await this.#options.estimateFeeratePerKw(targetBlocks)) ?? fallbackFeeratePerKw;
+      return usableEstimate(await this.#options.estimateFeeratePerKw(targetBlocks), fallbackFeeratePerKw);
     } catch (err) {
       this.#options.logger.warn({ err }, 'no fee estimate for claims on chain');
       return fallbackFeeratePerKw;

@@ -1,4 +1,4 @@
-export { AnchorBumper } from './anchorBumper.js';
+export { AnchorBumper, isFunded } from './anchorBumper.js';
 export { ChainFollower } from './chainFollower.js';
 export { Sweeper } from './sweeper.js';
 export type {

@@ -104,6 +104,11 @@ export class RigWallet implements SweepWallet {
     return Promise.resolve([input]);
   }
 
+  /** How many are kept from other uses. */
+  get reservedCoins(): number {
+    return [...this.#reserved.values()].flat().length;
+  }
+
   release(id: string): void {
     this.#reserved.delete(id);
   }
