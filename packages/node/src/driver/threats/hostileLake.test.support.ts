@@ -11,7 +11,7 @@ import { type Place, pause, type Trio } from '../trio.test.support.js';
 const lakeSeed = new Uint8Array(64).fill(13);
 
 /** The keys of lake: what its node would never do, a test does with them. */
-export function lakeSigner({ params }: Channel): ChannelSigner {
+function lakeSigner({ params }: Channel): ChannelSigner {
   return new Signers(deriveNodeSecrets(lakeSeed, 'regtest').channelSeed).of(params.channelKeyId);
 }
 
@@ -49,7 +49,7 @@ export function claimOfLake(
   return buildHtlcPackage({ items: [claim.item], feeInputs, changeScript: script, feeratePerKw })!.tx;
 }
 
-export interface HeldPayment {
+interface HeldPayment {
   readonly paymentHash: Uint8Array;
   /** What lake could claim with; to be read before the invoice is cancelled. */
   readonly preimage: Uint8Array;

@@ -6,7 +6,7 @@ import type { CloseRig } from './closeRig.js';
 /** The preimage of what Alice offers with this number. */
 export const preimageOf = (number: number) => new Uint8Array(32).fill(number + 1);
 
-export interface Taking {
+interface Taking {
   /** Whose commitment is on chain. */
   readonly closer: Party;
   /** Which of the HTLCs that Alice offered; their preimages are `preimageOf` their ids. */
