@@ -157,6 +157,20 @@ function hintFor(error: unknown): string | undefined {
       return "Give bitcoind's own: --chain-cookie-path <file>, or --chain-user and --chain-password";
     case 'chain_bad_response':
       return 'Check what is there: --chain-type and --chain-url have to fit each other.';
+    case 'chain_busy':
+    case 'chain_warming_up':
+      return 'That passes by itself: try again in a minute.';
+    case 'chain_block_pruned':
+      return 'Run bitcoind with prune=0 (once with -reindex), or use a server that has all blocks: --chain-type esplora --chain-url <url>';
+    case 'chain_invalid_data':
+      return 'Use another server, or several of which one is honest: --chain-url <url>,<url>';
+    case 'copy_behind':
+    case 'copy_lost':
+      return "Bring the copy's disk back, or do without it: --database-copy-required false. See: rivulet health";
+    case 'copy_conflict':
+      return 'Do not delete the copy: it may be the newer one. See docs/operations.md.';
+    case 'not_accepting':
+      return 'See why with: rivulet health';
     case 'fee_limit':
       return 'If that is worth it, raise the limit: --max-fee <sats> (of rebalance: --max-fee-ppm)';
     case 'cltv_limit':

@@ -1,15 +1,22 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { RivuletError } from '@rivulet/core/bytes';
-import { type Endpoint, type EndpointName, endpoints, eventsPath, type NodeService } from '@rivulet/sdk';
+import {
+  type Endpoint,
+  type EndpointName,
+  endpoints,
+  eventsPath,
+  type NodeService,
+  serverErrorStatus,
+} from '@rivulet/sdk';
 import { z } from 'zod';
+import { BodyError, readBody } from '../http/readBody.js';
 import type { Logger } from '../logging/logger.js';
 import { formatAddress } from '../peers/ipAddress.js';
 import { type Scheduler, systemScheduler } from '../peers/scheduler.js';
 import { isSameToken, loadOrCreateToken, removeApiFile, writeApiFile } from './apiFiles.js';
 import { ApiServerError, RequestError } from './apiServerError.js';
 import { type EventStreamLimits, EventStreams } from './eventStreams.js';
-import { readBody } from './readBody.js';
 
 interface ApiLimits extends EventStreamLimits {
   readonly maxBodyBytes: number;
@@ -263,7 +270,12 @@ class RequestHandler {
     if (error instanceof RivuletError) {
       const { code, message } = error;
       const details = 'details' in error ? error.details : undefined;
-      const status = error instanceof RequestError ? error.status : 422;
+      const status =
+        error instanceof RequestError
+          ? error.status
+          : error instanceof BodyError
+            ? serverErrorStatus[error.code]
+            : 422;
       return { status, body: { error: { code, message, ...(details === undefined ? {} : { details }) } } };
     }
     this.#given.logger.error({ err: error }, 'a request failed inside');

@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { bytesToHex, RivuletError } from '@rivulet/core/bytes';
 import { encodeTransaction, txidToHex } from '@rivulet/core/tx';
-import { readBody } from '../../api/readBody.js';
+import { readBody } from '../../http/readBody.js';
 import type { Logger } from '../../logging/index.js';
 import type { Scheduler } from '../../peers/index.js';
 import { addressGroup, formatAddress } from '../../peers/ipAddress.js';
