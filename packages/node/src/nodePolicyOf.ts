@@ -11,6 +11,7 @@ export function nodePolicyOf({
   forwarding,
   rebalance,
   gossip,
+  network,
 }: Config): NodePolicy {
   const { minFundingSat, maxFundingSat, minimumDepth, acceptZeroConf, maxHtlcValueInFlightMsat } = channels;
   const accept: AcceptPolicy = {
@@ -37,6 +38,8 @@ export function nodePolicyOf({
     accept,
     maxDustExposureMsat: channels.maxDustExposureMsat,
     anchors: true,
+    // BOLT 5: irrevocably resolved when it is included as part of at least 100 blocks
+    watchDepth: channels.watchDepth ?? (network === 'regtest' ? 6 : 100),
     defaultCommitment: channels.type,
     sending: {
       maxFeePercent: payments.maxFeePercent,

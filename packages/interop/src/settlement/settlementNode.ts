@@ -78,6 +78,8 @@ export class SettlementNode {
       backend: watched.backend,
       reconnect: false,
       policy: {
+        // Deeper than any claim is undone here; outside of tests it is 100.
+        watchDepth: 12,
         receive: { acceptKeysend: true, minAmountMsat: 1n },
         limits: { ...defaultOpeningLimits, toSelfDelay },
         accept: defaultAcceptPolicy,

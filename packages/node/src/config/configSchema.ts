@@ -31,7 +31,9 @@ export const settings = z.strictObject({
     .describe('allows mainnet: this software may lose the money that it holds'),
   birthHeight: integer(0, 10_000_000)
     .optional()
-    .describe('first start with words of an earlier wallet: the block from which its coins are looked for'),
+    .describe(
+      'first start with words of an earlier wallet: the block from which its coins are looked for; without it the chain is searched for them',
+    ),
   alias: text
     .refine((value) => Buffer.byteLength(value) <= 32, 'expected at most 32 bytes of UTF-8')
     .default('rivulet')
@@ -170,6 +172,9 @@ export const settings = z.strictObject({
       htlcMinimumMsat: amount(0n, maxSat * 1000n)
         .default(1n)
         .describe('the smallest payment over a channel'),
+      watchDepth: integer(6, 144)
+        .optional()
+        .describe('blocks for which a closed channel is still watched on chain; 100, and 6 on regtest'),
       acceptAnnounced: boolean.default(true).describe('whether peers may open channels that all can see'),
       minimumDepth: integer(1, 144).default(3).describe('confirmations before a new channel is used'),
       maxDustExposureMsat: amount(0n, maxSat * 1000n)

@@ -37,6 +37,8 @@ export interface NodePolicy {
     readonly policy: ChannelPolicySettings;
   };
   readonly rebalance: RebalancePolicy;
+  /** Blocks for which a channel that is over on chain is still watched; BOLT 5 asks for 100. */
+  readonly watchDepth?: number;
   readonly gossip: {
     /** Learn the network from peers, and pass on what was checked. */
     readonly enabled: boolean;
