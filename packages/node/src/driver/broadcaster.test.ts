@@ -56,13 +56,25 @@ test('what is confirmed, and what conflicts with it, is not sent again', async (
   expect(sent.slice(3)).toEqual([spending(3)]);
 });
 
-test('a transaction that can never be valid is given up', async () => {
-  const { broadcaster, sent } = broadcasterWith([{ accepted: false, code: 'invalid', message: 'a test' }]);
-  await broadcaster.publish(spending(1), 'closing');
-  broadcaster.rebroadcast();
-  await broadcaster.settled();
-  expect(sent).toHaveLength(1);
-});
+test.each(['invalid', 'already_confirmed'] as const)(
+  'what a server calls %s is sent ever more rarely, until a block has it: the server may be wrong',
+  async (code) => {
+    const refused: BroadcastResult = { accepted: false, code, message: 'a test' };
+    const { broadcaster, sent } = broadcasterWith(Array.from({ length: 100 }, () => refused));
+    await broadcaster.publish(spending(1), 'closing');
+    const after: number[] = [];
+    for (let block = 1; block <= 400; block++) {
+      broadcaster.rebroadcast();
+      await broadcaster.settled();
+      if (sent.length > after.length + 1) after.push(block);
+    }
+    expect(after).toEqual([1, 3, 7, 15, 31, 63, 127, 255, 383]);
+    broadcaster.confirmed({ height: 500, transactions: [spending(1)] });
+    for (let block = 1; block <= 200; block++) broadcaster.rebroadcast();
+    await broadcaster.settled();
+    expect(sent).toHaveLength(after.length + 1);
+  },
+);
 
 test('what a block had is sent again when that block is undone, however often that happens', async () => {
   const { broadcaster, sent } = broadcasterWith([]);

@@ -10,7 +10,14 @@ interface PendingTransaction {
   readonly purpose: string;
   /** Why the backend did not take it the last time: told once. */
   refused?: BroadcastRejection['code'];
+  /** How often in a row it was called what it can hardly cease to be, and how many blocks it waits for that. */
+  hopeless?: number;
+  waitBlocks?: number;
 }
+
+/** What only a server that is wrong would take back: asked again ever more rarely, and at least once a day. */
+const hopelessCodes: ReadonlySet<BroadcastRejection['code']> = new Set(['invalid', 'already_confirmed']);
+const longestWaitBlocks = 127;
 
 /**
  * Publishes transactions, and again at every block until they are confirmed or taken back: a backend that
@@ -23,11 +30,28 @@ export class Broadcaster {
   /** What blocks have settled, and at which height: a reorganisation may bring it back. */
   readonly #over = new Map<string, PendingTransaction & { readonly height: number }>();
   #height = 0;
+  #isWithheld: (tx: Transaction) => boolean = () => false;
   #running: Promise<void> = Promise.resolve();
 
   constructor({ backend, logger }: { backend: ChainBackend; logger: Logger }) {
     this.#backend = backend;
     this.#logger = logger;
+  }
+
+  /** What is not to be published as long as this says so of it; it is kept for when that changes. */
+  withhold(isWithheld: (tx: Transaction) => boolean): void {
+    this.#isWithheld = isWithheld;
+  }
+
+  /** A transaction that can never be mined any more, and what spends it. */
+  forget(id: Uint8Array): void {
+    const name = bytesToHex(id);
+    for (const known of [this.#pending, this.#over]) {
+      for (const [key, { tx }] of known) {
+        const spends = tx.inputs.some(({ outpoint }) => bytesToHex(outpoint.txid) === name);
+        if (key === name || spends) known.delete(key);
+      }
+    }
   }
 
   /** Resolves when the first attempt is over, whatever came of it; it never rejects. */
@@ -78,7 +102,10 @@ export class Broadcaster {
 
   /** Sends again what no block has yet. */
   rebroadcast(): void {
-    for (const id of this.#pending.keys()) this.#running = this.#running.then(() => this.#send(id));
+    for (const [id, pending] of this.#pending) {
+      if ((pending.waitBlocks ?? 0) > 0) pending.waitBlocks = (pending.waitBlocks ?? 0) - 1;
+      else this.#running = this.#running.then(() => this.#send(id));
+    }
   }
 
   /** Resolves when nothing is being sent. */
@@ -88,24 +115,24 @@ export class Broadcaster {
 
   async #send(id: string): Promise<void> {
     const pending = this.#pending.get(id);
-    if (pending === undefined) return;
+    if (pending === undefined || this.#isWithheld(pending.tx)) return;
     const { tx, purpose } = pending;
     const fields = { txid: txidToHex(txid(tx)), purpose };
     try {
       const result = await this.#backend.broadcast(tx);
       if (result.accepted) {
         this.#logger.info(fields, 'transaction published');
+        delete pending.hopeless;
         return;
       }
-      if (result.code === 'already_confirmed') {
-        this.#settle(id, this.#height);
-        return;
+      // Blocks alone settle it: a server that is wrong, or lies, must not have a close forgotten.
+      if (hopelessCodes.has(result.code)) {
+        pending.hopeless = (pending.hopeless ?? 0) + 1;
+        pending.waitBlocks = Math.min(2 ** (pending.hopeless - 1) - 1, longestWaitBlocks);
       }
       const level = pending.refused === result.code ? 'debug' : 'warn';
       pending.refused = result.code;
       this.#logger[level]({ ...fields, code: result.code }, `transaction refused: ${result.message}`);
-      // Inputs that are missing now may come: a commitment can be there before its funding transaction is.
-      if (result.code === 'invalid') this.#pending.delete(id);
     } catch (error) {
       this.#logger.warn(
         { ...fields, err: error },

@@ -165,7 +165,7 @@ export class Replica {
 
   /** Tries to bring a copy that is not in step up to date, once the time has come for that. Does not throw. */
   tend({ now = false } = {}): ReplicaStatus {
-    if (this.#state !== 'in_step' && (now || this.#now() >= this.#retryAt)) {
+    if (this.#state !== 'in_step' && (now || this.#isTime)) {
       try {
         this.#attach({});
         this.#inStep();
@@ -174,6 +174,12 @@ export class Replica {
       }
     }
     return this.status();
+  }
+
+  /** A clock that was set back must not make a day of a minute. */
+  get #isTime(): boolean {
+    const waitMs = this.#retryAt - this.#now();
+    return waitMs <= 0 || waitMs > LAST_RETRY_MS;
   }
 
   /** After the source's log was written into its file and the connection closed. Does not throw. */

@@ -67,6 +67,24 @@ describe('live copy', () => {
       storage.close();
     });
 
+    test('is tried again when the clock was set back, and not a day later', () => {
+      let now = 86_400_000;
+      let full = true;
+      const storage = open({
+        now: () => now,
+        files: faultyFiles((operation) => {
+          if (full && operation === 'write') throw new Error('EIO');
+        }),
+      });
+      put(storage, 'a');
+      expect(statusOf(storage).state).not.toBe('in_step');
+      full = false;
+      now = 0;
+      put(storage, 'b');
+      expect(statusOf(storage).state).toBe('in_step');
+      storage.close();
+    });
+
     test('is tried again after longer and longer times, but for a minute at most', () => {
       let now = 0;
       let tries = 0;
