@@ -33,7 +33,7 @@ const anyQuestion: fc.Arbitrary<FeeQuestion> = fc.record({
 
 describe('the feerate of a claim', () => {
   test('is the estimate while there is time, and rises by itself as the deadline comes near', () => {
-    const at = (blocksLeft?: number) => claimFeerate(question({ blocksLeft }));
+    const at = (blocksLeft?: number) => claimFeerate(question({ blocksLeft, floor: 253 }));
     expect([at(), at(1_000), at(144), at(18)]).toEqual([2_500, 2_500, 2_500, 2_500]);
     const rising = [17, 12, 9, 6, 3, 2, 1].map(at);
     expect(rising).toEqual([...rising].sort((a, b) => a - b));
@@ -41,6 +41,13 @@ describe('the feerate of a claim', () => {
     expect(at(9)).toBeGreaterThan(7_000);
     expect(at(9)).toBeLessThan(20_000);
     expect(at(1)).toBe(maxFeeratePerKw);
+  });
+
+  test('goes half the way at a first attempt, however late it comes, for nobody may be competing', () => {
+    const first = (blocksLeft: number) => claimFeerate(question({ blocksLeft }));
+    const half = Math.ceil(Math.sqrt(2_500 * maxFeeratePerKw));
+    expect([first(3), first(1), first(-5)]).toEqual([half, half, half]);
+    expect(claimFeerate(question({ blocksLeft: -5, floor: half }))).toBe(maxFeeratePerKw);
   });
 
   test('is at most half of what is at stake with time to spare, and nearly all of it in the end', () => {

@@ -5,6 +5,8 @@ export const minimumFeeratePerKw = 253;
 
 /** Inside so many blocks of a deadline the feerate rises by itself, whatever estimates say (BOLT 5: security_delay). */
 const pressureBlocks = 18;
+/** How much a first attempt may be pushed, however near or past its deadline is. */
+const firstPressure = 0.5;
 /** How much of the value at stake a fee may be, in 10,000ths: far from the deadline, and at it. */
 const farShare = 5_000;
 const nearShare = 9_500;
@@ -55,13 +57,16 @@ export function affordableFeerate({
 /**
  * The feerate to pay now, in satoshis a 1000 weight units: the estimate while there is time, and on from there to
  * all that is worth paying as the deadline comes near, in equal factors rather than in equal steps. It rises with
- * the estimate, with the value and with the nearness of the deadline, and is never below `floor`.
+ * the estimate, with the value and with the nearness of the deadline, and is never below `floor`; without a floor,
+ * at the first attempt, it goes half of that way at most.
  */
 export function claimFeerate(question: FeeQuestion): number {
   const { estimate, blocksLeft, floor, maxFeeratePerKw } = question;
   const most = Math.max(affordableFeerate(question), minimumFeeratePerKw);
   const base = Math.max(minimumFeeratePerKw, Math.min(estimate, most, maxFeeratePerKw));
-  const wanted = base * (most / base) ** pressure(blocksLeft);
+  // Nobody may be competing: the first attempt goes half the way, and only what is not mined at once goes all of it.
+  const pushed = floor === 0 ? Math.min(pressure(blocksLeft), firstPressure) : pressure(blocksLeft);
+  const wanted = base * (most / base) ** pushed;
   return Math.max(floor, Math.min(Math.ceil(wanted), most));
 }
 
