@@ -44,8 +44,8 @@ export interface SettlementOptions {
   readonly signers: Signers;
   readonly payments: Payments;
   readonly logger: Logger;
-  /** Whether a channel's data may be old, so that its commitment must not be published (StepContext.unproven). */
-  readonly isUnproven?: (channel: Channel) => boolean;
+  /** Whether a channel's commitment must not be published now: its data may be old, or its funding is taken back. */
+  readonly isWithheld?: (channel: Channel) => boolean;
   /** With it, the mempool is searched for preimages between blocks too, as long as HTLCs of ours have expired. */
   readonly scheduler?: Scheduler;
   readonly sweepPolicy?: Partial<SweepPolicy>;
@@ -237,11 +237,11 @@ export class Settlement {
   }
 
   async #publish(): Promise<void> {
-    const { turns, storage, signers, isUnproven } = this.#options;
+    const { turns, storage, signers, isWithheld } = this.#options;
     this.#upstream = undefined;
     await this.#sweeper.publish();
     const failed = [...turns.channels.values()].filter(
-      (channel) => channel.phase.name === 'failed' && !channel.dataLost && isUnproven?.(channel) !== true,
+      (channel) => channel.phase.name === 'failed' && !channel.dataLost && isWithheld?.(channel) !== true,
     );
     const waiting = failed.map((channel) => ({ channel, signer: signers.of(channel.params.channelKeyId) }));
     await this.#bumper.publish(waiting, storage.getTip()?.height ?? 0);
@@ -322,6 +322,7 @@ export class Settlement {
           this.#options.payments.resolveOnChain(turn, event);
           break;
         case 'htlcFailed':
+          if (event.reason === 'uneconomic') this.#logUneconomic(turn, event);
           this.#options.payments.resolveOnChain(turn, { channelId: event.channelId, htlc: event.htlc });
           break;
         case 'spends':
@@ -338,6 +339,16 @@ export class Settlement {
           event satisfies never;
       }
     }
+  }
+
+  #logUneconomic(turn: Turn, { channelId, htlc }: Extract<SweepEvent, { type: 'htlcFailed' }>): void {
+    turn.afterCommit(() =>
+      channelLogger(this.#options.logger, channelId).warn(
+        { htlcId: htlc.id, amountMsat: htlc.amountMsat },
+        'an expired HTLC is too small to be claimed on chain: its payment counts as failed, though its receiver ' +
+          'can still take this amount',
+      ),
+    );
   }
 
   /** Nothing of what was stored for the claims of a channel is needed any more. */

@@ -35,6 +35,8 @@ export class ClaimPublisher {
   readonly #alone = new Set<string>();
   /** Outputs that are tried again at the next call only. */
   readonly #resting = new Set<string>();
+  /** Scripts of transactions that could not be built, for the next ones: by whether they are for change of fees. */
+  readonly #spareScripts = new Map<boolean, Uint8Array>();
   #nextBatch = 0;
   #height = 0;
 
@@ -245,8 +247,14 @@ export class ClaimPublisher {
       if (feeInputs === undefined) return undefined;
       batch.feeInputs = feeInputs;
     }
-    batch.script ??= await wallet.newScript({ forFees: weight > 0 });
-    return buildBatch({ ...batch, script: batch.script }, { claims, height: this.#height });
+    const forFees = weight > 0;
+    const script = batch.script ?? this.#spareScripts.get(forFees) ?? (await wallet.newScript({ forFees }));
+    const sweep = buildBatch({ ...batch, script }, { claims, height: this.#height });
+    // An address that nobody was told of is used for the next: what cannot be built takes none with each block.
+    if (sweep === undefined) this.#spareScripts.set(forFees, script);
+    else this.#spareScripts.delete(forFees);
+    batch.script = script;
+    return sweep;
   }
 
   /** Coins that pay the batch's feerate; a poor wallet pays for what it can, unless that is less than what waits. */

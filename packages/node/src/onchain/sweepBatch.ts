@@ -1,5 +1,5 @@
 import { bytesToHex } from '@rivulet/core/bytes';
-import type { Claim } from '@rivulet/core/monitor';
+import { type Claim, matureHeight } from '@rivulet/core/monitor';
 import { buildHtlcPackage, buildSweep, type Sweep, type SweepInput } from '@rivulet/core/tx';
 import {
   affordableFeerate,
@@ -11,6 +11,7 @@ import {
   replacementFeeSat,
   targetBlocks,
 } from './claimFees.js';
+import { claimWeight, feeInputWeight, frameWeight, loneWeight } from './smallClaims.js';
 import type { SweepPolicy } from './sweepPorts.js';
 import type { TrackedClaim } from './trackedSpend.js';
 
@@ -46,10 +47,6 @@ export interface FeeView {
 
 /** Far below the 400,000 weight units that nodes relay. */
 const maxClaimsPerBatch = 100;
-/** Version, counts, and an output for what comes back, of the longest standard script. */
-const frameWeight = 4 * (8 + 2 + 43) + 2;
-/** One P2WPKH input of the wallet. */
-const feeInputWeight = 272;
 
 function blocksLeft({ deadline }: Pick<MatureClaim, 'deadline'>, height: number): number | undefined {
   return deadline === undefined ? undefined : deadline - height;
@@ -67,12 +64,6 @@ function estimateFor(
   return estimate(targetBlocks(left, { contested: contestedTargetBlocks, uncontested }));
 }
 
-/** The weight that a claim adds to its transaction. */
-function claimWeight(claim: Claim): number {
-  if (claim.how === 'input') return claim.input.weight;
-  return claim.how === 'package' ? claim.weight : 0;
-}
-
 /**
  * Whether an output brings more than it adds to a transaction's fee; one that does not waits for lower fees. What
  * somebody else can take is claimed for what it is worth: nothing is lost by that.
@@ -83,8 +74,11 @@ export function isWorthwhile(mature: MatureClaim, view: FeeView): boolean {
   if (weight === 0) return true;
   const estimate = estimateFor({ contested: claim.contested, left: blocksLeft(mature, view.height) }, view);
   if (isWorth(claim.valueSat, { weight, feeratePerKw: estimate })) return true;
-  const alone = weight + frameWeight + (claim.how === 'package' ? feeInputWeight : 0);
-  return claim.contested && isWorth(claim.valueSat, { weight: 2 * alone, feeratePerKw: minimumFeeratePerKw });
+  if (!claim.contested) return false;
+  // One that has waited for long is claimed for whatever it leaves: else its payment would never end.
+  const waited = view.height - matureHeight(claim, mature.createdHeight) >= view.policy.patienceBlocks;
+  const alone = loneWeight(claim) * (waited ? 1 : 2);
+  return isWorth(claim.valueSat, { weight: alone, feeratePerKw: minimumFeeratePerKw });
 }
 
 /**

@@ -68,6 +68,8 @@ export interface SweepPolicy {
   readonly uncontestedTargetBlocks: number;
   /** An output nearer to its deadline than this goes into a transaction of its own (BOLT 5: security_delay). */
   readonly urgentBlocks: number;
+  /** A contested output that has waited for so long is claimed for whatever it can pay, or given up. */
+  readonly patienceBlocks: number;
   /** An output too small to pay for its own spending is given up after so many blocks. */
   readonly giveUpAfterBlocks: number;
 }
@@ -80,6 +82,7 @@ export const defaultSweepPolicy: SweepPolicy = {
   contestedTargetBlocks: 2,
   uncontestedTargetBlocks: 12,
   urgentBlocks: 18,
+  patienceBlocks: 144,
   giveUpAfterBlocks: 2016,
 };
 
@@ -115,6 +118,8 @@ export interface StoredSpentChannel extends SpentChannel {
   readonly spends?: readonly ClosingSpend[] | undefined;
 }
 
+export type HtlcFailure = 'timed_out' | 'not_in_commitment' | 'uneconomic';
+
 /**
  * What blocks mean for the node's own state. An event can come again after a restart or a reorganisation:
  * handling one twice must change nothing.
@@ -128,12 +133,15 @@ export type SweepEvent =
       readonly tx: Transaction;
       readonly height: number;
     }
-  /** An HTLC that we offered is ours again for good, or never had an output: the payment failed. */
+  /**
+   * An HTLC that we offered is ours again for good, or never had an output, or one that is too small to be claimed:
+   * the payment failed. Only in the last case a preimage can still come.
+   */
   | {
       readonly type: 'htlcFailed';
       readonly channelId: Uint8Array;
       readonly htlc: ClaimedHtlc;
-      readonly reason: 'timed_out' | 'not_in_commitment';
+      readonly reason: HtlcFailure;
     }
   /** All that concerned us is final. The channel is not tracked any more, and what is stored of its claims can go. */
   | { readonly type: 'resolved'; readonly channelId: Uint8Array; readonly outpoints: readonly Outpoint[] }

@@ -8,10 +8,17 @@ import {
   preimagesIn,
   type RevealedPreimage,
 } from '@rivulet/core/monitor';
-import { dustThresholdSat, feeForWeightSat, type Transaction } from '@rivulet/core/tx';
-import { minimumFeeratePerKw } from './claimFees.js';
+import type { Transaction } from '@rivulet/core/tx';
 import { outpointKey } from './outpointKey.js';
-import type { ClosingSpend, PreimageEvent, SpentChannel, SweepEvent, SweepPolicy } from './sweepPorts.js';
+import { isSmall, isUneconomic } from './smallClaims.js';
+import type {
+  ClosingSpend,
+  HtlcFailure,
+  PreimageEvent,
+  SpentChannel,
+  SweepEvent,
+  SweepPolicy,
+} from './sweepPorts.js';
 
 /** A claim with what the chain says of its output. */
 export interface TrackedClaim {
@@ -32,15 +39,23 @@ export function keyedTransaction(tx: Transaction): KeyedTransaction {
   return { tx, inputKeys: tx.inputs.map(({ outpoint }) => outpointKey(outpoint)) };
 }
 
-/** Version, counts, one output of the longest standard script, and a P2WPKH script's dust limit. */
-const loneSweepFrameWeight = 4 * (8 + 2 + 43) + 2;
-const p2wpkhDustSat = dustThresholdSat(Uint8Array.of(0, 20, ...new Uint8Array(20)));
+/** From when on we could take the output; of an HTLC, not before it has expired. */
+function endOf({ claim, createdHeight }: TrackedClaim): number {
+  return Math.max(matureHeight(claim, createdHeight), claim.htlc?.cltvExpiry ?? 0);
+}
 
-/** Whether the output cannot pay for a transaction of its own, however low fees are. */
-function isUneconomic(claim: Claim): boolean {
-  if (claim.how !== 'input') return false;
-  const feeSat = feeForWeightSat(loneSweepFrameWeight + claim.input.weight, minimumFeeratePerKw);
-  return claim.valueSat < feeSat + p2wpkhDustSat;
+/**
+ * Whether an HTLC that we offered has expired so long ago, and is so small, that its payment ends as failed although
+ * nobody has taken its output. The peer may still take that: what is lost then is no more than the output.
+ */
+function isHopeless(
+  tracked: TrackedClaim,
+  { height, policy }: { height: number; policy: SweepPolicy },
+): boolean {
+  if (tracked.claim.how === 'wait') return false;
+  const blocks = height - endOf(tracked);
+  if (isUneconomic(tracked.claim)) return blocks + 1 >= policy.finalDepth;
+  return isSmall(tracked.claim) && blocks >= policy.giveUpAfterBlocks;
 }
 
 /**
@@ -170,7 +185,7 @@ export class TrackedSpend {
     const isFinal = (at: number) => height - at + 1 >= policy.finalDepth;
     const events: SweepEvent[] = [];
     const { channelId } = this;
-    const fail = (htlc: Claim['htlc'], reason: 'timed_out' | 'not_in_commitment') => {
+    const fail = (htlc: Claim['htlc'], reason: HtlcFailure) => {
       if (htlc === undefined || this.#isFulfilled(htlc.id)) return;
       if (this.#tellOnce(`failed:${htlc.id}`, height))
         events.push({ type: 'htlcFailed', channelId, htlc, reason });
@@ -178,11 +193,13 @@ export class TrackedSpend {
     if (isFinal(this.height)) {
       for (const htlc of this.#examined.withoutOutput) fail(htlc, 'not_in_commitment');
     }
-    for (const { claim, spend } of this.#claims.values()) {
-      if (claim.htlc?.direction === 'offered' && spend !== undefined && isFinal(spend.height)) {
-        // Whoever spent it with a preimage was reported at once and is no failure any more.
-        fail(claim.htlc, 'timed_out');
-      }
+    for (const tracked of this.#claims.values()) {
+      const { claim, spend } = tracked;
+      if (claim.htlc?.direction !== 'offered') continue;
+      // Whoever spent it with a preimage was reported at once and is no failure any more.
+      if (spend === undefined) {
+        if (isHopeless(tracked, { height, policy })) fail(claim.htlc, 'uneconomic');
+      } else if (isFinal(spend.height)) fail(claim.htlc, 'timed_out');
     }
     // BOLT 5: until all outputs are irrevocably resolved: MUST monitor the blockchain
     const isBuried = height - this.height + 1 >= policy.watchDepth;
@@ -203,15 +220,18 @@ export class TrackedSpend {
     return htlc === undefined || htlc.settlement?.type === 'fulfill';
   }
 
-  #isOver(
-    { claim, createdHeight, spend }: TrackedClaim,
-    { height, policy }: { height: number; policy: SweepPolicy },
-  ): boolean {
+  #isOver(tracked: TrackedClaim, { height, policy }: { height: number; policy: SweepPolicy }): boolean {
+    const { claim, spend } = tracked;
     if (spend !== undefined)
       return height - spend.height + 1 >= Math.max(policy.finalDepth, policy.watchDepth);
     // BOLT 5: once the HTLC output has expired, it is considered irrevocably resolved
     if (claim.purpose === 'htlc_pending') return height >= (claim.htlc?.cltvExpiry ?? 0);
-    return isUneconomic(claim) && height >= matureHeight(claim, createdHeight) + policy.giveUpAfterBlocks;
+    if (!isSmall(claim)) return false;
+    // What is too small for a transaction of its own may find company, but an HTLC's output hardly does.
+    const { giveUpAfterBlocks, patienceBlocks } = policy;
+    const isLone = claim.htlc !== undefined && isUneconomic(claim);
+    const patience = isLone ? Math.min(patienceBlocks, giveUpAfterBlocks) : giveUpAfterBlocks;
+    return height >= endOf(tracked) + patience;
   }
 
   /** Unspent claims that can be broadcast at this height of the chain, with their deadlines. */

@@ -87,7 +87,11 @@ export class RigWallet implements SweepWallet {
     });
   }
 
+  /** How many addresses were asked for. */
+  newScripts = 0;
+
   newScript(): Promise<Uint8Array> {
+    this.newScripts++;
     return Promise.resolve(this.script);
   }
 
