@@ -1,5 +1,5 @@
 import type { Payment } from '@rivulet/sdk';
-import type { ChainBooks } from './chainBooks.js';
+import { type ChainBooks, collectedFromSat } from './chainBooks.js';
 import type { KnownChannel } from './channelRegistry.js';
 import type { ChaosNodeBooks } from './chaosChildProtocol.js';
 import type { AskedPayment } from './paymentLedger.js';
@@ -15,6 +15,8 @@ export interface PaymentVerdict {
   readonly contradicted: readonly string[];
   /** Too small for an output, under way when their channel was closed by force: BOLT 5 lets these be lost. */
   readonly dustLost: readonly string[];
+  /** What each node lists as received, and lost so. */
+  readonly notReceivedMsat: readonly bigint[];
 }
 
 /** Below this an HTLC may have no output of its own in a commitment, at the feerates of chaos. */
@@ -32,6 +34,7 @@ export function auditPayments(given: {
   const stuck: string[] = [];
   const contradicted: string[] = [];
   const dustLost: string[] = [];
+  const notReceivedMsat = books.map(() => 0n);
   const sent = books.map(({ payments }) => group(payments, 'outgoing'));
   const received = books.map(({ payments }) => group(payments, 'incoming'));
   const matched = new Set<Payment>();
@@ -72,6 +75,7 @@ export function auditPayments(given: {
       if (incoming.length > 0) {
         const isDust = forcedCloses && entry.amountMsat < trimmedBelowMsat;
         (isDust ? dustLost : lost).push(`${name}: failed for its sender, and its receiver has it`);
+        if (isDust) notReceivedMsat[to] = (notReceivedMsat[to] ?? 0n) + (incoming[0]?.amountMsat ?? 0n);
       }
       if (told === 'succeeded') contradicted.push(`${name}: it failed`);
       if (entry.hold === 'settled') {
@@ -95,6 +99,7 @@ export function auditPayments(given: {
     stuck,
     contradicted,
     dustLost,
+    notReceivedMsat,
   };
 }
 
@@ -119,18 +124,19 @@ export interface BalanceVerdict {
 /**
  * What each node has in its channels, and got out of those that are over, is what it put in, and what it received
  * and earned, less what it sent: to the millisatoshi for channels that are open.
- * @param payer who pays for what a channel's end cost, where that is not its opener
  */
 export function auditChannels(given: {
   readonly books: readonly ChaosNodeBooks[];
   readonly channels: Iterable<KnownChannel>;
   readonly chain: ChainBooks;
+  /** See PaymentVerdict. */
+  readonly notReceivedMsat: readonly bigint[];
 }): BalanceVerdict {
-  const { books, channels, chain } = given;
+  const { books, channels, chain, notReceivedMsat } = given;
   const wrong: string[] = [];
   const has = books.map(() => 0n);
-  const should = books.map(({ payments, forwardFeeMsat }) => {
-    let sum = forwardFeeMsat;
+  const should = books.map(({ payments, forwardFeeMsat }, node) => {
+    let sum = forwardFeeMsat - (notReceivedMsat[node] ?? 0n);
     for (const { direction, status, amountMsat, feeMsat } of payments) {
       if (direction === 'incoming') sum += amountMsat;
       else if (status === 'succeeded') sum -= amountMsat + feeMsat;
@@ -182,12 +188,12 @@ export function auditChannels(given: {
   return { wrong, differencesMsat, tolerancesMsat: tolerances };
 }
 
-/** The wallets have what the chain says, and nothing is left lying about. */
+/** The wallets have what the chain says, and nothing is left lying about but anchors and crumbs. */
 export function auditWallets(given: {
   readonly books: readonly ChaosNodeBooks[];
   readonly chain: ChainBooks;
   readonly startSat: bigint;
-}): { readonly wrong: readonly string[]; readonly feesSat: bigint; readonly anchorsSat: bigint } {
+}): { readonly wrong: readonly string[]; readonly feesSat: bigint; readonly leftSat: bigint } {
   const { books, chain, startSat } = given;
   const wrong: string[] = [];
   let endSat = 0n;
@@ -199,12 +205,12 @@ export function auditWallets(given: {
     }
     endSat += onChain;
   });
-  let anchorsSat = 0n;
+  let leftSat = 0n;
   for (const { outpoint, valueSat } of chain.leftovers()) {
-    if (valueSat === 330n) anchorsSat += valueSat;
+    if (valueSat < collectedFromSat) leftSat += valueSat;
     else wrong.push(`nobody has collected ${outpoint} (${valueSat} sat)`);
   }
-  const missing = startSat - endSat - anchorsSat - chain.feesSat;
+  const missing = startSat - endSat - leftSat - chain.feesSat;
   if (missing !== 0n) wrong.push(`${missing} sat are missing: neither in a wallet nor paid as a fee`);
-  return { wrong, feesSat: chain.feesSat, anchorsSat };
+  return { wrong, feesSat: chain.feesSat, leftSat };
 }

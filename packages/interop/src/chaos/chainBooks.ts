@@ -5,6 +5,8 @@ import type { KnownChannel } from './channelRegistry.js';
 
 /** The value of an anchor (BOLT 3). */
 const anchorSat = 330n;
+/** Below this an output may cost more than it brings: it waits for company, for ever if need be. */
+export const collectedFromSat = 1_000n;
 
 interface ConfirmedTx {
   readonly tx: Transaction;
@@ -24,7 +26,7 @@ export interface ChannelEnd {
   /** Of the loss, what may have belonged to either side: trimmed HTLCs and parts of satoshis. */
   readonly unclearSat: bigint;
   readonly outputs: number;
-  /** Outputs that nobody has collected. */
+  /** Outputs that nobody has collected, though they are worth it. */
   readonly unclaimed: readonly string[];
 }
 
@@ -105,6 +107,7 @@ export class ChainBooks {
     const unclaimed: string[] = [];
     let lossSat = channel.fundingSat;
     let anchors = 0n;
+    let uncollectedSat = 0n;
     // BOLT 3: the upper 8 bits of a commitment's lock time are 0x20.
     const isCommitment = tx.lockTime >>> 24 === 0x20;
     tx.outputs.forEach(({ valueSat }, index) => {
@@ -114,7 +117,8 @@ export class ChainBooks {
       }
       lossSat -= valueSat;
       const owner = this.#ownerOfOutput(spender, index);
-      if (owner === undefined) unclaimed.push(`${txidHex}:${index} (${valueSat} sat)`);
+      if (owner === undefined && valueSat < collectedFromSat) uncollectedSat += valueSat;
+      else if (owner === undefined) unclaimed.push(`${txidHex}:${index} (${valueSat} sat)`);
       else grossSat.set(owner, (grossSat.get(owner) ?? 0n) + valueSat);
     });
     const outputs = tx.outputs.length - Number(anchors);
@@ -122,18 +126,18 @@ export class ChainBooks {
     const htlcs = Math.max(0, outputs - 2);
     const weight = (channel.anchors ? 1_124 : 724) + 172 * htlcs;
     const anchorsSat = channel.anchors ? 2n * anchorSat : 0n;
-    let unclearSat = lossSat;
-    for (const feerate of channel.feeratesPerKw) {
+    let trimmedSat: bigint | undefined;
+    for (const feerate of lastFeerates(channel)) {
       // What is more than the fee is what was too small for an output.
       const overSat = lossSat - anchorsSat - BigInt(Math.floor((feerate * weight) / 1_000));
-      if (overSat >= 0n && overSat < unclearSat) unclearSat = overSat;
+      if (overSat >= 0n && overSat >= (trimmedSat ?? 0n)) trimmedSat = overSat;
     }
     return {
       spentByHex: txidHex,
       isCommitment,
       grossSat,
       lossSat,
-      unclearSat: unclearSat + BigInt(outputs + 1),
+      unclearSat: (trimmedSat ?? lossSat) + uncollectedSat + BigInt(outputs + 1),
       outputs,
       unclaimed,
     };
@@ -159,4 +163,9 @@ export class ChainBooks {
     this.#ownerCache.set(txidHex, owner);
     return owner;
   }
+}
+
+/** A commitment has the feerate that its channel had last, or was about to have. */
+function lastFeerates({ last }: KnownChannel): Set<number> {
+  return new Set([...last.values()].flatMap(({ feeratesPerKw }) => feeratesPerKw));
 }

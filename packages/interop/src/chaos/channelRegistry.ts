@@ -11,8 +11,6 @@ export interface KnownChannel {
   readonly fundingOutputIndex: number;
   readonly fundingSat: bigint;
   readonly pushMsat: bigint;
-  /** All feerates that either side has had for it. */
-  readonly feeratesPerKw: Set<number>;
   /** As each node, by its place, saw it last. */
   readonly last: Map<number, ChannelFacts>;
 }
@@ -68,12 +66,10 @@ export class ChannelRegistry {
         ...facts,
         opener: facts.localIsOpener ? node : other,
         accepter: facts.localIsOpener ? other : node,
-        feeratesPerKw: new Set(),
         last: new Map(),
       };
       this.channels.set(channelId, known);
     }
-    for (const feerate of facts.feeratesPerKw) known.feeratesPerKw.add(feerate);
     known.last.set(node, facts);
     if (this.#closing.has(channelId)) return;
     // Its opener died before it kept the channel, and will never fund it: nothing is lost with it.

@@ -32,7 +32,7 @@ const brokenMs = 60_000;
 const checkEveryMs = 5_000;
 
 /** A line with two channels in a row between neighbours, or a triangle; told to all, or by hints alone. */
-export function planLinks(seed: number): readonly LinkPlan[] {
+function planLinks(seed: number): readonly LinkPlan[] {
   const line = [
     { dialer: 0, listener: 1, channels: 2, announce: true },
     { dialer: 1, listener: 2, channels: 2, announce: true },

@@ -11,7 +11,7 @@ export type Told =
   /** It was not begun. */
   | 'refused';
 
-export type HoldState = 'open' | 'held' | 'settle_asked' | 'settled' | 'cancel_asked' | 'cancelled';
+type HoldState = 'open' | 'held' | 'settle_asked' | 'settled' | 'cancel_asked' | 'cancelled';
 
 /** One payment that somebody wanted. */
 export interface AskedPayment {

@@ -129,13 +129,19 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
       books,
       channels: channels(),
       chain: new ChainBooks(chain, ownersOf(books)),
+      notReceivedMsat: verdict.payments.notReceivedMsat,
     });
     violations.push(...verdict.balances.wrong.map((what) => `before closing: ${what}`));
     stage = 'closing channels';
     await closeAll(world);
     const lastBooks = await booksOf(world);
     const lastChain = new ChainBooks(chain, ownersOf(lastBooks));
-    const after = auditChannels({ books: lastBooks, channels: channels(), chain: lastChain });
+    const after = auditChannels({
+      books: lastBooks,
+      channels: channels(),
+      chain: lastChain,
+      notReceivedMsat: verdict.payments.notReceivedMsat,
+    });
     violations.push(...after.wrong.map((what) => `after closing: ${what}`));
     const wallets = auditWallets({ books: lastBooks, chain: lastChain, startSat: allSat });
     violations.push(...wallets.wrong);
