@@ -267,6 +267,26 @@ describe('peers and channels', () => {
     expect(await world.run('close', '104x1x0', '--force', '--address', 'a')).toMatchObject({ code: 2 });
   });
 
+  test('close --abandon takes the coins of a channel back that no block has', async () => {
+    await world.serve({
+      channels: async () => ({ channels: [channel] }),
+      abandonChannel: async ({ channelId }: { channelId: string }) => ({
+        channelId,
+        txidHex: '11'.repeat(32),
+        feeSat: 700n,
+        accepted: false,
+        message: 'the fee is too low',
+      }),
+    });
+    const { out } = await world.run('close', '1f2e3d4c5b6a', '--abandon', '--feerate', '20');
+    expect(out).toMatch(/takes the coins of channel 1f2e3d4c5b6a back, for a fee of 700 sat/);
+    expect(out).toMatch(/not accepted yet.*the fee is too low/);
+    const [call] = world.calls.filter(({ name }) => name === 'abandonChannel');
+    expect(call?.request).toEqual({ channelId: channel.channelId, feeratePerKw: 5_000 });
+    expect(await world.run('close', '1f2e3d4c5b6a', '--abandon', '--force')).toMatchObject({ code: 2 });
+    expect(await world.run('close', '1f2e3d4c5b6a', '--feerate', '20')).toMatchObject({ code: 2 });
+  });
+
   test('what the node refuses is said in its words, with what to do next', async () => {
     await world.serve({
       openChannel: async () => {

@@ -1,4 +1,4 @@
-import type { ChannelInfo } from '@rivulet/sdk';
+import type { ChannelInfo, ResponseOf } from '@rivulet/sdk';
 import { Option } from 'commander';
 import { usageError } from '../cliError.js';
 import { withDaemon } from '../daemonClient.js';
@@ -8,6 +8,7 @@ import { parseNode } from '../format/nodeAddress.js';
 import { formatTable, printable, shortId } from '../format/text.js';
 import { printAnswer, withProgress } from '../output.js';
 import { allOptions, examples, type RegisterCommand } from './registerCommand.js';
+import { parseFeerate } from './walletInput.js';
 
 const exampleId = '02eec7245d6b7d2ccb30380bfbe2a3648cd7a942653f5aa340edcea1f283686619';
 
@@ -20,6 +21,8 @@ interface OpenOptions {
 interface CloseOptions {
   readonly force?: boolean;
   readonly address?: string;
+  readonly abandon?: boolean;
+  readonly feerate?: string;
 }
 
 export const registerChannels: RegisterCommand = (program, context) => {
@@ -81,16 +84,43 @@ export const registerChannels: RegisterCommand = (program, context) => {
     .argument('<channel>', channelArgument)
     .option('--force', 'do not ask the peer: publish our commitment, and wait for the delay')
     .option('--address <address>', 'where our share goes (default: a new address of our own)')
-    .addHelpText('after', examples('rivulet close 1f2e3d4c5b6a', 'rivulet close 103x1x0 --force'))
+    .option(
+      '--abandon',
+      'of one that we have opened, whose funding transaction no block takes: take its coins back into the wallet',
+    )
+    .option('--feerate <sat/vB>', 'with --abandon: what that pays (default: an estimate for two blocks)')
+    .addHelpText(
+      'after',
+      examples(
+        'rivulet close 1f2e3d4c5b6a',
+        'rivulet close 103x1x0 --force',
+        'rivulet close 1f2e3d4c5b6a --abandon --feerate 20',
+      ),
+    )
     .action(async (name: string, _, command) => {
       const options = allOptions<CloseOptions>(command);
-      const { force, address } = options;
+      const { force, address, abandon, feerate } = options;
+      if (abandon === true && (force === true || address !== undefined)) {
+        throw usageError(
+          '--abandon goes with neither --force nor --address: the coins go back into the wallet',
+        );
+      }
+      if (abandon !== true && feerate !== undefined) {
+        throw usageError('--feerate is for --abandon: the feerate of a close follows the chain');
+      }
       if (force === true && address !== undefined) {
         throw usageError('--address has no effect with --force: the commitment pays to keys of our own');
       }
       checkChannelName(name);
       await withDaemon(context, options, async (client) => {
         const { channelId } = await findChannel(client, name);
+        if (abandon === true) {
+          const feeratePerKw = feerate === undefined ? {} : { feeratePerKw: parseFeerate(feerate) };
+          const work = client.abandonChannel({ channelId, ...feeratePerKw }, { signal: context.signal });
+          const answer = await withProgress(context, { what: 'taking its coins back', options, work });
+          printAnswer(context, { options, endpoint: 'abandonChannel', answer, text: describeAbandoned });
+          return;
+        }
         const request = {
           channelId,
           ...(force === true ? { force } : {}),
@@ -133,6 +163,23 @@ export const registerChannels: RegisterCommand = (program, context) => {
       });
     });
 };
+
+function describeAbandoned({
+  channelId,
+  txidHex,
+  feeSat,
+  accepted,
+  message,
+}: ResponseOf<'abandonChannel'>): string {
+  return [
+    `transaction ${txidHex} takes the coins of channel ${shortId(channelId)} back, for a fee of ${formatSat(feeSat)}`,
+    ...(accepted
+      ? []
+      : [`not accepted yet, and sent again at every block: ${printable(message ?? 'no answer')}`]),
+    'until it is buried the channel stays listed, and may still be funded: then it is closed by us alone',
+    `pay more with: rivulet bump ${txidHex}; follow it with: rivulet channels`,
+  ].join('\n');
+}
 
 function describe(channels: readonly ChannelInfo[]): string {
   const table = formatTable(

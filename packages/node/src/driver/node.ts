@@ -19,6 +19,7 @@ import {
   systemScheduler,
 } from '../peers/index.js';
 import { deriveNodeSecrets, openWallet, type Wallet } from '../wallet/index.js';
+import { Abandonment } from './abandonment.js';
 import { Announcing } from './announcing.js';
 import { Broadcaster } from './broadcaster.js';
 import { chainNews } from './chainNews.js';
@@ -95,6 +96,7 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
   readonly #parts: NodeParts;
   readonly #unproven: UnprovenChannels;
   readonly #fees: ChannelFees;
+  readonly abandonment: Abandonment;
   #listening: PeerAddress[] = [];
   #synced = false;
   #interrupted = false;
@@ -145,6 +147,9 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
         for (const nodeId of nodeIds) this.peers.drop(nodeId, 'this node could not store what was sent');
       },
     });
+    const broadcaster = this.#broadcaster;
+    this.abandonment = new Abandonment(this, { fundings: this.#fundings, broadcaster, logger });
+    this.#parts.add(this.abandonment);
     this.#closes = new CloseRequests({
       turns: this.turns,
       wallet: this.wallet,
@@ -276,7 +281,7 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
       wallet: this.wallet,
       signers: this.signers,
       payments: this.payments,
-      isUnproven: (channel) => this.#isUnproven(channel),
+      isWithheld: (channel) => this.#isUnproven(channel) || this.abandonment.isPending(channel),
       // BOLT 5: irrevocably resolved when it is included as part of at least 100 blocks
       sweepPolicy: network === 'regtest' ? {} : { watchDepth: 100 },
       scheduler,

@@ -16,6 +16,7 @@ import { type HealthSources, healthReport } from '../health/index.js';
 import type { PeerInfo } from '../peers/index.js';
 import { describeChannel, describeInvoice, describePayment, isUsable, pendingMsat } from './describe.js';
 import type { RivuletNode } from './node.js';
+import { abandonmentService } from './serviceAbandonment.js';
 import { checkOtherNode } from './serviceChecks.js';
 import { paymentService } from './servicePayments.js';
 import { routingService } from './serviceRouting.js';
@@ -73,6 +74,7 @@ export function createService(options: ServiceOptions): NodeService {
     ...paymentService(node),
     ...routingService(node),
     ...walletService(node),
+    ...abandonmentService(node),
     ...towerService(towers),
     mine: async ({ blocks, address }) => {
       if (mine === undefined) {
@@ -154,6 +156,8 @@ async function openChannel(
 /** A channel with our terms for what others send through it, while they are of use. */
 function withTerms(node: RivuletNode, channel: Channel): ChannelInfo {
   const { name } = channel.phase;
+  const note = node.abandonment.noteOf(channel);
+  if (note !== undefined) return { ...describeChannel(channel), note };
   if (name !== 'open' && name !== 'awaiting_ready') return describeChannel(channel);
   return { ...describeChannel(channel), policy: node.policies.termsOf(channel).policy };
 }
@@ -211,6 +215,8 @@ function balance(node: RivuletNode): ResponseOf<'balance'> {
     // The peer's channel that it never funded: nothing was lost with it.
     const unfunded = !channel.params.localIsOpener && channel.readiness.fundingConfirmed === undefined;
     if (name === 'failed' && unfunded) continue;
+    // Its coins are the wallet's again.
+    if (node.abandonment.isPending(channel)) continue;
     const { localMsat, remoteMsat } = describeChannel(channel);
     if (name === 'open' || name === 'awaiting_ready') {
       channels.localMsat += localMsat;

@@ -265,6 +265,16 @@ const bodies: { readonly [N in EndpointName]: { request: object; response: objec
     },
   },
   mine: { request: { blocks: 6 }, response: { height: 107, blockHashes: [hash] } },
+  abandonChannel: {
+    request: { channelId: hash, feeratePerKw: 2500, maxFeeSat: '60000' },
+    response: {
+      channelId: hash,
+      txidHex: hash,
+      feeSat: '700',
+      accepted: false,
+      message: 'the fee is too low',
+    },
+  },
   ...walletBodies,
   ...towerBodies,
   stop: { request: {}, response: {} },

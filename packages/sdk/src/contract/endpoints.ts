@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { abandonmentEndpoints } from './abandonment.js';
 import { channel, channelState, channelType } from './channel.js';
 import { description, hex, host, msat, nodeId, port, queryInteger, records, sat, txidHex } from './fields.js';
 import { health } from './health.js';
@@ -343,6 +344,7 @@ export const endpoints = {
     request: z.strictObject({ blocks: z.int().min(1).max(1_000), address: z.string().max(100).optional() }),
     response: z.object({ height: z.int().min(0), blockHashes: z.array(hex(32)) }),
   },
+  ...abandonmentEndpoints,
   ...walletEndpoints,
   ...towerEndpoints,
   stop: { method: 'POST', path: '/v1/stop', request: none, response: z.object({}) },
