@@ -205,6 +205,12 @@ function onFundingUnspent(draft: StepDraft): void {
     publishClosing(draft);
     return;
   }
+  if (draft.context.unproven === true) {
+    // What spent the output may well be newer than all that we have: ours may be revoked.
+    draft.save({ phase: { name: 'stale' }, dataLost: true });
+    draft.events.push({ type: 'phaseChanged' });
+    return;
+  }
   // What spent the output is valid still and will be mined again; ours competes with it.
   const error = new ChannelError('internal', 'the transaction that closed the channel was reorganised away');
   draft.save({ phase: { name: 'failed', error } });

@@ -3,6 +3,8 @@ import { RivuletError } from '@rivulet/core/bytes';
 export type BackupFolderErrorCode =
   /** A folder to restore into has something in it. */
   | 'folder_not_empty'
+  /** It is no folder, or cannot be written. */
+  | 'folder_unusable'
   /** There is no backup, no copy, or no words where they were said to be. */
   | 'file_missing'
   | 'file_unreadable'

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Network } from '@rivulet/chain';
 import {
@@ -10,7 +10,7 @@ import {
   restoredChannels,
 } from '@rivulet/core/backup';
 import { ByteReader, ByteWriter, bytesToHex, bytesToUtf8, utf8ToBytes } from '@rivulet/core/bytes';
-import { encodeChannel } from '@rivulet/core/channel';
+import { type Channel, encodeChannel } from '@rivulet/core/channel';
 import { initCrypto } from '@rivulet/core/crypto';
 import { type NodeStorage, openStorage, restoreCopy, type StorageReader } from '@rivulet/storage';
 import { loadChannels } from '../driver/channelStore.js';
@@ -62,9 +62,11 @@ export function readGiven(path: string, what: string): Uint8Array {
   }
 }
 
-/** @throws BackupFolderError `folder_not_empty` */
+/** @throws BackupFolderError `folder_not_empty`, `folder_unusable` */
 function requireEmpty(dataDir: string): void {
-  const found = existsSync(dataDir) ? readdirSync(dataDir).filter((name) => !harmless.has(name)) : [];
+  const found = existsSync(dataDir)
+    ? usable(dataDir, () => readdirSync(dataDir)).filter((name) => !harmless.has(name))
+    : [];
   if (found.length === 0) return;
   throw new BackupFolderError(
     'folder_not_empty',
@@ -73,10 +75,24 @@ function requireEmpty(dataDir: string): void {
   );
 }
 
+/** @throws BackupFolderError `folder_unusable` */
+function usable<T>(dataDir: string, use: () => T): T {
+  try {
+    return use();
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    throw new BackupFolderError(
+      'folder_unusable',
+      `${dataDir} cannot be used as a data folder (${code}): choose another with --data-dir, or give this user the right to write there`,
+      { cause },
+    );
+  }
+}
+
 /** Leaves nothing behind of what did not succeed: the next attempt finds the folder empty. */
 function intoEmptyFolder<T>(dataDir: string, work: () => T): T {
   requireEmpty(dataDir);
-  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  usable(dataDir, () => mkdirSync(dataDir, { recursive: true, mode: 0o700 }));
   try {
     return work();
   } catch (error) {
@@ -162,9 +178,12 @@ export async function restoreFromCopy(given: {
   const seed = wordsToSeed(words);
   return intoEmptyFolder(dataDir, () => {
     const whole = join(copyDir, databaseFileName);
-    restoreCopy({ from: existsSync(whole) ? whole : copyDir, to: join(dataDir, databaseFileName) });
+    // Where no node opens it, as long as it is not marked: not even when this ends halfway.
+    const unfinished = join(dataDir, 'restoring');
+    mkdirSync(unfinished, { mode: 0o700 });
+    restoreCopy({ from: existsSync(whole) ? whole : copyDir, to: join(unfinished, databaseFileName) });
     const wordsFile = join(dataDir, wordsFileName);
-    const restored = withStorage(dataDir, (storage) => {
+    const restored = withStorage(unfinished, (storage) => {
       const network = ownerNetwork(storage);
       const { nodeId } = backupKeysOf(seed, network);
       claimStorage(storage, { seed, network, wordsFile: 'the words that were given', dataDir });
@@ -172,14 +191,25 @@ export async function restoreFromCopy(given: {
       storage.transaction((tx) =>
         markUnproven(
           tx,
-          channels.map(({ params }) => params.channelId),
+          channels.filter(mayBeRevoked).map(({ params }) => params.channelId),
         ),
       );
       return { dataDir, network, nodeId: bytesToHex(nodeId), channels: channels.length };
     });
+    // A log that was left goes first: the file alone would lack what is in it.
+    for (const name of [`${databaseFileName}-wal`, databaseFileName]) {
+      if (existsSync(join(unfinished, name))) renameSync(join(unfinished, name), join(dataDir, name));
+    }
+    rmSync(unfinished, { recursive: true });
+    nodeFileSteps.syncFolder(dataDir);
     createFile(wordsFile, utf8ToBytes(`${words.trim()}\n`));
     return restored;
   });
+}
+
+/** Of one that had failed in the copy nothing was signed or revoked since: its commitment is the latest. */
+function mayBeRevoked({ phase }: Channel): boolean {
+  return phase.name !== 'failed';
 }
 
 function readText(path: string, what: string): string {

@@ -199,6 +199,56 @@ describe('a node whose database comes from a copy', () => {
     await expectPaidOut(world!, beforeSat);
   });
 
+  test('publishes nothing where a reorganisation takes back what its peer has closed it with', async () => {
+    const { alice, bob } = await used();
+    await alice.stop();
+    const copy = newFolder();
+    cpSync(alice.dataDir, copy, { recursive: true });
+    await alice.run();
+    await world!.connect();
+    await until(() => alice.channel?.link === 'online' && bob.channel?.link === 'online', 'both are online');
+    await world!.pay(bob, alice, 10_000_000n);
+    await alice.lose();
+    await restoreFromCopy({ dataDir: alice.dataDir, copyDir: copy, words: aliceWords });
+    await alice.run();
+    await bob.node.closeChannel({ key: [...bob.node.turns.channels.keys()][0]!, force: true });
+    const { fundingOutpoint } = alice.channel!.params;
+    const isClosing = () => world!.chain.unspent(fundingOutpoint, { mempool: true }) === undefined;
+    await until(isClosing, 'the peer publishes its commitment');
+    await world!.mine(1);
+    expect([alice.phase, bob.phase]).toEqual(['spent', 'spent']);
+    // The commitment of the peer is not in mempools any more, and nobody sends it again.
+    await bob.stop();
+    world!.chain.reorganise({ depth: 1, blocks: 0 });
+    world!.chain.mempool.clear();
+    world!.chain.mine({ blocks: 3, transactions: 'none' });
+    await until(() => alice.node.blockHeight === world!.chain.tip.height, 'the new branch is followed');
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(isClosing()).toBe(false);
+    expect(alice.phase).toBe('stale');
+    await bob.run();
+  });
+
+  test('publishes again what was failed already in the copy: of that there is no later state', async () => {
+    const { alice, bob } = await used();
+    const beforeSat = alice.confirmedSat;
+    const key = [...alice.node.turns.channels.keys()][0]!;
+    await bob.stop();
+    await alice.node.closeChannel({ key, force: true });
+    expect(alice.phase).toBe('failed');
+    await alice.stop();
+    world!.chain.mempool.clear();
+    const copy = newFolder();
+    cpSync(alice.dataDir, copy, { recursive: true });
+    await alice.lose();
+    await restoreFromCopy({ dataDir: alice.dataDir, copyDir: copy, words: aliceWords });
+    await alice.run();
+    expect(alice.node.unprovenChannels).toEqual([]);
+    await bob.run();
+    await world!.mineUntil(() => alice.phase === 'spent', 'our commitment is published');
+    await world!.mineUntil(() => alice.confirmedSat > beforeSat, 'the balance is claimed');
+  });
+
   test('refuses other words, and what is no copy', async () => {
     const { alice } = await used();
     await alice.stop();

@@ -361,14 +361,16 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
     return this.#settlement.sweepWallet;
   }
 
-  /** Channels whose data may be old, so that nothing of them is published. */
+  /** Channels whose data may be old, so that nothing of them is published, and that have not been closed. */
   get unprovenChannels(): readonly Channel[] {
-    return this.channels.filter((channel) => this.#isUnproven(channel));
+    return this.channels.filter(
+      (channel) =>
+        this.#isUnproven(channel) && channel.phase.name !== 'spent' && channel.phase.name !== 'closed',
+    );
   }
 
-  /** A commitment that was published cannot have been revoked since: nothing was signed after it. */
-  #isUnproven({ params, phase }: Channel): boolean {
-    if (phase.name === 'failed' || phase.name === 'spent' || phase.name === 'closed') return false;
+  /** In every phase: also one that its peer has closed may be open again after a reorganisation. */
+  #isUnproven({ params }: Channel): boolean {
     return this.#unproven.has(params.channelId);
   }
 
