@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { RegtestChain } from '@rivulet/chain';
+import { embeddedBackend, RegtestChain } from '@rivulet/chain';
 import { openBackup } from '@rivulet/core/backup';
 import { afterEach, describe, expect, test } from 'vitest';
 import { until } from '../driver/pair.test.support.js';
@@ -185,6 +185,29 @@ describe('the backup in files', () => {
     expect(openBackup(bytesOf(path), alice.files.keys.key).channels).toEqual([]);
   });
 
+  test('keeps what it knows of blocks where a restored node cannot reach its chain at the first start', async () => {
+    const { alice } = await started();
+    await world!.mine(20);
+    await alice.lose();
+    const { alice: later } = world!;
+    await later.run();
+    await world!.connect();
+    const path = join(later.dataDir, 'channels.backup');
+    const { birthHeight } = openBackup(bytesOf(path), later.files.keys.key);
+    expect(birthHeight).toBe(world!.chain.tip.height);
+    const sealed = bytesOf(path);
+    await later.lose();
+    await restoreFromBackup({ dataDir: later.dataDir, words: aliceWords, sealed });
+    const away = { ...embeddedBackend(world!.chain), getTip: () => Promise.reject(new Error('away')) };
+    const backend = { ...away, getBlockHash: () => Promise.reject(new Error('away')) };
+    await expect(later.run({ backend })).rejects.toThrow('away');
+    await later.stop();
+    const after = openBackup(bytesOf(join(later.dataDir, 'channels.backup')), later.files.keys.key);
+    expect(after.birthHeight).toBe(birthHeight);
+    expect(after.height).toBe(birthHeight);
+    await later.run();
+  });
+
   test('remembers where the node began, for its wallet', async () => {
     const { alice } = await started();
     await world!.open();
@@ -214,6 +237,11 @@ describe('restoring a folder', () => {
     ] as const) {
       await expect(restore({ dataDir, ...change })).rejects.toMatchObject({ code });
       expect(existsSync(dataDir)).toBe(false);
+    }
+    const file = join(newFolder(), 'file');
+    writeFileSync(file, 'x');
+    for (const unusable of [file, join(file, 'new')]) {
+      await expect(restore({ dataDir: unusable })).rejects.toMatchObject({ code: 'folder_unusable' });
     }
     expect(await restore({ dataDir })).toMatchObject({ channels: 1, birthHeight: 0 });
     await expect(restore({ dataDir })).rejects.toMatchObject({ code: 'folder_not_empty' });

@@ -180,7 +180,7 @@ export class ChannelBackups implements NodePart {
   #begin(): void {
     this.#refresh(new Set(this.#options.turns.channels.keys()));
     const existing = this.#files.map((file) => file.look());
-    const fresh = this.#describe();
+    const fresh = this.#sinceBefore(this.#describe(), existing);
     const same = existing.find((backup) => backup !== undefined && this.#says(backup, fresh));
     this.#current = same === undefined ? fresh : { ...fresh, createdAtMs: same.createdAtMs };
     // One that says the same stays as it is.
@@ -190,6 +190,14 @@ export class ChannelBackups implements NodePart {
     });
     this.#tell();
     this.#noteBirth();
+  }
+
+  /** A node that was restored and has seen no block yet knows less of blocks than its backup. */
+  #sinceBefore(fresh: ChannelBackup, existing: readonly (ChannelBackup | undefined)[]): ChannelBackup {
+    const before = existing.find((backup) => backup !== undefined);
+    if (before === undefined || this.#options.storage.getTip() !== undefined) return fresh;
+    const { height, birthHeight } = before;
+    return { ...fresh, height, ...(birthHeight === undefined ? {} : { birthHeight }) };
   }
 
   /** Channels that a backup of ours has and the database does not. */
