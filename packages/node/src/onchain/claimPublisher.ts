@@ -7,16 +7,20 @@ import {
   buildBatch,
   type FeeView,
   groupClaims,
+  isPetty,
   isWorthwhile,
   type MatureClaim,
   packageWeight,
   type SweepBatch,
+  sumOf,
 } from './sweepBatch.js';
 import type { ClaimFee, SweeperOptions, SweepPolicy } from './sweepPorts.js';
 
 /** How often a transaction that is refused for its fee pays more at once; after that the next block is waited for. */
 const contestedAttempts = 10;
 const uncontestedAttempts = 2;
+/** So many coins of the wallet may be bound at a time for what hardly brings more than it costs. */
+const maxPettyBatches = 2;
 /** How often what a refusal set free is put into new transactions at once. */
 const maxRounds = 3;
 
@@ -35,7 +39,7 @@ export class ClaimPublisher {
   readonly #alone = new Set<string>();
   /** Outputs that are tried again at the next call only. */
   readonly #resting = new Set<string>();
-  /** Scripts of transactions that could not be built, for the next ones: by whether they are for change of fees. */
+  /** Scripts of transactions that came to nothing, for the next ones: by whether they are for change of fees. */
   readonly #spareScripts = new Map<boolean, Uint8Array>();
   #nextBatch = 0;
   #height = 0;
@@ -130,7 +134,10 @@ export class ClaimPublisher {
     const free = [...claims.values()].filter(
       (mature) => !batched.has(mature.key) && !this.#resting.has(mature.key) && isWorthwhile(mature, view),
     );
+    const takenBy = ({ keys }: SweepBatch) => keys.flatMap((key) => claims.get(key) ?? []);
+    let petty = [...this.#batches.values()].filter((batch) => isPetty(takenBy(batch))).length;
     for (const group of groupClaims(free, { ...view, alone: this.#alone })) {
+      if (isPetty(group) && ++petty > maxPettyBatches) continue;
       const id = `sweep ${this.#nextBatch++}`;
       const floors = group.map(({ key }) => this.#feerateFloors.get(key) ?? 0);
       this.#batches.set(id, {
@@ -151,6 +158,10 @@ export class ClaimPublisher {
   #giveUpForNow(batch: SweepBatch): void {
     this.#dissolve(batch);
     for (const key of batch.keys) this.#resting.add(key);
+    // What cannot be built or is refused takes no new address with each block.
+    const { script, feeInputs, waitingFeeSat } = batch;
+    if (script !== undefined && waitingFeeSat === undefined)
+      this.#spareScripts.set(feeInputs !== undefined, script);
   }
 
   async #publishBatch(
@@ -198,7 +209,11 @@ export class ClaimPublisher {
       }
       // A transaction whose fee both sides signed cannot pay more.
       const raised = raisedFeerate(batch.feeratePerKw);
-      if (raised > most || taken.some(({ claim }) => claim.how === 'transaction')) return;
+      if (raised > most || taken.some(({ claim }) => claim.how === 'transaction')) {
+        // What mempools do not take keeps no coin from others until the next block.
+        if (batch.waitingFeeSat === undefined && batch.feeInputs !== undefined) this.#giveUpForNow(batch);
+        return;
+      }
       batch.feeratePerKw = raised;
       delete batch.sweep;
     }
@@ -250,9 +265,7 @@ export class ClaimPublisher {
     const forFees = weight > 0;
     const script = batch.script ?? this.#spareScripts.get(forFees) ?? (await wallet.newScript({ forFees }));
     const sweep = buildBatch({ ...batch, script }, { claims, height: this.#height });
-    // An address that nobody was told of is used for the next: what cannot be built takes none with each block.
-    if (sweep === undefined) this.#spareScripts.set(forFees, script);
-    else this.#spareScripts.delete(forFees);
+    if (this.#spareScripts.get(forFees) === script) this.#spareScripts.delete(forFees);
     batch.script = script;
     return sweep;
   }
@@ -289,7 +302,7 @@ export class ClaimPublisher {
   ): void {
     const { feeratePerKw } = batch;
     const purposes = [...new Set(claims.map(({ claim }) => claim.purpose))];
-    const valueSat = claims.reduce((sum, { claim }) => sum + claim.valueSat, 0n);
+    const valueSat = sumOf(claims);
     const fields = { txid: txidToHex(txid(tx)), feeratePerKw, purposes, outputs: claims.length, valueSat };
     this.#options.logger.info(fields, 'outputs of closed channels are being claimed');
   }

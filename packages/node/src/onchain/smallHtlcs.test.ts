@@ -93,3 +93,21 @@ describe('an HTLC output that is not worth what the chain asks for now', () => {
     expect(told(rig)).toEqual(['htlcFailed uneconomic', 'resolved']);
   });
 });
+
+describe('many small HTLC outputs, whose fees the wallet pays', () => {
+  test('leave coins for what is worth more, whether it matures with them or later', async () => {
+    const small = Array.from({ length: 12 }, () => 600n);
+    const { rig } = await expired('alice', { amountsSat: [...small, 100_000n] });
+    const { alice, pair } = rig;
+    expect(alice.wallet.reservedCoins).toBeLessThanOrEqual(2);
+    await mineForAlice(rig, 1);
+    const { claims } = alice.sweeper.status(pair.alice.channel.params.channelId)!;
+    const large = claims.find(({ valueSat, purpose }) => purpose === 'htlc_timeout' && valueSat === 100_000n);
+    expect(large?.spentHeight).toBe(rig.chain.height);
+    await mineForAlice(rig, 14);
+    const offers = alice.sweeper
+      .status(pair.alice.channel.params.channelId)!
+      .claims.filter(({ purpose }) => purpose === 'htlc_timeout');
+    expect(offers.every(({ spentHeight }) => spentHeight !== undefined)).toBe(true);
+  });
+});

@@ -47,6 +47,8 @@ export interface FeeView {
 
 /** Far below the 400,000 weight units that nodes relay. */
 const maxClaimsPerBatch = 100;
+/** What would pay no more than this, ten times the least, is petty. */
+const pettyFeeratePerKw = 10 * minimumFeeratePerKw;
 
 function blocksLeft({ deadline }: Pick<MatureClaim, 'deadline'>, height: number): number | undefined {
   return deadline === undefined ? undefined : deadline - height;
@@ -85,22 +87,41 @@ export function isWorthwhile(mature: MatureClaim, view: FeeView): boolean {
  * Which claims may share a transaction. What nobody else can take goes together, of all channels. What is
  * contested is kept apart by channel and purpose: one output that the peer takes or pins must not hold up
  * others (BOLT 5: Revoked Transaction Close Handling); with its deadline near an output goes alone, and so does
- * one that could not pay its share of what the others pay.
+ * one that could not pay its share of what the others pay. Small HTLC transactions share what the wallet pays.
  */
 function groupOf(mature: MatureClaim, view: FeeView): string {
   const { claim, channelId, key, deadline } = mature;
   if (claim.how === 'transaction' || claim.how === 'wait') return `single ${key}`;
   const { height, policy } = view;
+  const channel = bytesToHex(channelId);
+  const feeratePerKw = estimateFor({ contested: claim.contested, left: blocksLeft(mature, height) }, view);
+  const isSmallNow =
+    claim.contested && !isWorth(claim.valueSat, { weight: 2 * claimWeight(claim), feeratePerKw });
+  // Each would need a coin of the wallet, and a peer can have hundreds of them.
+  if (isSmallNow && claim.how === 'package')
+    return `small package ${channel} ${claim.purpose} ${claim.lockTime}`;
   if (deadline !== undefined && deadline - height < policy.urgentBlocks) return `urgent ${key}`;
   if (!claim.contested) return 'uncontested';
-  const feeratePerKw = estimateFor({ contested: true, left: blocksLeft(mature, height) }, view);
-  if (!isWorth(claim.valueSat, { weight: 2 * claimWeight(claim), feeratePerKw })) return `small ${key}`;
-  const channel = bytesToHex(channelId);
+  if (isSmallNow) return `small ${key}`;
   if (claim.how === 'package') return `package ${channel} ${claim.purpose} ${claim.lockTime}`;
   return `contested ${channel} ${claim.purpose}`;
 }
 
-/** Puts claims into groups that go into one transaction each. `alone` has the keys of those that must not share. */
+export function sumOf(claims: readonly MatureClaim[]): bigint {
+  return claims.reduce((sum, { claim }) => sum + claim.valueSat, 0n);
+}
+
+/** HTLC transactions that bring so little that only a few of them may have a coin of the wallet's at a time. */
+export function isPetty(claims: readonly MatureClaim[]): boolean {
+  const [first] = claims;
+  if (first?.claim.how !== 'package') return false;
+  return !isWorth(sumOf(claims), { weight: loneWeight(first.claim), feeratePerKw: pettyFeeratePerKw });
+}
+
+/**
+ * Puts claims into groups that go into one transaction each, the most valuable first: those get the wallet's coins.
+ * `alone` has the keys of those that must not share.
+ */
 export function groupClaims(
   claims: readonly MatureClaim[],
   view: FeeView & { readonly alone: ReadonlySet<string> },
@@ -112,12 +133,13 @@ export function groupClaims(
     if (group === undefined) groups.set(name, [claim]);
     else group.push(claim);
   }
-  return [...groups.values()].flatMap((group) => {
-    const parts: MatureClaim[][] = [];
+  const parts = [...groups.values()].flatMap((group) => {
+    const slices: MatureClaim[][] = [];
     for (let i = 0; i < group.length; i += maxClaimsPerBatch)
-      parts.push(group.slice(i, i + maxClaimsPerBatch));
-    return parts;
+      slices.push(group.slice(i, i + maxClaimsPerBatch));
+    return slices;
   });
+  return parts.sort((a, b) => (sumOf(a) > sumOf(b) ? -1 : sumOf(a) < sumOf(b) ? 1 : 0));
 }
 
 /** What is asked about a batch's fee: the nearest of its deadlines, and all that it brings. */
@@ -129,11 +151,23 @@ function feeQuestion(batch: SweepBatch, claims: readonly MatureClaim[], view: Fe
   return {
     estimate: estimateFor({ contested: batch.contested, left }, view),
     blocksLeft: left,
-    valueSat: claims.reduce((sum, { claim }) => sum + claim.valueSat, 0n),
+    valueSat: sumOf(claims),
     weight: frameWeight + claims.reduce((sum, { claim }) => sum + claimWeight(claim), isPackage ? inputs : 0),
-    floor: batch.feeratePerKw,
+    floor: 0,
     maxFeeratePerKw: view.policy.maxFeeratePerKw,
   };
+}
+
+/**
+ * What no later transaction pays less than. What was paid for more than is left, or beside others that are not there
+ * any more, counts only as far as it is worth paying for what is left, where nothing waits that it would replace.
+ */
+function floorOf(batch: SweepBatch, question: FeeQuestion): number {
+  const { feeratePerKw, contested, waitingFeeSat } = batch;
+  if (waitingFeeSat !== undefined) return feeratePerKw;
+  const most = affordableFeerate({ ...question, blocksLeft: 0 });
+  if (feeratePerKw <= most) return feeratePerKw;
+  return contested ? Math.max(most, minimumFeeratePerKw) : 0;
 }
 
 /** The feerate of a batch's next transaction, never lower than before (threat 8), and the highest worth paying. */
@@ -141,11 +175,11 @@ export function batchFeerate(
   batch: SweepBatch,
   { claims, view }: { claims: readonly MatureClaim[]; view: FeeView },
 ): { readonly feeratePerKw: number; readonly most: number } {
-  const question = feeQuestion(batch, claims, view);
-  const { maxFeeratePerKw } = question;
+  const asked = feeQuestion(batch, claims, view);
+  const question = { ...asked, floor: floorOf(batch, asked) };
+  const { maxFeeratePerKw, floor: last } = question;
   const most = batch.contested ? affordableFeerate(question) : maxFeeratePerKw;
   const wanted = batch.contested ? claimFeerate(question) : Math.min(question.estimate, maxFeeratePerKw);
-  const last = batch.feeratePerKw;
   return { feeratePerKw: last === 0 ? wanted : nextFeerate(last, wanted), most };
 }
 
