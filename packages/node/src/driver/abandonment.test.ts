@@ -1,9 +1,10 @@
+import { embeddedBackend } from '@rivulet/chain';
 import { bytesToHex } from '@rivulet/core/bytes';
 import type { Channel } from '@rivulet/core/channel';
 import type { Transaction } from '@rivulet/core/tx';
-import { txidToHex } from '@rivulet/core/tx';
+import { txid, txidToHex } from '@rivulet/core/tx';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { Pair, until } from './pair.test.support.js';
+import { Pair, startNode, until } from './pair.test.support.js';
 import { createService } from './service.js';
 
 let pair: Pair;
@@ -45,6 +46,32 @@ async function restart(): Promise<void> {
   api = serve();
 }
 
+/** The same, with the txids of all that is broadcast from the start on. */
+async function restartRecording(): Promise<ReadonlySet<string>> {
+  const sent = new Set<string>();
+  const real = embeddedBackend(pair.chain);
+  const note = (tx: Transaction) => sent.add(txidToHex(txid(tx)));
+  const { store } = pair.alice;
+  await pair.alice.node.stop();
+  pair.alice = await startNode(pair.chain, {
+    seed: 1,
+    store,
+    backend: {
+      ...real,
+      broadcast: (tx) => {
+        note(tx);
+        return real.broadcast(tx);
+      },
+      broadcastPackage: (transactions) => {
+        transactions.forEach(note);
+        return real.broadcastPackage(transactions);
+      },
+    },
+  });
+  api = serve();
+  return sent;
+}
+
 /** Miners have the funding transaction, whatever the mempool says. */
 function mineFunding(funding: Transaction): void {
   pair.chain.mempool.clear();
@@ -82,21 +109,32 @@ describe('a channel whose funding transaction does not confirm', () => {
     expect(inMempool(fundingHex)).toBe(false);
   });
 
-  test('is not published while its coins are taken back, nor is its commitment', async () => {
+  test.each([
+    ['that was not closed', false],
+    ['that was closed by force', true],
+  ])('is not published while its coins are taken back, nor what spends it, %s', async (_, force) => {
     const { channelId, fundingHex } = await unfunded();
-    await api.closeChannel({ channelId, force: true });
-    await until(() => pair.closing, 'the commitment is published');
+    if (force) {
+      await api.closeChannel({ channelId, force: true });
+      await until(() => pair.closing, 'the commitment is published');
+    }
     const made = await api.abandonChannel({ channelId, feeratePerKw: 20_000 });
     expect(made.accepted).toBe(true);
     pair.chain.mempool.clear();
-    await restart();
-    await until(() => inMempool(made.txidHex), 'the cancellation is sent again');
-    pair.chain.mine({ transactions: 'none' });
+    const sent = await restartRecording();
+    // A commitment of an anchor channel pays less than this: it would need a child.
+    pair.chain.feeratePerKw = 10_000;
+    pair.chain.mine({ transactions: 'none', blocks: 2 });
     await pair.caughtUp();
-    expect(inMempool(fundingHex)).toBe(false);
-    expect([...pair.chain.mempool.entries()]).toHaveLength(1);
+    pair.chain.reorganise({ depth: 1, blocks: 2, transactions: 'none' });
+    await pair.caughtUp();
+    await until(() => sent.has(made.txidHex), 'the cancellation is sent again');
+    await pair.alice.node.stop();
+    expect([...sent]).toEqual([made.txidHex]);
+    await restart();
     await pair.mine(depth);
     await until(() => pair.alice.node.channels.length === 0, 'the channel is forgotten');
+    expect(inMempool(fundingHex)).toBe(false);
   });
 
   test('is told to its peer when it is forgotten, and forgotten there after 2016 blocks', async () => {
@@ -110,11 +148,13 @@ describe('a channel whose funding transaction does not confirm', () => {
     await until(() => pair.bob.node.channels.length === 0, 'the peer has forgotten it');
   });
 
-  test.each(['at once', 'after a restart'])(
+  test.each(['at once', 'after a restart', 'failed before'])(
     'is closed on chain when it is mined after all, %s',
     async (how) => {
       const { channelId, funding, fundingHex } = await unfunded();
-      const made = await api.abandonChannel({ channelId });
+      if (how === 'failed before') await api.closeChannel({ channelId, force: true });
+      const made = await api.abandonChannel({ channelId, feeratePerKw: 20_000 });
+      expect(made.accepted).toBe(true);
       if (how === 'after a restart') await restart();
       mineFunding(funding);
       await pair.caughtUp();
@@ -126,7 +166,7 @@ describe('a channel whose funding transaction does not confirm', () => {
       expect(pair.alice.store.memory.listValues('abandoned/')).toEqual([]);
       const coins = await coinsOf();
       // What was pushed to the peer is the peer's now.
-      expect(coins.confirmedSat).toBeGreaterThan(50_0000_0000n - 300_000n - 50_000n);
+      expect(coins.confirmedSat).toBeGreaterThan(50_0000_0000n - 300_000n - 70_000n);
       const listed = (await api.transactions({})).transactions.find((one) => one.txidHex === fundingHex);
       expect(listed?.state).toBe('confirmed');
     },

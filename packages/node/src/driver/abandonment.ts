@@ -217,6 +217,8 @@ export class Abandonment implements NodePart {
   #goToChain(turn: Turn, key: ChannelKey, { phase }: Channel): void {
     if (phase.name !== 'awaiting_ready' && phase.name !== 'open') return;
     turn.command(key, { type: 'forceClose' });
+    // One whose data may be old refuses: it goes on until its peer has shown what is the latest.
+    if (turn.channels.get(key)?.phase.name !== 'failed') return;
     turn.afterCommit(() =>
       channelLogger(this.#options.logger, key).warn(
         'the funding transaction of this abandoned channel was mined after all: the channel is closed on chain',

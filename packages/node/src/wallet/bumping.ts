@@ -304,7 +304,7 @@ export function planCancel(state: WalletState, request: BumpRequest): BumpPlan {
   if (request.isAwaited(request.txid)) {
     throw new WalletError(
       'channel_waits',
-      `a channel waits for ${txidHex}: taking it back would lose the channel; close or cancel the channel instead`,
+      `a channel waits for ${txidHex}: to take its coins back, give the channel up: rivulet close CHANNEL --abandon`,
     );
   }
   const later = descendantsOf(state, target.key);
