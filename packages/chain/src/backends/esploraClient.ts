@@ -10,6 +10,7 @@ import { type Network, networkOfChainHash } from '../network.js';
 import { proofOfWorkFault } from '../proofOfWork.js';
 import { hashToHex, prepareTransaction } from '../regtest/preparedTransaction.js';
 import { broadcastCodeOf } from '../regtest/txRejection.js';
+import { shownUrl } from '../shownUrl.js';
 import { bytesFromHex, hashFromHex } from './chainValues.js';
 import type { HttpCall, HttpClient, HttpResponse } from './httpClient.js';
 
@@ -57,21 +58,24 @@ function reasonOf(text: string): string {
  * lies or is broken.
  */
 export class EsploraClient {
+  /** For messages: without what may be secret in it. */
   readonly url: string;
+  readonly #base: string;
   readonly #http: HttpClient;
 
   constructor({ url, http }: { url: string; http: HttpClient }) {
-    this.url = url.replace(/\/+$/, '');
+    this.#base = url.replace(/\/+$/, '');
+    this.url = shownUrl(url);
     this.#http = http;
   }
 
   #post(path: string, body: string): Promise<HttpResponse> {
-    return this.#http.request(`${this.url}${path}`, { method: 'POST', body });
+    return this.#http.request(`${this.#base}${path}`, { method: 'POST', body });
   }
 
   /** The answer; `undefined` for 404. */
   async #get(path: string, limits: Pick<HttpCall, 'maxBytes' | 'timeoutMs'>): Promise<Buffer | undefined> {
-    const { status, body } = await this.#http.request(`${this.url}${path}`, limits);
+    const { status, body } = await this.#http.request(`${this.#base}${path}`, limits);
     if (status === 200) return body;
     if (status === 404) return undefined;
     if (status === 401 || status === 403) {

@@ -253,6 +253,9 @@ function complete(parsed: Settings, given: ReadonlyMap<string, Given>): Config {
 export function redactedConfig(config: Config): Record<string, unknown> {
   const hide = (key: string, value: unknown): unknown => {
     if (key === 'password') return '[redacted]';
+    // A path may have somebody's key in it.
+    if (key === 'url' && typeof value === 'string') return new URL(value).origin;
+    if (key === 'urls' && Array.isArray(value)) return value.map((url) => new URL(String(url)).origin);
     return typeof value === 'bigint' ? value.toString() : value;
   };
   return JSON.parse(JSON.stringify(config, hide)) as Record<string, unknown>;
