@@ -1,11 +1,6 @@
 import { bytesToHex } from '@rivulet/core/bytes';
 import type { Outpoint, Transaction } from '@rivulet/core/tx';
-import {
-  type BroadcastResult,
-  type ChainBackend,
-  type ChainBlock,
-  type ChainTip,
-} from '../chainBackend.js';
+import type { BroadcastResult, ChainBackend, ChainBlock, ChainTip } from '../chainBackend.js';
 import { ChainError } from '../chainError.js';
 import type { StoredBlock } from '../regtest/chainState.js';
 import type { MempoolEntry } from '../regtest/mempool.js';
