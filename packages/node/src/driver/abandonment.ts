@@ -22,7 +22,7 @@ const leastDepth = 6;
  * - `channel_in_use`: payments were possible over the channel: it has to be closed first.
  * - `already_abandoned`: its cancellation waits for a block.
  */
-export type AbandonmentErrorCode =
+type AbandonmentErrorCode =
   | 'not_opener'
   | 'funding_confirmed'
   | 'channel_in_use'
@@ -30,7 +30,7 @@ export type AbandonmentErrorCode =
   | 'unknown_channel';
 
 /** Why a channel cannot be abandoned. Nothing was changed. */
-export class AbandonmentError extends RivuletError<AbandonmentErrorCode> {}
+class AbandonmentError extends RivuletError<AbandonmentErrorCode> {}
 
 export interface AbandonmentOptions {
   readonly fundings: FundingStore;
