@@ -27,6 +27,11 @@ export interface ExaminedSpend {
    * transaction is deep enough. Empty where we cannot know.
    */
   readonly withoutOutput: readonly Htlc[];
+  /**
+   * HTLCs that we offered, that are not fulfilled and of which we cannot know whether they have an output there:
+   * whoever spends any output of the transaction may show their preimages.
+   */
+  readonly unknown: readonly Htlc[];
   /** Outputs that a transaction spending one of the claims has and that are ours to take, in turn. */
   secondStage(tx: Transaction): Claim[];
 }
@@ -56,15 +61,25 @@ function claimsOf(
   }
 }
 
-function hasNoOutput(identified: IdentifiedSpend, context: SpendContext, claims: readonly Claim[]): Htlc[] {
-  const known =
-    identified.kind === 'revoked_commitment' ||
-    ((identified.kind === 'local_commitment' || identified.kind === 'remote_commitment') &&
-      identified.commitment !== undefined);
-  if (!known) return [];
+/** Whether all HTLC outputs of what was published are known to us. A mutual close has none. */
+function isKnown(identified: IdentifiedSpend): boolean {
+  switch (identified.kind) {
+    case 'mutual_close':
+    case 'revoked_commitment':
+      return true;
+    case 'unknown':
+      return false;
+    case 'local_commitment':
+    case 'remote_commitment':
+      return identified.commitment !== undefined;
+  }
+}
+
+/** HTLCs that we offered, that are not fulfilled and that no claim is of. */
+function unclaimed({ channel }: SpendContext, claims: readonly Claim[]): Htlc[] {
   const withOutput = new Set<bigint>();
   for (const { htlc } of claims) if (htlc?.direction === 'offered') withOutput.add(htlc.id);
-  return [...context.channel.htlcs.direction('offered')].filter(
+  return [...channel.htlcs.direction('offered')].filter(
     (htlc) => !withOutput.has(htlc.id) && fulfilledPreimage(htlc) === undefined,
   );
 }
@@ -81,10 +96,12 @@ export function examineSpend(
   const { channel, signer } = context;
   const identified = identifySpend(context);
   const claims = claimsOf(identified, context);
+  const left = identified.kind === 'mutual_close' ? [] : unclaimed(context, claims);
   return {
     spend: spendKind(identified),
     claims,
-    withoutOutput: hasNoOutput(identified, context, claims),
+    withoutOutput: isKnown(identified) ? left : [],
+    unknown: isKnown(identified) ? [] : left,
     secondStage(tx) {
       if (identified.kind === 'local_commitment') {
         return delayedClaims({ channel, signer, keys: identified.keys }, { tx, purpose: 'htlc_delayed' });

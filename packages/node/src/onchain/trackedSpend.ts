@@ -5,10 +5,11 @@ import {
   type ExaminedSpend,
   examineSpend,
   matureHeight,
+  preimagesAnywhere,
   preimagesIn,
   type RevealedPreimage,
 } from '@rivulet/core/monitor';
-import type { Transaction } from '@rivulet/core/tx';
+import { type Transaction, txid } from '@rivulet/core/tx';
 import { outpointKey } from './outpointKey.js';
 import { isSmall, isUneconomic } from './smallClaims.js';
 import type {
@@ -67,6 +68,7 @@ export class TrackedSpend {
   readonly channelId: Uint8Array;
   readonly height: number;
   readonly by: Transaction;
+  readonly #id: Uint8Array;
   #spent: SpentChannel;
   #examined: ExaminedSpend;
   #claims = new Map<string, TrackedClaim>();
@@ -78,6 +80,7 @@ export class TrackedSpend {
     this.channelId = spent.channel.params.channelId;
     this.height = spent.height;
     this.by = spent.by;
+    this.#id = txid(spent.by);
     this.#spent = spent;
     this.#examined = examineSpend(spent);
     this.#derive();
@@ -125,10 +128,13 @@ export class TrackedSpend {
       this.#spends.set(key, { tx, height });
       taken.push(claim.claim);
     }
-    if (taken.length === 0) return [];
-    this.#derive();
+    const { unknown } = this.#examined;
+    const shown = unknown.length === 0 ? [] : preimagesAnywhere(tx, { commitment: this.#id, htlcs: unknown });
+    if (taken.length === 0 && shown.length === 0) return [];
+    if (taken.length > 0) this.#derive();
     const spends: SweepEvent = { type: 'spends', channelId: this.channelId, tx, height };
-    return [spends, ...preimagesIn(tx, taken).flatMap((revealed) => this.#preimageEvent(revealed, height))];
+    const revealed = [...preimagesIn(tx, taken), ...shown];
+    return [spends, ...revealed.flatMap((one) => this.#preimageEvent(one, height))];
   }
 
   /**
@@ -203,7 +209,13 @@ export class TrackedSpend {
     }
     // BOLT 5: until all outputs are irrevocably resolved: MUST monitor the blockchain
     const isBuried = height - this.height + 1 >= policy.watchDepth;
+    // What nobody can tell may still be told by a preimage: long after its expiry nobody upstream waits for it.
+    const isTold = this.#examined.unknown.every(
+      ({ id, cltvExpiry }) =>
+        this.#told.has(`preimage:${id}`) || height >= cltvExpiry + policy.patienceBlocks,
+    );
     if (
+      isTold &&
       isFinal(this.height) &&
       isBuried &&
       this.claims.every((claim) => this.#isOver(claim, { height, policy }))
