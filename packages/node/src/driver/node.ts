@@ -1,7 +1,7 @@
 import { randomBytes as systemRandomBytes } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import { type ChainBackend, type ChainHealth, type ChainTip, type Network, networks } from '@rivulet/chain';
-import { bytesToHex, hexToBytes, utf8ToBytes } from '@rivulet/core/bytes';
+import { hexToBytes, utf8ToBytes } from '@rivulet/core/bytes';
 import type { Announcer, Channel, ChannelEvent, ChannelFormat, StepContext } from '@rivulet/core/channel';
 import { hmacSha256, secp256k1 } from '@rivulet/core/crypto';
 import type { Transaction } from '@rivulet/core/tx';
@@ -44,7 +44,7 @@ import { Payments } from './payments/payments.js';
 import { circleOf, type RebalanceRequest } from './payments/rebalance.js';
 import { linkPeers } from './peerLinks.js';
 import { changePolicies } from './policyChanges.js';
-import { reachPeer } from './reach.js';
+import { keepPeers, reachPeer } from './reach.js';
 import { Rebalancer } from './rebalancer.js';
 import { releaseEffects } from './release.js';
 import { RemotePolicies } from './remotePolicies.js';
@@ -282,8 +282,7 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
       signers: this.signers,
       payments: this.payments,
       isWithheld: (channel) => this.#isUnproven(channel) || this.abandonment.isPending(channel),
-      // BOLT 5: irrevocably resolved when it is included as part of at least 100 blocks
-      sweepPolicy: network === 'regtest' ? {} : { watchDepth: 100 },
+      sweepPolicy: policy.watchDepth === undefined ? {} : { watchDepth: policy.watchDepth },
       scheduler,
       logger,
     });
@@ -415,7 +414,7 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
     await this.gossip.start();
     await this.#parts.start();
     if (listen !== undefined) this.#listening = [await this.peers.listen(listen)];
-    this.#keepPeers();
+    if (this.#reconnect) keepPeers(this);
     this.announcing.start();
     this.known.start();
     this.#rebalancer.start();
@@ -477,19 +476,6 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
     } catch (error) {
       // The database cannot even be read: no later turn will succeed either, and nothing is let out.
       this.#logger.error({ err: error }, 'the database cannot be read; restart the node when that is mended');
-    }
-  }
-
-  /** Peers that we have channels with are dialed and kept. */
-  #keepPeers(): void {
-    if (!this.#reconnect) return;
-    const addresses = new Map(
-      this.storage.loadPeers().map(({ nodeId, host, port }) => [bytesToHex(nodeId), { host, port }]),
-    );
-    for (const channel of this.channels) {
-      if (channel.phase.name === 'closed') continue;
-      const nodeId = bytesToHex(channel.params.remoteNodeId);
-      this.peers.keepConnected(nodeId, addresses.get(nodeId));
     }
   }
 

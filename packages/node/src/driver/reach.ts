@@ -42,3 +42,19 @@ export async function reachPeer(
     node.off('channel', onChannel);
   }
 }
+
+/** Has peers that we have channels with dialed and kept. */
+export function keepPeers({
+  channels,
+  storage,
+  peers,
+}: Pick<RivuletNode, 'channels' | 'storage' | 'peers'>): void {
+  const addresses = new Map(
+    storage.loadPeers().map(({ nodeId, host, port }) => [bytesToHex(nodeId), { host, port }]),
+  );
+  for (const channel of channels) {
+    if (channel.phase.name === 'closed') continue;
+    const nodeId = bytesToHex(channel.params.remoteNodeId);
+    peers.keepConnected(nodeId, addresses.get(nodeId));
+  }
+}
