@@ -47,5 +47,9 @@ describe('what a new channel pays', () => {
     expect(await following(100)).toEqual([253, 253]);
     expect(await following(undefined)).toEqual([1_000, 1_000]);
     expect(await following(90_000, 80_000)).toEqual([50_000, 50_000]);
+    // An estimate that is none, and one that is not whole.
+    expect(await following(Number.NaN, Number.NaN)).toEqual([1_000, 1_000]);
+    expect(await following(Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY)).toEqual([1_000, 1_000]);
+    expect(await following(1_000.25, 300.5)).toEqual([1_001, 1_001]);
   });
 });

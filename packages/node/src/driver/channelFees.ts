@@ -1,11 +1,10 @@
 import type { Channel, ChannelFormat } from '@rivulet/core/channel';
 import type { Logger } from '../logging/logger.js';
+import { minimumFeeratePerKw, usableEstimate } from '../onchain/index.js';
 import type { ChannelKey, Turns } from './turns.js';
 
 /** Used until the backend has an estimate. */
 const fallbackFeeratePerKw = 1_000;
-/** Nodes do not relay below it. */
-const minimumFeeratePerKw = 253;
 /**
  * What the commitment of an anchor channel pays itself at most, 10 sat a virtual byte: enough to be relayed in
  * ordinary times, and what the chain asks for beyond that a child pays when it is needed.
@@ -50,8 +49,9 @@ export class ChannelFees {
   async follow(): Promise<void> {
     const { estimate, slowEstimate, logger, turns } = this.#options;
     try {
-      this.#feeratePerKw = Math.max((await estimate()) ?? fallbackFeeratePerKw, minimumFeeratePerKw);
-      this.#slowFeeratePerKw = Math.max((await slowEstimate?.()) ?? minimumFeeratePerKw, minimumFeeratePerKw);
+      const [fast, slow] = [await estimate(), await slowEstimate?.()];
+      this.#feeratePerKw = Math.max(usableEstimate(fast, fallbackFeeratePerKw), minimumFeeratePerKw);
+      this.#slowFeeratePerKw = Math.max(usableEstimate(slow, minimumFeeratePerKw), minimumFeeratePerKw);
     } catch (error) {
       logger.warn({ err: error }, 'no fee estimate; the last one counts on');
     }

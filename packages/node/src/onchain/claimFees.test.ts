@@ -9,6 +9,7 @@ import {
   raisedFeerate,
   replacementFeeSat,
   targetBlocks,
+  usableEstimate,
 } from './claimFees.js';
 
 const maxFeeratePerKw = 250_000;
@@ -29,6 +30,11 @@ const anyQuestion: fc.Arbitrary<FeeQuestion> = fc.record({
   paidSat: fc.bigInt({ min: 0n, max: 100_000n }),
   floor: fc.integer({ min: 0, max: 300_000 }),
   maxFeeratePerKw: fc.constant(maxFeeratePerKw),
+});
+
+test('what a backend says of fees counts where it is a number to reckon with', () => {
+  const estimates = [undefined, Number.NaN, Number.POSITIVE_INFINITY, 0, -5, 800.2, 2 ** 60];
+  expect(estimates.map((one) => usableEstimate(one, 7))).toEqual([7, 7, 7, 7, 7, 801, 2 ** 60]);
 });
 
 describe('the feerate of a claim', () => {

@@ -1,5 +1,6 @@
 export { AnchorBumper, isFunded } from './anchorBumper.js';
 export { ChainFollower } from './chainFollower.js';
+export { minimumFeeratePerKw, usableEstimate } from './claimFees.js';
 export { Sweeper } from './sweeper.js';
 export type {
   ClaimFee,

@@ -355,3 +355,32 @@ describe('what cannot be claimed', () => {
     expect(rig.bob.errors).toEqual([]);
   });
 });
+
+test('an undoing of blocks that could not be stored leaves all as it was', async () => {
+  const rig = await rigOf('anchors');
+  rig.chain.broadcast(rig.pair.commitmentOf('alice'));
+  await rig.mine(2);
+  const { height } = rig.chain;
+  const { sweeper } = rig.bob;
+  const { channelId } = rig.pair.bob.channel.params;
+  const before = sweeper.status(channelId);
+  expect(before?.claims.map(({ spentHeight }) => spentHeight)).toEqual([height]);
+  sweeper.onUndo({ height });
+  expect(sweeper.status(channelId)?.claims[0]?.spentHeight).toBeUndefined();
+  sweeper.rollBack(height);
+  expect(sweeper.status(channelId)).toEqual(before);
+  // The first is stored, the second is not.
+  sweeper.onUndo({ height });
+  const between = sweeper.status(channelId);
+  expect(sweeper.onUndo({ height: height - 1 })).toMatchObject([{ type: 'spendUndone' }]);
+  expect(sweeper.isTracked(channelId)).toBe(false);
+  sweeper.rollBack(height - 1);
+  expect(sweeper.status(channelId)).toEqual(between);
+  // What was undone for good does not come back with a later failure.
+  sweeper.onBlock({ height, transactions: [] });
+  sweeper.rollBack(height - 1);
+  sweeper.onBlock({ height, transactions: [] });
+  sweeper.onBlock({ height: height + 1, transactions: [] });
+  sweeper.rollBack(height);
+  expect(sweeper.status(channelId)).toEqual(between);
+});

@@ -56,6 +56,8 @@ export class Sweeper {
   readonly #tracked = new Map<string, TrackedSpend>();
   /** Those that the last block resolved: what it meant may not have been stored. */
   #resolved: TrackedSpend[] = [];
+  /** Those whose spend the last undoing took away: that may not have been stored either. */
+  #undone: TrackedSpend[] = [];
   readonly #publisher: ClaimPublisher;
   #publishing: Promise<void> | undefined;
   #publishAgain = false;
@@ -189,6 +191,7 @@ export class Sweeper {
     // What they meant is stored by now.
     for (const { claims } of this.#resolved) this.#publisher.forget(claims.map(({ key }) => key));
     this.#resolved = [];
+    this.#undone = [];
     if (this.#tracked.size === 0) return [];
     const events: SweepEvent[] = [];
     const keyed = transactions.map(keyedTransaction);
@@ -215,12 +218,14 @@ export class Sweeper {
   /** Takes a block back. */
   onUndo({ height }: Pick<ChainTip, 'height'>): SweepEvent[] {
     this.#height = height - 1;
+    this.#undone = [];
     const events: SweepEvent[] = [];
     for (const tracked of [...this.#tracked.values()]) {
       if (tracked.height < height) {
         tracked.undoFrom(height);
         continue;
       }
+      this.#undone.push(tracked);
       this.#forget(tracked);
       events.push({ type: 'spendUndone', channelId: tracked.channelId });
     }
@@ -228,13 +233,16 @@ export class Sweeper {
   }
 
   /**
-   * What the last block meant could not be stored: all is as it was after the block at `height`, and events
-   * of later ones come again with them.
+   * What the last block, or its undoing, meant could not be stored: all is as it was after the block at `height`,
+   * and events of later ones come again with them.
    */
   rollBack(height: number): void {
     this.#height = height;
-    for (const tracked of this.#resolved) this.#tracked.set(bytesToHex(tracked.channelId), tracked);
+    for (const tracked of [...this.#resolved, ...this.#undone]) {
+      this.#tracked.set(bytesToHex(tracked.channelId), tracked);
+    }
     this.#resolved = [];
+    this.#undone = [];
     for (const tracked of [...this.#tracked.values()]) {
       if (tracked.height > height) this.#forget(tracked);
       else tracked.rollBack(height);

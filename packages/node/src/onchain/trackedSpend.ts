@@ -73,6 +73,8 @@ export class TrackedSpend {
   #examined: ExaminedSpend;
   #claims = new Map<string, TrackedClaim>();
   readonly #spends = new Map<string, ClosingSpend>();
+  /** What the last undoing took away: that may not have been stored. */
+  #undone = new Map<string, ClosingSpend>();
   /** What was told, and with which block. */
   readonly #told = new Map<string, number>();
 
@@ -174,20 +176,26 @@ export class TrackedSpend {
     return true;
   }
 
-  /** Forgets blocks above `height` whose meaning could not be stored: it will be told with them again. */
+  /**
+   * Forgets blocks above `height` whose meaning could not be stored: it will be told with them again. What was
+   * undone and could not be stored is as before.
+   */
   rollBack(height: number): void {
+    for (const [key, spend] of this.#undone) this.#spends.set(key, spend);
     for (const [what, at] of this.#told) if (at > height) this.#told.delete(what);
     this.undoFrom(height + 1);
   }
 
   /** Forgets the spends of undone blocks. */
   undoFrom(height: number): void {
-    for (const [key, spend] of this.#spends) if (spend.height >= height) this.#spends.delete(key);
+    this.#undone = new Map([...this.#spends].filter(([, spend]) => spend.height >= height));
+    for (const key of this.#undone.keys()) this.#spends.delete(key);
     this.#derive();
   }
 
   /** What has become final with this height of the chain. */
   becameFinal(height: number, policy: SweepPolicy): SweepEvent[] {
+    this.#undone.clear();
     const isFinal = (at: number) => height - at + 1 >= policy.finalDepth;
     const events: SweepEvent[] = [];
     const { channelId } = this;
