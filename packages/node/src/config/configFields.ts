@@ -85,14 +85,14 @@ const hostAndPort = text
 export const addressList = textList.pipe(z.array(hostAndPort).max(16, 'expected at most 16 addresses'));
 
 /** `http` or `https`, without user and password: those are settings of their own, which are kept secret. */
-export const httpUrl = text.refine((value) => {
+const httpUrl = text.refine((value) => {
   if (!URL.canParse(value)) return false;
   const { protocol, username, password } = new URL(value);
   return /^https?:$/.test(protocol) && username === '' && password === '';
 }, 'expected a URL that starts with http:// or https://, without a user and password in it');
 
 /** Several of them, in the order in which they are used. */
-export const httpUrlList = textList.pipe(
+const httpUrlList = textList.pipe(
   z.array(httpUrl).min(1, 'expected a URL').max(8, 'expected at most 8 URLs'),
 );
 

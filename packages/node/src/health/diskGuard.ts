@@ -2,7 +2,7 @@ import type { Logger } from '../logging/logger.js';
 import type { CancelTimer, Scheduler } from '../peers/index.js';
 
 /** Space that is kept aside and given free when the disk is full, so that what must be stored can be. */
-export interface DiskReserve {
+interface DiskReserve {
   readonly held: boolean;
   release(): void;
   /** Takes it again where there is room. */
