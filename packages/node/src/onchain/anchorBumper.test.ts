@@ -279,6 +279,25 @@ describe('the commitment of a failed channel', () => {
     expect([bench.sent.at(-1)!.result, wallet.reservedCoins]).toEqual(['accepted', 1]);
   });
 
+  test('is paid for by another coin where the one that paid is gone', async () => {
+    const bench = await Bench.start();
+    withReceived(bench, { amountMsat: 300_000_000n, blocks: 100 });
+    await bench.publish();
+    const { chain, alice } = bench.rig;
+    const coinOf = (tx: Transaction) => bytesToHex(tx.inputs.at(-1)!.outpoint.txid);
+    const child = bench.sent[0]!.tx;
+    chain.mempool.clear();
+    const other = alice.wallet.pay(alice.wallet.script, 10_000n);
+    expect(coinOf(other)).toBe(coinOf(child));
+    chain.broadcast(other);
+    chain.mine();
+    await bench.publish();
+    await bench.publish();
+    expect(bench.waiting.child).toBeDefined();
+    expect(coinOf(bench.sent.at(-1)!.tx)).not.toBe(coinOf(child));
+    expect(alice.wallet.reservedCoins).toBe(1);
+  });
+
   test('binds no coin after a restart where nothing is at stake any more', async () => {
     const bench = await Bench.start({ party: 'bob', aliceMsat: fundingSat * 1000n });
     const { pair, chain } = bench.rig;

@@ -261,9 +261,10 @@ export class AnchorBumper {
       feeratePerKw = raisedFeerate(bump.feeratePerKw);
       if (result?.code !== 'insufficient_fee' || feeratePerKw > most) {
         this.#logRefused(channel, results);
-        // What nobody takes, as a child of what is not there, keeps no coin from others until the next block.
-        if (bump.waitingFeeSat === undefined && (await this.#freeCoins(idOf(channel), bump))) {
+        // What nobody has keeps no coin from others until the next block: its parent, or a coin of it, may be gone.
+        if (await this.#freeCoins(idOf(channel), bump)) {
           delete bump.sweep;
+          delete bump.waitingFeeSat;
         }
         return;
       }
