@@ -92,7 +92,7 @@ const httpUrl = text.refine((value) => {
 }, 'expected a URL that starts with http:// or https://, without a user and password in it');
 
 /** Several of them, in the order in which they are used. */
-const httpUrlList = textList.pipe(
+export const httpUrlList = textList.pipe(
   z.array(httpUrl).min(1, 'expected a URL').max(8, 'expected at most 8 URLs'),
 );
 
