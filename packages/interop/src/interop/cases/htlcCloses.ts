@@ -81,6 +81,7 @@ const closedWithFour = (closer: Opener, known: Known): InteropCase => ({
 
 const away: InteropCase = {
   name: 'Rivulet is away when LDK closes by force and until all HTLCs have expired: it takes back what LDK has not claimed',
+  channelTypes: ['anchors'],
   async run(rig) {
     const rivulet = await rig.startRivuletProcess();
     const pair = await Pair.open(
