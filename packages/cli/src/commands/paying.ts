@@ -63,6 +63,12 @@ export function parseWait(text: string | undefined): number {
  * @param given.repeat how the payment can be asked for again without paying twice.
  */
 export function unknownOutcome(cause: unknown, { repeat }: { repeat: string }): unknown {
+  if (cause instanceof ClientError && cause.code === 'outcome_unknown') {
+    return new CliError('payment_outcome_unknown', cause.message, {
+      exitCode: exitCodes.unknownOutcome,
+      cause,
+    });
+  }
   const interrupted = cause instanceof Error && cause.name === 'AbortError';
   if (!interrupted && !(cause instanceof ClientError && cause.code === 'connection_lost')) return cause;
   const message = `${interrupted ? 'interrupted' : 'the connection to the daemon broke'}: the payment may or may not have been made. Look at rivulet payments${repeat === '' ? '' : `, or ${repeat}`}`;

@@ -12,7 +12,13 @@ const waitSeconds = 15;
 const maxAttempts = 30;
 
 /** What says nothing of whether the payment was begun: the node died, or stops, or its disk failed. */
-const silentCodes: ReadonlySet<string> = new Set(['ldk_process', 'ldk_not_running', 'io', 'not_stored']);
+const silentCodes: ReadonlySet<string> = new Set([
+  'ldk_process',
+  'ldk_not_running',
+  'io',
+  'not_stored',
+  'outcome_unknown',
+]);
 
 /** The users of all nodes: they pay one another all the time, and ask again when their node did not answer. */
 export class Traffic {

@@ -1,4 +1,5 @@
 import { hexToBytes } from '@rivulet/core/bytes';
+import { StorageError } from '@rivulet/storage';
 import { afterEach, expect, test } from 'vitest';
 import { Pair, until } from './pair.test.support.js';
 
@@ -32,6 +33,16 @@ test('a payment that cannot be stored is answered, sends nothing, and can be mad
   expect(alice.node.channels[0]!.htlcs.size).toBe(0);
   expect((await pair.pay(alice, bob).outcome).status).toBe('succeeded');
   expect(bob.node.storage.listPayments().payments).toHaveLength(1);
+});
+
+test('a payment that the database failed over is not called unsent: it may be stored all the same', async () => {
+  pair = await Pair.withChannel();
+  const { alice, bob } = pair;
+  alice.store.inspect = () => {
+    throw new StorageError('io', 'the disk failed (a test)');
+  };
+  await expect(pair.pay(alice, bob).outcome).rejects.toMatchObject({ code: 'outcome_unknown' });
+  alice.store.inspect = () => {};
 });
 
 test('two calls with one idempotency key and other amounts in one turn: one pays, the other is refused', async () => {

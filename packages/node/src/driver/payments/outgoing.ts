@@ -11,7 +11,7 @@ import {
   sendingFeeMsat,
 } from '@rivulet/core/payment';
 import { encodeTlvStream, hasFeature } from '@rivulet/core/wire';
-import type { NodeStorage, OutgoingPayment } from '@rivulet/storage';
+import { type NodeStorage, type OutgoingPayment, StorageError } from '@rivulet/storage';
 import type { Turn, Turns } from '../turns.js';
 import type { HtlcRef } from './htlcAdder.js';
 import { PaymentError } from './paymentError.js';
@@ -489,8 +489,15 @@ function asked<T>(run: () => T): T {
   }
 }
 
+/** Failures after which a commit may be durable all the same. */
+const mayBeStored: ReadonlySet<StorageError['code']> = new Set(['io', 'corrupt', 'copy_lost', 'failed']);
+
 function notStored(cause: unknown): PaymentError {
   const text = cause instanceof Error ? cause.message : String(cause);
+  if (cause instanceof StorageError && mayBeStored.has(cause.code)) {
+    const message = `the database failed while this payment was stored: after a restart it may go on. Look for it in the list of payments, or ask again with the same idempotency key: ${text}`;
+    return new PaymentError('outcome_unknown', message, { cause });
+  }
   return new PaymentError('not_stored', `nothing was sent: ${text}`, { cause });
 }
 

@@ -12,7 +12,9 @@ export type PaymentErrorCode =
   /** The node takes nothing new: its disk is full. */
   | 'not_accepting'
   /** The node could not store it; nothing was sent. */
-  | 'not_stored';
+  | 'not_stored'
+  /** The database failed in the middle: it may have been stored, and be sent after a restart. */
+  | 'outcome_unknown';
 
 /** Why a payment did not happen. No money moved. */
 export class PaymentError extends RivuletError<PaymentErrorCode> {
