@@ -187,27 +187,38 @@ export class Settlement {
   }
 
   undoBlock(turn: Turn, block: ChainTip): void {
+    const undone = this.#closingSpendsFrom(turn, block.height);
     turn.tx.deleteClosingSpendsFrom(block.height);
     this.#handle(turn, this.#sweeper.onUndo(block));
-    this.#freeCoins(turn);
+    this.#freeCoins(turn, undone);
+  }
+
+  /** The ids, in hex, of what spent outputs of closed channels from this height on: HTLC transactions above all. */
+  #closingSpendsFrom({ channels, tx }: Turn, from: number): string[] {
+    return [...channels.values()]
+      .filter(({ phase }) => phase.name === 'spent')
+      .flatMap(({ params }) => tx.loadClosingSpends(params.channelId))
+      .filter(({ height }) => height >= from)
+      .map((spend) => bytesToHex(txidOf(decodeTransaction(spend.tx))));
   }
 
   /**
-   * What claims outputs of a commitment whose block was undone is built anew: the coins that paid for the old
+   * What claims outputs of a commitment, or of an HTLC transaction, whose block was undone is built anew: the coins that paid for the old
    * transaction, which mempools may have dropped, must be there for it. One that is mined after all wins. What
    * spends coins of the wallet alone is no claim but a payment, or a channel's funding: it stays, and so does a
    * claim that one of those builds on. Who is told that it was not made makes it again.
    */
-  #freeCoins(turn: Turn): void {
+  #freeCoins(turn: Turn, undone: readonly string[]): void {
     const { signers, wallet } = this.#options;
     const { ledger } = wallet.state;
-    const commitments = new Set(
-      [...turn.channels.values()].flatMap((channel) => commitmentsOf(channel, signers).map(bytesToHex)),
-    );
-    if (commitments.size === 0) return;
+    const claimed = new Set([
+      ...[...turn.channels.values()].flatMap((channel) => commitmentsOf(channel, signers).map(bytesToHex)),
+      ...undone,
+    ]);
+    if (claimed.size === 0) return;
     const isClaim = (tx: Transaction | undefined): boolean =>
       tx?.inputs.some(
-        ({ outpoint }) => commitments.has(bytesToHex(outpoint.txid)) && ledger.output(outpoint) === undefined,
+        ({ outpoint }) => claimed.has(bytesToHex(outpoint.txid)) && ledger.output(outpoint) === undefined,
       ) === true;
     for (const { tx, txid, height } of wallet.transactions()) {
       if (height !== undefined || !isClaim(tx)) continue;
