@@ -1,0 +1,8 @@
+export * from './keysendError.js';
+export type * from './ledger/auditSink.js';
+export { memoryStore } from './store/memoryStore.js';
+export type * from './store/toolkitStore.js';
+export { type WebStorage, webStore } from './store/webStore.js';
+export type * from './value/fetcher.js';
+export type * from './value/recipient.js';
+export type * from './wallets/wallet.js';

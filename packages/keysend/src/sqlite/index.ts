@@ -1,0 +1,1 @@
+export { openToolkit, type Toolkit } from './openToolkit.js';
