@@ -1,5 +1,6 @@
 export * from './keysendError.js';
 export type * from './ledger/auditSink.js';
+export * from './proof/index.js';
 export { memoryStore } from './store/memoryStore.js';
 export type * from './store/toolkitStore.js';
 export { type WebStorage, webStore } from './store/webStore.js';

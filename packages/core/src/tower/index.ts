@@ -5,3 +5,4 @@ export * from './revokedState.js';
 export * from './signedMessage.js';
 export * from './towerErrors.js';
 export * from './towerUser.js';
+export { decodeZbase32, encodeZbase32 } from './zbase32.js';

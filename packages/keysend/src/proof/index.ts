@@ -1,0 +1,1 @@
+export { signAsNode, verifyNodeSignature } from './nodeSignature.js';
