@@ -23,7 +23,8 @@ export {
   type RequestOf,
   type ResponseOf,
 } from './contract/endpoints.js';
-export type { DecodedInvoice, Invoice } from './contract/invoice.js';
+export type { DecodedInvoice, HintHopInfo, Invoice } from './contract/invoice.js';
+export type { HeldKeysendInfo } from './contract/keysends.js';
 export { type NodeEvent, nodeEvent } from './contract/nodeEvent.js';
 export type { NodeService } from './contract/nodeService.js';
 export type { Payment } from './contract/payment.js';

@@ -58,6 +58,8 @@ export interface PaymentFilter {
   readonly status?: OutgoingStatus | 'settled' | undefined;
   /** Only payments whose sequence is below this: the `next` of the page before. */
   readonly before?: number | undefined;
+  /** Only payments whose sequence is above this, and oldest first: for whoever follows the list. Not with `before`. */
+  readonly after?: number | undefined;
   /** 1 to 1,000; 100 unless given. */
   readonly limit?: number | undefined;
 }

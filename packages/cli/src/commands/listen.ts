@@ -30,7 +30,11 @@ export const registerListen: RegisterCommand = (program, context) => {
 };
 
 /** What is shown without --all. */
-const arrivals: ReadonlySet<NodeEvent['type']> = new Set(['payment_received', 'invoice_held']);
+const arrivals: ReadonlySet<NodeEvent['type']> = new Set([
+  'payment_received',
+  'invoice_held',
+  'keysend_held',
+]);
 
 function describe(context: CliContext, event: NodeEvent): string {
   const style = styler(context, 'out');
@@ -49,6 +53,11 @@ function describe(context: CliContext, event: NodeEvent): string {
       const { paymentHash, receivedMsat = 0n, description } = event.invoice;
       const hash = shortId(paymentHash);
       return `= ${formatMsat(receivedMsat)} held (${printable(description)}): rivulet settle ${hash}, or rivulet cancel ${hash}`;
+    }
+    case 'keysend_held': {
+      const { paymentHash, amountMsat, rule, message } = event.keysend;
+      const text = message === undefined ? '' : ` "${printable(message)}"`;
+      return `= keysend of ${formatMsat(amountMsat)} held${text} (${printable(rule)}): rivulet policy accept ${shortId(paymentHash)}, or rivulet policy refuse ${shortId(paymentHash)}`;
     }
     case 'channel_changed': {
       const { channelId, nodeId, state, link } = event.channel;

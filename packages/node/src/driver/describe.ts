@@ -10,8 +10,9 @@ import {
 import { messageRecordType } from '@rivulet/core/payment';
 import { txid, txidToHex } from '@rivulet/core/tx';
 import { decodeTlvStream, formatShortChannelId, toShortChannelId } from '@rivulet/core/wire';
-import type { ChannelInfo, Invoice, Payment } from '@rivulet/sdk';
+import type { ChannelInfo, HeldKeysendInfo, Invoice, Payment } from '@rivulet/sdk';
 import type { IncomingPayment, ListedInvoice, ListedPayment, OutgoingPayment } from '@rivulet/storage';
+import type { WaitingKeysend } from './payments/receiver.js';
 
 /** The sender's alias, as the satoshis.stream registry of custom records has it. */
 const senderNameRecordType = 34349340n;
@@ -129,12 +130,6 @@ export function pendingMsat(channel: Channel): bigint {
 /** A payment as the API shows it. */
 export function describePayment(payment: ListedPayment): Payment {
   const records = new Map(decodeTlvStream(payment.records).map(({ type, value }) => [type, value]));
-  const text = (type: bigint): string | undefined => {
-    const value = records.get(type);
-    return value === undefined ? undefined : bytesToUtf8(value);
-  };
-  const message = text(messageRecordType);
-  const senderName = text(senderNameRecordType);
   return {
     sequence: payment.sequence,
     paymentHash: bytesToHex(payment.paymentHash),
@@ -142,9 +137,37 @@ export function describePayment(payment: ListedPayment): Payment {
     records,
     ...(payment.preimage === undefined ? {} : { preimage: bytesToHex(payment.preimage) }),
     ...(payment.channelId === undefined ? {} : { channelId: bytesToHex(payment.channelId) }),
+    ...textsOf(records),
+    ...(payment.direction === 'incoming' ? describeIncoming(payment) : describeOutgoing(payment)),
+  };
+}
+
+/** What the records say in words. */
+function textsOf(records: ReadonlyMap<bigint, Uint8Array>): { message?: string; senderName?: string } {
+  const text = (type: bigint): string | undefined => {
+    const value = records.get(type);
+    return value === undefined ? undefined : bytesToUtf8(value);
+  };
+  const message = text(messageRecordType);
+  const senderName = text(senderNameRecordType);
+  return {
     ...(message === undefined ? {} : { message }),
     ...(senderName === undefined ? {} : { senderName }),
-    ...(payment.direction === 'incoming' ? describeIncoming(payment) : describeOutgoing(payment)),
+  };
+}
+
+/** A keysend that waits for a decision as the API shows it. */
+export function describeHeldKeysend(keysend: WaitingKeysend): HeldKeysendInfo {
+  const { paymentHash, channelId, customRecords, amountMsat, rule, heldAtMs, untilMs } = keysend;
+  return {
+    paymentHash: bytesToHex(paymentHash),
+    channelId: bytesToHex(channelId),
+    amountMsat,
+    records: new Map(customRecords),
+    ...textsOf(customRecords),
+    rule,
+    heldAtMs,
+    untilMs,
   };
 }
 

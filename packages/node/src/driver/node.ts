@@ -53,8 +53,6 @@ import { Settlement } from './settlement.js';
 import { Signers } from './signers.js';
 import { channelKey, type Turn, Turns } from './turns.js';
 
-type PeerSend = (nodeId: string, messages: Parameters<PeerManager['send']>[1]) => void;
-
 /** BOLT 7: announcement_signatures: not before the funding transaction has six confirmations. */
 const announcementDepth = 6;
 /** Blocks: the furthest that estimates look ahead, for what the mempool takes at all. */
@@ -147,8 +145,11 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
         for (const nodeId of nodeIds) this.peers.drop(nodeId, 'this node could not store what was sent');
       },
     });
-    const broadcaster = this.#broadcaster;
-    this.abandonment = new Abandonment(this, { fundings: this.#fundings, broadcaster, logger });
+    this.abandonment = new Abandonment(this, {
+      fundings: this.#fundings,
+      broadcaster: this.#broadcaster,
+      logger,
+    });
     this.#parts.add(this.abandonment);
     this.#closes = new CloseRequests({
       turns: this.turns,
@@ -207,6 +208,8 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
       logger,
       onPayment: (payment) => this.emit('payment', payment),
       onHeld: (invoice) => this.emit('invoiceHeld', invoice),
+      judgeKeysend: options.admission?.judgeKeysend,
+      onKeysendHeld: (keysend) => this.emit('keysendHeld', keysend),
     });
     const ownGossip = new OwnGossip(this.turns, (turn, told) => this.remotePolicies.put(turn, told));
     this.gossip = new GossipService({
@@ -248,8 +251,6 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
       now,
       logger,
     });
-    const send: PeerSend = (nodeId, messages) => void this.peers.send(nodeId, messages);
-    const publish = (tx: Transaction, purpose: string) => this.#broadcaster.publish(tx, purpose);
     this.#openings = new Openings({
       turns: this.turns,
       wallet: this.wallet,
@@ -262,8 +263,8 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
       logger,
       blockHeight: () => this.#chain.height,
       whyNotAccepting: () => options.admission?.whyNoChannels,
-      send,
-      publish,
+      send: this.#world.send,
+      publish: (tx, purpose) => this.#broadcaster.publish(tx, purpose),
     });
     this.#router = new ChannelRouter({
       turns: this.turns,
@@ -319,12 +320,9 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
   }
 
   readonly #world = {
-    send: (nodeId: string, messages: Parameters<PeerManager['send']>[1]) => {
-      this.peers.send(nodeId, messages);
-    },
-    disconnect: (nodeId: string, reason: string) => {
-      this.peers.drop(nodeId, reason);
-    },
+    send: (nodeId: string, messages: Parameters<PeerManager['send']>[1]) =>
+      void this.peers.send(nodeId, messages),
+    disconnect: (nodeId: string, reason: string) => void this.peers.drop(nodeId, reason),
     publish: (tx: Transaction, purpose: string) => void this.#broadcaster.publish(tx, purpose),
   };
 

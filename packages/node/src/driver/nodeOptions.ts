@@ -18,6 +18,7 @@ import type { ChannelPolicySettings } from './channelPolicies.js';
 import type { RivuletNode } from './node.js';
 import type { NodePart } from './nodePart.js';
 import type { SendDefaults } from './payments/outgoing.js';
+import type { JudgeKeysend, WaitingKeysend } from './payments/receiver.js';
 import type { RebalancePolicy } from './rebalancer.js';
 
 /** What a channel may do, and payments; see ChannelPolicy and AcceptPolicy of the core. */
@@ -53,6 +54,8 @@ export interface Admission {
   readonly accepting: boolean;
   /** Why no channel can be opened now, for people. */
   readonly whyNoChannels: string | undefined;
+  /** What becomes of a keysend that has arrived: it is not settled yet. All are taken where it is absent. */
+  readonly judgeKeysend?: JudgeKeysend | undefined;
   /** The database could not store a turn. */
   onStorageFailure?(error: StorageError): void;
 }
@@ -85,6 +88,8 @@ export interface NodeEvents {
   payment: [payment: OutgoingPayment | IncomingPayment];
   /** A hold invoice is paid in full. */
   invoiceHeld: [invoice: ListedInvoice];
+  /** A keysend that has arrived waits for somebody's decision. */
+  keysendHeld: [keysend: WaitingKeysend];
   channel: [channel: Channel];
   peerConnected: [nodeId: string];
   peerDisconnected: [peer: { nodeId: string; reason: string }];

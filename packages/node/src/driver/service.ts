@@ -14,10 +14,19 @@ import {
 import type { IncomingPayment, Listed, ListedInvoice, OutgoingPayment } from '@rivulet/storage';
 import { type HealthSources, healthReport } from '../health/index.js';
 import type { PeerInfo } from '../peers/index.js';
-import { describeChannel, describeInvoice, describePayment, isUsable, pendingMsat } from './describe.js';
+import {
+  describeChannel,
+  describeHeldKeysend,
+  describeInvoice,
+  describePayment,
+  isUsable,
+  pendingMsat,
+} from './describe.js';
 import type { RivuletNode } from './node.js';
+import type { WaitingKeysend } from './payments/receiver.js';
 import { abandonmentService } from './serviceAbandonment.js';
 import { checkOtherNode } from './serviceChecks.js';
+import { keysendService } from './serviceKeysends.js';
 import { paymentService } from './servicePayments.js';
 import { routingService } from './serviceRouting.js';
 import { type TowerServices, towerService } from './serviceTowers.js';
@@ -72,6 +81,7 @@ export function createService(options: ServiceOptions): NodeService {
     descriptors: async () => ({ descriptors: node.wallet.descriptors() }),
     balance: async () => balance(node),
     ...paymentService(node),
+    ...keysendService(node),
     ...routingService(node),
     ...walletService(node),
     ...abandonmentService(node),
@@ -252,6 +262,8 @@ function subscribe(node: RivuletNode, listener: (event: NodeEvent) => void): () 
   };
   const onHeld = (invoice: ListedInvoice) =>
     listener({ type: 'invoice_held', invoice: describeInvoice(invoice, Date.now()) });
+  const onKeysendHeld = (keysend: WaitingKeysend) =>
+    listener({ type: 'keysend_held', keysend: describeHeldKeysend(keysend) });
   const onChannel = (channel: Channel) =>
     listener({ type: 'channel_changed', channel: withTerms(node, channel) });
   const onConnected = (nodeId: string) => listener({ type: 'peer_connected', nodeId });
@@ -261,6 +273,7 @@ function subscribe(node: RivuletNode, listener: (event: NodeEvent) => void): () 
     listener({ type: 'block', height, blockHash: bytesToHex(hash.toReversed()) });
   node.on('payment', onPayment);
   node.on('invoiceHeld', onHeld);
+  node.on('keysendHeld', onKeysendHeld);
   node.on('channel', onChannel);
   node.on('peerConnected', onConnected);
   node.on('peerDisconnected', onDisconnected);
@@ -268,6 +281,7 @@ function subscribe(node: RivuletNode, listener: (event: NodeEvent) => void): () 
   return () => {
     node.off('payment', onPayment);
     node.off('invoiceHeld', onHeld);
+    node.off('keysendHeld', onKeysendHeld);
     node.off('channel', onChannel);
     node.off('peerConnected', onConnected);
     node.off('peerDisconnected', onDisconnected);

@@ -1,9 +1,16 @@
 import { bytesToHex, hexToBytes, utf8ToBytes } from '@rivulet/core/bytes';
 import { type Channel, spendableNowMsat } from '@rivulet/core/channel';
+import type { HintHop } from '@rivulet/core/graph';
 import { decodeInvoice, isExpired } from '@rivulet/core/invoice';
 import { messageRecordType } from '@rivulet/core/payment';
-import { formatShortChannelId, hasFeature } from '@rivulet/core/wire';
-import { type NodeService, type RequestOf, type ResponseOf, ServiceError } from '@rivulet/sdk';
+import { formatShortChannelId, hasFeature, parseShortChannelId } from '@rivulet/core/wire';
+import {
+  type HintHopInfo,
+  type NodeService,
+  type RequestOf,
+  type ResponseOf,
+  ServiceError,
+} from '@rivulet/sdk';
 import { describeInvoice, describePayment, isUsable } from './describe.js';
 import type { RivuletNode } from './node.js';
 import type { SendLimits, SentPayment } from './payments/outgoing.js';
@@ -15,6 +22,8 @@ type PaymentService = Pick<
   | 'keysend'
   | 'pay'
   | 'payments'
+  | 'payment'
+  | 'signMessage'
   | 'createInvoice'
   | 'invoices'
   | 'settleInvoice'
@@ -50,6 +59,22 @@ export function paymentService(node: RivuletNode): PaymentService {
         ...(page.next === undefined ? {} : { next: page.next }),
       };
     },
+    payment: async ({ paymentHash, direction }) => {
+      const hash = hexToBytes(paymentHash);
+      const { storage } = node;
+      const found =
+        (direction === 'incoming' ? undefined : storage.getOutgoingPayment(hash)) ??
+        (direction === 'outgoing' ? undefined : storage.getIncomingPayment(hash));
+      if (found !== undefined) return describePayment(found);
+      throw new ServiceError(
+        'unknown_payment',
+        `this node has no payment with the hash ${paymentHash}; \`rivulet payments\` lists them`,
+      );
+    },
+    signMessage: async ({ message }) => ({
+      nodeId: node.nodeId,
+      signature: node.payments.signMessage(message),
+    }),
     createInvoice: async ({ description = '', paymentHash, ...request }) => {
       const { paymentHash: hash } = await invoices.create({
         description,
@@ -159,17 +184,30 @@ async function keysend(node: RivuletNode, request: RequestOf<'keysend'>): Promis
     }
     customRecords.set(messageRecordType, utf8ToBytes(request.message));
   }
+  if (request.preimage !== undefined && request.idempotencyKey !== undefined) {
+    throw new ServiceError(
+      'request_invalid',
+      'a preimage names the payment as an idempotency key does: give one of them',
+    );
+  }
   await node.reach(request.nodeId);
   const sent = node.payments.outgoing.keysend({
     destination: hexToBytes(request.nodeId),
     amountMsat: request.amountMsat,
     customRecords,
     ...limitsOf(request),
+    ...(request.hints === undefined ? {} : { hints: request.hints.map((hint) => hint.map(hintHopOf)) }),
     ...(request.idempotencyKey === undefined ? {} : { idempotencyKey: request.idempotencyKey }),
+    ...(request.preimage === undefined ? {} : { preimage: hexToBytes(request.preimage) }),
   });
   return outcomeOf(node, { sent, waitSeconds: request.waitSeconds }).catch((error) =>
     Promise.reject(explainRefusal(node, { request, error })),
   );
+}
+
+/** A hop of a hint, as the router has it. */
+function hintHopOf({ shortChannelId, nodeId, ...terms }: HintHopInfo): HintHop {
+  return { ...terms, nodeId: hexToBytes(nodeId), shortChannelId: parseShortChannelId(shortChannelId) };
 }
 
 /** The payment as it is when it has ended, or when the caller does not wait any longer. */

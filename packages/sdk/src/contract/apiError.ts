@@ -45,6 +45,8 @@ export type ServiceErrorCode =
   | 'invoice_expired'
   | 'invoice_state'
   | 'unknown_invoice'
+  | 'unknown_payment'
+  | 'request_invalid'
   | 'unknown_node'
   | 'message_too_long'
   | 'record_invalid'

@@ -164,6 +164,18 @@ const bodies: { readonly [N in EndpointName]: { request: object; response: objec
       message: 'hi',
       records: { '7629169': '7b7d' },
       idempotencyKey: 'k1',
+      preimage: hash,
+      hints: [
+        [
+          {
+            nodeId: id,
+            shortChannelId: '1x2x3',
+            feeBaseMsat: 1,
+            feeProportionalMillionths: 2,
+            cltvExpiryDelta: 3,
+          },
+        ],
+      ],
     },
     response: { ...payment, direction: 'outgoing', nodeId: id, feeMsat: '12' },
   },
@@ -171,6 +183,28 @@ const bodies: { readonly [N in EndpointName]: { request: object; response: objec
     request: { direction: 'incoming', limit: '10', before: '7' },
     response: { payments: [payment], next: 3 },
   },
+  payment: {
+    request: { paymentHash: hash, direction: 'outgoing' },
+    response: { ...payment, direction: 'outgoing', nodeId: id, feeMsat: '12' },
+  },
+  signMessage: { request: { message: 'hi' }, response: { nodeId: id, signature: 'ybndrfg8' } },
+  heldKeysends: {
+    request: {},
+    response: {
+      keysends: [
+        {
+          paymentHash: hash,
+          amountMsat: '21000',
+          channelId: hash,
+          records: { '7629169': '7b7d' },
+          rule: 'amount_above',
+          heldAtMs: 1_790_000_000_000,
+          untilMs: 1_790_000_600_000,
+        },
+      ],
+    },
+  },
+  decideKeysend: { request: { paymentHash: hash, accept: true }, response: {} },
   createInvoice: {
     request: { amountMsat: '1000000', description: 'coffee', expirySeconds: 3600, hold: true },
     response: invoice,

@@ -3,7 +3,8 @@ import { abandonmentEndpoints } from './abandonment.js';
 import { channel, channelState, channelType } from './channel.js';
 import { description, hex, host, msat, nodeId, port, queryInteger, records, sat, txidHex } from './fields.js';
 import { health } from './health.js';
-import { decodedInvoice, invoice } from './invoice.js';
+import { decodedInvoice, hintHop, invoice } from './invoice.js';
+import { keysendEndpoints } from './keysends.js';
 import { payment } from './payment.js';
 import { announcedPolicy, forwardingPolicy, forwardTotal, route, sendingLimits } from './routing.js';
 import { towerEndpoints } from './towers.js';
@@ -169,6 +170,13 @@ export const endpoints = {
       records: records.optional(),
       /** A second request with the same key answers with the payment of the first and pays nothing. */
       idempotencyKey: z.string().min(1).max(128).optional(),
+      /**
+       * 32 random bytes that nobody else knows, where the caller chooses: the same again is the same payment. While
+       * it is under way, or when it arrived, its outcome is the answer; when it failed, it is tried again.
+       */
+      preimage: hex(32).optional(),
+      /** Ways over unannounced channels, each ending at the node. */
+      hints: z.array(z.array(hintHop).min(1).max(20)).max(20).optional(),
       /** How long to wait for the outcome; the payment goes on afterwards. */
       waitSeconds: z.int().min(0).max(600).optional(),
       ...sendingLimits,
@@ -335,8 +343,27 @@ export const endpoints = {
       limit: queryInteger.optional(),
       /** Payments whose sequence is below this: the `next` of the page before. */
       before: queryInteger.optional(),
+      /** Payments whose sequence is above this, oldest first: for whoever follows the list. Not with `before`. */
+      after: queryInteger.optional(),
     }),
     response: z.object({ payments: z.array(payment), next: z.int().optional() }),
+  },
+  payment: {
+    method: 'GET',
+    path: '/v1/payment',
+    request: z.strictObject({
+      paymentHash: hex(32),
+      /** The outgoing one where both are there: a payment to oneself. */
+      direction: z.enum(['incoming', 'outgoing']).optional(),
+    }),
+    response: payment,
+  },
+  signMessage: {
+    method: 'POST',
+    path: '/v1/sign-message',
+    request: z.strictObject({ message: z.string().max(16_384) }),
+    /** By the node's key, as all implementations do it: zbase32, 104 characters. */
+    response: z.object({ nodeId, signature: z.string() }),
   },
   mine: {
     method: 'POST',
@@ -347,6 +374,7 @@ export const endpoints = {
   ...abandonmentEndpoints,
   ...walletEndpoints,
   ...towerEndpoints,
+  ...keysendEndpoints,
   stop: { method: 'POST', path: '/v1/stop', request: none, response: z.object({}) },
 } as const satisfies Record<string, Endpoint>;
 

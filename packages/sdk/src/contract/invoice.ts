@@ -21,6 +21,17 @@ export const invoice = z.object({
   settledAtMs: timeMs.optional(),
 });
 
+/** A forwarding node behind which an unannounced channel begins (BOLT 11, field `r`). */
+export const hintHop = z.object({
+  nodeId,
+  shortChannelId: z
+    .string()
+    .regex(/^\d{1,8}x\d{1,8}x\d{1,5}$/, 'expected a short channel id, as in 800000x1200x1'),
+  feeBaseMsat: z.int().min(0).max(0xffff_ffff),
+  feeProportionalMillionths: z.int().min(0).max(0xffff_ffff),
+  cltvExpiryDelta: z.int().min(0).max(0xffff),
+});
+
 /** What an invoice of anybody says (BOLT 11). Written by a stranger: the description is no promise. */
 export const decodedInvoice = z.object({
   network: z.enum(['regtest', 'signet', 'testnet', 'mainnet']),
@@ -38,18 +49,9 @@ export const decodedInvoice = z.object({
   /** Whether it can be paid in several parts. */
   takesParts: z.boolean(),
   /** Ways over unannounced channels. */
-  hints: z.array(
-    z.array(
-      z.object({
-        nodeId,
-        shortChannelId: z.string(),
-        feeBaseMsat: z.int().min(0),
-        feeProportionalMillionths: z.int().min(0),
-        cltvExpiryDelta: z.int().min(0),
-      }),
-    ),
-  ),
+  hints: z.array(z.array(hintHop)),
 });
 
 export type Invoice = z.output<typeof invoice>;
+export type HintHopInfo = z.output<typeof hintHop>;
 export type DecodedInvoice = z.output<typeof decodedInvoice>;

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { channel } from './channel.js';
 import { hex, nodeId } from './fields.js';
 import { invoice } from './invoice.js';
+import { heldKeysend } from './keysends.js';
 import { payment } from './payment.js';
 
 /** One line of the event stream. */
@@ -11,6 +12,8 @@ export const nodeEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('payment_failed'), payment }),
   /** A hold invoice is paid in full and waits to be settled or cancelled. */
   z.object({ type: z.literal('invoice_held'), invoice }),
+  /** A keysend waits for a decision, as its policy wants. */
+  z.object({ type: z.literal('keysend_held'), keysend: heldKeysend }),
   z.object({ type: z.literal('channel_changed'), channel }),
   z.object({ type: z.literal('peer_connected'), nodeId }),
   z.object({ type: z.literal('peer_disconnected'), nodeId, reason: z.string() }),

@@ -62,12 +62,12 @@ function toPayment(row: Row): ListedPayment {
 }
 
 /** What every kind of list reads: the literal status lets SQLite use the partial indexes. */
-function listSql({ direction, status }: PaymentFilter): string {
-  const conditions = ['sequence < ?'];
+function listSql({ direction, status, after }: PaymentFilter): string {
+  const conditions = [after === undefined ? 'sequence < ?' : 'sequence > ?'];
   if (direction !== undefined)
     conditions.push(`direction = ${direction === 'outgoing' ? OUTGOING : INCOMING}`);
   if (status !== undefined) conditions.push(`status = ${STATUSES.indexOf(status)}`);
-  return `SELECT ${COLUMNS} ${FROM} WHERE ${conditions.join(' AND ')} ORDER BY sequence DESC LIMIT ?`;
+  return `SELECT ${COLUMNS} ${FROM} WHERE ${conditions.join(' AND ')} ORDER BY sequence ${after === undefined ? 'DESC' : 'ASC'} LIMIT ?`;
 }
 
 /** Payments, and the hashes that were ever seen. `keyFor` gives a channel's number. */
@@ -140,6 +140,9 @@ export function paymentTables(database: Database, keyFor: (channelId: Uint8Array
         if (!Number.isInteger(limit) || limit < 1 || limit > 1000) {
           throw new StorageError('out_of_range', `a page has 1 to 1000 payments, not ${limit}`);
         }
+        if (filter.before !== undefined && filter.after !== undefined) {
+          throw new StorageError('wrong_use', 'payments are listed before a sequence or after one, not both');
+        }
         const sql = listSql(filter);
         let statement = lists.get(sql);
         if (statement === undefined) {
@@ -147,7 +150,7 @@ export function paymentTables(database: Database, keyFor: (channelId: Uint8Array
           lists.set(sql, statement);
         }
         // One more than asked for, to know whether there is a next page.
-        const rows = statement.all(filter.before ?? Number.MAX_SAFE_INTEGER, limit + 1);
+        const rows = statement.all(filter.after ?? filter.before ?? Number.MAX_SAFE_INTEGER, limit + 1);
         const payments = rows.slice(0, limit).map(toPayment);
         return rows.length > limit ? { payments, next: payments.at(-1)!.sequence } : { payments };
       },

@@ -52,7 +52,7 @@ export interface CompleteSet {
   readonly totalMsat: bigint;
   /** What all HTLCs together are worth: the total or more. */
   readonly amountMsat: bigint;
-  /** Absent for a hold invoice: the set is kept, as held, until `takeHeld`. */
+  /** Absent for a hold invoice, whose set is kept, as held, until `takeHeld`. */
   readonly preimage?: Uint8Array;
   /** Those of the part that came first. */
   readonly customRecords: ReadonlyMap<bigint, Uint8Array>;
@@ -146,9 +146,11 @@ export class PartSets {
   /**
    * Adds an HTLC that `judgeFinal` found to be fine. One that is in a set already changes nothing.
    * @param peer the node id, as text, through which it came.
+   * @param keep the set is kept, as held, when it is complete: somebody judges it, and then calls `takeHeld`.
    */
   add({
     part,
+    keep = false,
     ref,
     sharedSecret,
     peer,
@@ -156,6 +158,7 @@ export class PartSets {
     blockHeight,
   }: {
     part: ReceivedPart;
+    keep?: boolean;
     ref: HtlcRef;
     sharedSecret: Uint8Array;
     peer: string;
@@ -185,7 +188,7 @@ export class PartSets {
     };
     if (set.intendedMsat >= part.totalMsat) {
       // A set that is to be settled leaves now, so that it cannot be completed twice.
-      this.#set(hash, part.preimage === undefined ? { ...set, held: true } : undefined);
+      this.#set(hash, keep || part.preimage === undefined ? { ...set, held: true } : undefined);
       return { type: 'complete', set: completeSet(set), ended: [] };
     }
     const ended = earlier === undefined ? this.#makeRoom(peer, blockHeight) : [];
@@ -247,6 +250,12 @@ export class PartSets {
     return this.#endAll('expiry_too_near', height, ({ parts }) =>
       parts.some(({ cltvExpiry }) => cltvExpiry <= height + minClaimBlocks),
     );
+  }
+
+  /** The set of this hash, where it is complete and held. */
+  getHeld(paymentHash: Uint8Array): CompleteSet | undefined {
+    const set = this.#sets.get(bytesToHex(paymentHash));
+    return set?.held === true ? completeSet(set) : undefined;
   }
 
   /** Takes a held set out, to settle or to fail all of its parts. `undefined` where none is held. */

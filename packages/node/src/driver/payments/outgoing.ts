@@ -35,6 +35,8 @@ export interface KeysendOptions extends SendLimits {
   readonly label?: string;
   /** The same key never pays twice: the first payment's outcome is given again. */
   readonly idempotencyKey?: string;
+  /** 32 bytes that nobody else knows. The same again is the same payment, which is tried again where it failed. */
+  readonly preimage?: Uint8Array;
 }
 
 export interface PayInvoiceOptions extends SendLimits {
@@ -135,6 +137,10 @@ export class Outgoing {
         ? undefined
         : this.#options.storage.getOutgoingPaymentByKey(idempotencyKey);
     if (earlier !== undefined) return this.#again(earlier, options);
+    const { preimage } = options;
+    const same =
+      preimage === undefined ? undefined : this.#options.storage.getOutgoingPayment(sha256(preimage));
+    if (same !== undefined && same.status !== 'failed') return this.#again(same, options);
     // BOLT 9: without an invoice, what its announcement says is all that is known of the destination
     if (this.#options.needsUnknown(options.destination)) {
       throw new PaymentError(
@@ -146,8 +152,7 @@ export class Outgoing {
   }
 
   #keysendRequest(options: KeysendOptions): PaymentRequest {
-    const { maxParts = 1 } = options;
-    const preimage = this.#options.randomBytes(32);
+    const { maxParts = 1, preimage = this.#options.randomBytes(32) } = options;
     return {
       ...this.#limits(options),
       paymentHash: sha256(preimage),
@@ -527,6 +532,6 @@ function conflictOf(
   if (earlier.amountMsat === amountMsat && equalBytes(earlier.destination, destination)) return undefined;
   return new PaymentError(
     'idempotency_conflict',
-    'this idempotency key was used for a payment of another amount or to another node; use a new key',
+    'this idempotency key, or preimage, was used for a payment of another amount or to another node; use a new one',
   );
 }

@@ -1,4 +1,4 @@
-import { bytesToHex } from '@rivulet/core/bytes';
+import { bytesToHex, utf8ToBytes } from '@rivulet/core/bytes';
 import type { Channel, ChannelEvent, Htlc } from '@rivulet/core/channel';
 import { hmacSha256 } from '@rivulet/core/crypto';
 import type { ForwardLimits } from '@rivulet/core/forwarding';
@@ -7,6 +7,7 @@ import type { Invoice } from '@rivulet/core/invoice';
 import type { ClaimedHtlc } from '@rivulet/core/monitor';
 import { createAttributedFailure, type FailureMessage } from '@rivulet/core/onion';
 import { type ReceivePolicy, readIncoming, type SlowHop } from '@rivulet/core/payment';
+import { signMessage } from '@rivulet/core/tower';
 import type { IncomingPayment, ListedInvoice, NodeStorage, OutgoingPayment } from '@rivulet/storage';
 import { channelLogger, type Logger } from '../../logging/logger.js';
 import type { Scheduler } from '../../peers/index.js';
@@ -17,7 +18,7 @@ import { Forwarder, type ForwardTerms } from './forwarder.js';
 import { HtlcAdder, type HtlcRef, refOf } from './htlcAdder.js';
 import { Invoices } from './invoices.js';
 import { Outgoing, type SendDefaults } from './outgoing.js';
-import { Receiver } from './receiver.js';
+import { type JudgeKeysend, Receiver, type WaitingKeysend } from './receiver.js';
 import { type HtlcOutcome, type ObserveLiquidity, Sender } from './sender.js';
 
 export interface PaymentsOptions {
@@ -47,6 +48,8 @@ export interface PaymentsOptions {
   /** A payment that became final; after it is durable. */
   readonly onPayment: (payment: OutgoingPayment | IncomingPayment) => void;
   readonly onHeld: (invoice: ListedInvoice) => void;
+  readonly judgeKeysend?: JudgeKeysend | undefined;
+  readonly onKeysendHeld: (keysend: WaitingKeysend) => void;
 }
 
 /** All HTLCs of the node: what is sent, received and passed on. Brings each event to whom it concerns. */
@@ -104,6 +107,8 @@ export class Payments {
       logger,
       onPayment: options.onPayment,
       onHeld: options.onHeld,
+      judge: options.judgeKeysend,
+      onKeysendHeld: options.onKeysendHeld,
     });
     this.forwarder = new Forwarder({
       storage,
@@ -119,6 +124,11 @@ export class Payments {
   #isToOurselves(paymentHash: Uint8Array): boolean {
     const request = this.sender.get(paymentHash)?.sending.request;
     return request !== undefined && bytesToHex(request.destination) === bytesToHex(this.#options.nodeId);
+  }
+
+  /** Signs a text by the node's key, as all implementations do (`signmessage`): zbase32. */
+  signMessage(message: string): string {
+    return signMessage(utf8ToBytes(message), this.#options.nodePrivateKey);
   }
 
   /** A turn begins. */

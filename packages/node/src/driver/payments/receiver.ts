@@ -14,12 +14,15 @@ import {
   PartSets,
   type ReceivePolicy,
   type SetPart,
+  unknownDetails,
 } from '@rivulet/core/payment';
 import { encodeTlvStream } from '@rivulet/core/wire';
+import type { IncomingKeysend, PolicyVerdict } from '@rivulet/keysend';
 import type { IncomingPayment, ListedInvoice, NodeStorage } from '@rivulet/storage';
 import { channelLogger, type Logger } from '../../logging/logger.js';
 import type { CancelTimer, Scheduler } from '../../peers/index.js';
 import { channelKey, type Turn, type Turns } from '../turns.js';
+import { type HeldKeysend, HeldKeysends } from './heldKeysends.js';
 import { type HtlcRef, htlcKey, refOf } from './htlcAdder.js';
 import { PaymentError } from './paymentError.js';
 
@@ -37,6 +40,21 @@ export interface ReceiverOptions {
   readonly onPayment: (payment: IncomingPayment) => void;
   /** A hold invoice that is paid in full; after that is durable. */
   readonly onHeld: (invoice: ListedInvoice) => void;
+  /** Says what becomes of a keysend that is all here; all are taken where it is absent. */
+  readonly judge?: JudgeKeysend | undefined;
+  /** A keysend that waits for a decision; after that is durable. */
+  readonly onKeysendHeld: (keysend: WaitingKeysend) => void;
+}
+
+/** Called inside the turn: has to be quick. */
+export type JudgeKeysend = (keysend: Omit<IncomingKeysend, 'recipient'>) => PolicyVerdict;
+
+/** A keysend that waits for a decision. */
+export interface WaitingKeysend extends HeldKeysend {
+  readonly paymentHash: Uint8Array;
+  readonly amountMsat: bigint;
+  readonly customRecords: ReadonlyMap<bigint, Uint8Array>;
+  readonly channelId: Uint8Array;
 }
 
 /** An HTLC of which we are the final node. */
@@ -56,6 +74,7 @@ const unclaimedPrefix = 'unclaimed-htlc/';
 export class Receiver {
   readonly #options: ReceiverOptions;
   readonly #sets = new PartSets();
+  readonly #held: HeldKeysends;
   /** Whether any HTLC was ever left unclaimed: it is not looked for with every payment otherwise. */
   #mayBeUnclaimed: boolean;
   /** When each HTLC came, for hold times; what came before a restart is not known. */
@@ -64,6 +83,7 @@ export class Receiver {
 
   constructor(options: ReceiverOptions) {
     this.#options = options;
+    this.#held = new HeldKeysends(options.storage);
     this.#mayBeUnclaimed = options.storage.listValues(unclaimedPrefix).length > 0;
   }
 
@@ -74,6 +94,7 @@ export class Receiver {
 
   rollBack(): void {
     this.#sets.restore();
+    this.#held.reload();
   }
 
   /** An HTLC to us; told again after a restart. */
@@ -103,8 +124,10 @@ export class Receiver {
       this.#refuse(turn, final, judgement);
       return;
     }
+    const judged = judgement.set.kind === 'keysend' && !own && this.#options.judge !== undefined;
     const added = this.#sets.add({
       part: judgement.set,
+      keep: judged,
       ref,
       sharedSecret,
       peer: bytesToHex(channel.params.remoteNodeId),
@@ -113,8 +136,111 @@ export class Receiver {
     });
     for (const ended of added.ended) this.#fail(turn, ended);
     if (added.type === 'refuse') this.#refuse(turn, final, added);
-    else if (added.type === 'complete') this.#complete(turn, { set: added.set, own, invoice });
+    else if (added.type === 'complete') {
+      if (judged) this.#judge(turn, added.set);
+      else this.#complete(turn, { set: added.set, own, invoice });
+    }
     this.#setTimer(turn);
+  }
+
+  /** The owner's policy, before anything is settled. What is refused goes back, and nothing of it is kept. */
+  #judge(turn: Turn, set: CompleteSet): void {
+    const { now } = this.#options;
+    const before = this.#held.get(turn.tx, set.paymentHash);
+    const verdict = before === undefined ? this.#verdictOf(set) : { action: 'hold' as const, ...before };
+    switch (verdict.action) {
+      case 'accept':
+        this.#settleKeysend(turn, set);
+        return;
+      case 'refuse':
+        this.#options.logger.debug(
+          { rule: verdict.rule, amountMsat: set.amountMsat },
+          'a keysend was refused',
+        );
+        this.#returnKeysend(turn, set);
+        return;
+      case 'hold': {
+        if (verdict.untilMs <= now()) {
+          this.#returnKeysend(turn, set);
+          return;
+        }
+        if (before !== undefined) return;
+        const held: HeldKeysend = { rule: verdict.rule, heldAtMs: now(), untilMs: verdict.untilMs };
+        this.#held.put(turn.tx, set.paymentHash, held);
+        turn.afterCommit(() => this.#options.onKeysendHeld(waiting(set, held)));
+      }
+    }
+  }
+
+  #verdictOf(set: CompleteSet): PolicyVerdict {
+    const [first] = set.parts as [SetPart];
+    try {
+      const verdict = this.#options.judge?.({
+        paymentHash: bytesToHex(set.paymentHash),
+        amountMsat: set.amountMsat,
+        records: set.customRecords,
+        channelId: bytesToHex(first.ref.channelId),
+        nowMs: this.#options.now(),
+      });
+      return verdict ?? { action: 'accept' };
+    } catch (err) {
+      // The sender keeps its money: what cannot be judged is not taken, and a later one may be.
+      this.#options.logger.error({ err }, 'the policy of keysends failed: the payment was refused');
+      return { action: 'refuse', rule: 'policy_failed' };
+    }
+  }
+
+  #settleKeysend(turn: Turn, set: CompleteSet): void {
+    const { preimage } = set;
+    if (preimage === undefined) throw new Error('a keysend without its preimage');
+    this.#sets.takeHeld(set.paymentHash);
+    this.#held.delete(turn.tx, set.paymentHash);
+    this.#settle(turn, { set, preimage, own: false });
+  }
+
+  #returnKeysend(turn: Turn, set: CompleteSet): void {
+    this.#sets.takeHeld(set.paymentHash);
+    this.#held.delete(turn.tx, set.paymentHash);
+    const height = this.#options.blockHeight();
+    for (const part of set.parts) {
+      this.#failPart(turn, { ...part, failure: unknownDetails(part.amountMsat, height) });
+    }
+  }
+
+  /** The keysends that wait for a decision. */
+  waitingKeysends(): WaitingKeysend[] {
+    return this.#held.hashes().flatMap((paymentHash) => {
+      const held = this.#held.get(this.#options.storage, paymentHash);
+      const set = this.#sets.getHeld(paymentHash);
+      return held === undefined || set === undefined ? [] : [waiting(set, held)];
+    });
+  }
+
+  /**
+   * Takes a keysend that waits, or sends it back.
+   * @throws PaymentError where none waits: it went back, or it was decided.
+   */
+  decideKeysend(paymentHash: Uint8Array, { accept }: { accept: boolean }): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#options.turns.enqueue({
+        run: (turn) => {
+          const set = this.#held.get(turn.tx, paymentHash) && this.#sets.getHeld(paymentHash);
+          if (set === undefined) {
+            const message = 'no keysend with this payment hash waits for a decision';
+            turn.afterCommit(() => reject(new PaymentError('request_invalid', message)));
+            return;
+          }
+          if (accept) this.#settleKeysend(turn, set);
+          else this.#returnKeysend(turn, set);
+          this.#setTimer(turn);
+          turn.afterCommit(resolve);
+        },
+        failed: (cause) =>
+          reject(
+            new PaymentError('not_stored', 'the decision could not be stored: nothing happened', { cause }),
+          ),
+      });
+    });
   }
 
   #refuse(
@@ -206,6 +332,7 @@ export class Receiver {
   #fail(turn: Turn, { parts, paymentHash, reason }: EndedSet): void {
     this.#options.logger.info({ reason, parts: parts.length }, 'a payment that was not complete is refused');
     for (const part of parts) this.#failPart(turn, part);
+    this.#held.delete(turn.tx, paymentHash);
     // After a restart a set may be without a part that went meanwhile, and so was never complete again.
     if (turn.tx.getInvoice(paymentHash)?.state === 'held') {
       turn.tx.updateInvoice(paymentHash, { state: 'cancelled' });
@@ -226,7 +353,8 @@ export class Receiver {
   /** BOLT 4: parts that wait for others are failed after 60 seconds. */
   #setTimer(turn: Turn): void {
     turn.afterCommit(() => {
-      const atMs = this.#sets.nextExpiryMs();
+      const times = [this.#sets.nextExpiryMs(), this.#held.nextMs()].filter((time) => time !== undefined);
+      const atMs = times.length === 0 ? undefined : Math.min(...times);
       if (this.#timer?.atMs === atMs) return;
       this.#timer?.cancel();
       this.#timer = undefined;
@@ -241,7 +369,13 @@ export class Receiver {
   }
 
   #expire(turn: Turn): void {
-    for (const ended of this.#sets.expire(this.#options.now())) this.#fail(turn, ended);
+    const nowMs = this.#options.now();
+    for (const ended of this.#sets.expire(nowMs)) this.#fail(turn, ended);
+    for (const paymentHash of this.#held.due(nowMs)) {
+      const set = this.#sets.getHeld(paymentHash);
+      if (set === undefined) this.#held.delete(turn.tx, paymentHash);
+      else this.#returnKeysend(turn, set);
+    }
     this.#setTimer(turn);
   }
 
@@ -297,12 +431,7 @@ export class Receiver {
       const set = this.#sets.takeHeld(paymentHash);
       for (const part of set?.parts ?? []) {
         const height = this.#options.blockHeight();
-        const failure: FailureMessage = {
-          type: 'incorrect_or_unknown_payment_details',
-          htlcMsat: part.amountMsat,
-          height,
-        };
-        this.#failPart(turn, { ...part, failure });
+        this.#failPart(turn, { ...part, failure: unknownDetails(part.amountMsat, height) });
       }
       turn.tx.updateInvoice(paymentHash, { state: 'cancelled' });
     });
@@ -336,4 +465,10 @@ export class Receiver {
       });
     });
   }
+}
+
+function waiting(set: CompleteSet, held: HeldKeysend): WaitingKeysend {
+  const [first] = set.parts as [SetPart];
+  const { paymentHash, amountMsat, customRecords } = set;
+  return { ...held, paymentHash, amountMsat, customRecords, channelId: first.ref.channelId };
 }
