@@ -1,6 +1,8 @@
 export * from './keysendError.js';
 export type * from './ledger/auditSink.js';
+export type * from './policy/incomingKeysend.js';
 export * from './proof/index.js';
+export * from './records/index.js';
 export { memoryStore } from './store/memoryStore.js';
 export type * from './store/toolkitStore.js';
 export { type WebStorage, webStore } from './store/webStore.js';

@@ -1,0 +1,88 @@
+/** What JSON can say. Objects are read by `jsonField`: nothing of theirs is inherited. */
+export type JsonValue = string | number | boolean | null | readonly JsonValue[] | JsonObject;
+
+export interface JsonObject {
+  readonly [name: string]: JsonValue;
+}
+
+export type JsonProblem = 'json_invalid' | 'json_too_deep';
+
+/** Deeper than anything that is sent; parsers and printers recurse. */
+const maxDepth = 16;
+
+/**
+ * Reads JSON from strangers: bounded in depth (its size is bounded by who reads it), and without `__proto__`, which
+ * would change an object that it is copied into. Never throws.
+ */
+export function parseJson(text: string): { readonly json: JsonValue } | { readonly problem: JsonProblem } {
+  if (isTooDeep(text)) return { problem: 'json_too_deep' };
+  try {
+    const json = JSON.parse(text, (name: string, value: JsonValue) =>
+      name === '__proto__' ? undefined : value,
+    ) as JsonValue;
+    return { json };
+  } catch {
+    return { problem: 'json_invalid' };
+  }
+}
+
+/** Looks at brackets outside of strings. What it says of text that is no JSON does not matter. */
+function isTooDeep(text: string): boolean {
+  let depth = 0;
+  let inString = false;
+  for (let i = 0; i < text.length; i++) {
+    const character = text[i];
+    if (inString) {
+      if (character === '\\') i++;
+      else if (character === '"') inString = false;
+    } else if (character === '"') {
+      inString = true;
+    } else if (character === '{' || character === '[') {
+      depth++;
+      if (depth > maxDepth) return true;
+    } else if (character === '}' || character === ']') {
+      depth--;
+    }
+  }
+  return false;
+}
+
+export function isJsonObject(value: JsonValue | undefined): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** A field of an object's own. */
+export function jsonField(object: JsonObject, name: string): JsonValue | undefined {
+  return Object.hasOwn(object, name) ? object[name] : undefined;
+}
+
+/** Whether a value can be written as JSON and read back as it was. */
+export function isJsonValue(value: unknown, depth = 0): value is JsonValue {
+  if (depth > maxDepth) return false;
+  switch (typeof value) {
+    case 'string':
+      return isWellFormed(value);
+    case 'number':
+      return Number.isFinite(value);
+    case 'boolean':
+      return true;
+    case 'object': {
+      if (value === null) return true;
+      if (Array.isArray(value)) return value.every((item) => isJsonValue(item, depth + 1));
+      const prototype: unknown = Object.getPrototypeOf(value);
+      if (prototype !== Object.prototype && prototype !== null) return false;
+      return Object.entries(value).every(
+        ([name, item]) => name !== '__proto__' && isWellFormed(name) && isJsonValue(item, depth + 1),
+      );
+    }
+    default:
+      return false;
+  }
+}
+
+const loneSurrogate = /\p{Surrogate}/u;
+
+/** Whether a text has no halves of characters, which UTF-8 cannot say. */
+export function isWellFormed(text: string): boolean {
+  return !loneSurrogate.test(text);
+}
