@@ -6,6 +6,5 @@ export * from './records/index.js';
 export { memoryStore } from './store/memoryStore.js';
 export type * from './store/toolkitStore.js';
 export { type WebStorage, webStore } from './store/webStore.js';
-export type * from './value/fetcher.js';
-export type * from './value/recipient.js';
+export * from './value/index.js';
 export type * from './wallets/wallet.js';
