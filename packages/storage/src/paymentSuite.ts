@@ -150,6 +150,22 @@ export function testPayments(context: SuiteContext): void {
       expect(codeOf(() => count({ limit }))).toBe('out_of_range');
   });
 
+  test('are followed from a place in the list on, oldest first', () => {
+    context.storage.transaction((tx) => {
+      for (let value = 1; value <= 9; value++) {
+        if (value % 3 === 0) tx.putIncomingPayment(incoming(value));
+        else tx.putOutgoingPayment(outgoing(value));
+      }
+    });
+    const sequences = (filter: Parameters<NodeStorage['listPayments']>[0]) =>
+      context.storage.listPayments(filter).payments.map(({ sequence }) => sequence);
+    expect(sequences({ after: 0 })).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    expect(sequences({ after: 3, direction: 'incoming' })).toEqual([6, 9]);
+    expect(sequences({ after: 9 })).toEqual([]);
+    expect(context.storage.listPayments({ after: 2, limit: 3 })).toMatchObject({ next: 5 });
+    expect(codeOf(() => sequences({ after: 1, before: 5 }))).toBe('wrong_use');
+  });
+
   test('amounts that 63 bits cannot hold are refused, not cut', () => {
     for (const amountMsat of [-1n, 2n ** 63n, 2n ** 64n]) {
       const put = () =>

@@ -223,3 +223,34 @@ test('the fee of a payment is that of the parts that were paid', async () => {
   await lake.node.payments.receiver.settleHeld(paymentHash, undefined);
   await trio.settled();
 });
+
+describe('a keysend whose preimage is chosen', () => {
+  const preimage = new Uint8Array(32).fill(0x51);
+
+  test('is one payment: at the same time, later, and after a restart', async () => {
+    trio = await Trio.withChannels();
+    const both = [trio.pay('lake', amountMsat, { preimage }), trio.pay('lake', amountMsat, { preimage })];
+    const [first, second] = await Promise.all(both.map(({ outcome }) => outcome));
+    expect(first).toMatchObject({ status: 'succeeded', preimage });
+    expect(second).toEqual(first);
+    await trio.restart('spring');
+    await trio.heal();
+    expect(await trio.pay('lake', amountMsat, { preimage }).outcome).toEqual(first);
+    expect(() => trio!.pay('lake', amountMsat + 1n, { preimage })).toThrow(/or this preimage/);
+    expect(received(trio)).toBe(1);
+  });
+
+  test('is tried again where it failed, and paid once then', async () => {
+    trio = await Trio.withChannels();
+    await trio.stopNode('lake');
+    await until(() => trio!.channel('brook', 'lake').link === 'offline', 'lake is away');
+    await expect(trio.pay('lake', amountMsat, { preimage }).outcome).rejects.toMatchObject({
+      code: 'no_route',
+    });
+    await trio.startAgain('lake');
+    await trio.heal();
+    expect((await trio.pay('lake', amountMsat, { preimage }).outcome).status).toBe('succeeded');
+    expect((await trio.pay('lake', amountMsat, { preimage }).outcome).status).toBe('succeeded');
+    expect(received(trio)).toBe(1);
+  });
+});

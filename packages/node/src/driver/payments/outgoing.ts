@@ -532,6 +532,6 @@ function conflictOf(
   if (earlier.amountMsat === amountMsat && equalBytes(earlier.destination, destination)) return undefined;
   return new PaymentError(
     'idempotency_conflict',
-    'this idempotency key, or preimage, was used for a payment of another amount or to another node; use a new one',
+    'this idempotency key was used (or this preimage) for a payment of another amount or to another node; use a new one',
   );
 }

@@ -65,6 +65,8 @@ export interface FinalHtlc {
   readonly sharedSecret: Uint8Array;
 }
 
+/** A timer of more than 24 days would run at once; what is not due yet is waited for again. */
+const longestTimerMs = 86_400_000;
 const unclaimedPrefix = 'unclaimed-htlc/';
 
 /**
@@ -359,7 +361,8 @@ export class Receiver {
       this.#timer?.cancel();
       this.#timer = undefined;
       if (atMs === undefined) return;
-      const cancel = this.#options.scheduler.schedule(Math.max(0, atMs - this.#options.now()), () => {
+      const delayMs = Math.min(Math.max(0, atMs - this.#options.now()), longestTimerMs);
+      const cancel = this.#options.scheduler.schedule(delayMs, () => {
         this.#timer = undefined;
         // Where that cannot be stored the next block brings it again.
         this.#options.turns.enqueue({ run: (later) => this.#expire(later) });
