@@ -1,0 +1,12 @@
+const maxLength = 300;
+
+/** Text of others for a message: one line, not long, and without what must not be shown, even if they send it back. */
+export function shownText(text: string, secrets: readonly string[]): string {
+  let shown = text;
+  for (const secret of secrets) {
+    if (secret !== '') shown = shown.replaceAll(secret, '[hidden]');
+  }
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
+  shown = shown.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, ' ').trim();
+  return shown.length > maxLength ? `${shown.slice(0, maxLength)}…` : shown;
+}

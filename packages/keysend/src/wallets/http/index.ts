@@ -1,0 +1,10 @@
+export { type Verdict, verdictOfStatus } from './classify.js';
+export { shownText } from './hideSecrets.js';
+export { errorOfProblem, HttpProblem, outcomeOfProblem } from './httpProblem.js';
+export { pause, type Schedule, systemSchedule } from './schedule.js';
+export {
+  type WalletFetch,
+  WalletHttp,
+  type WalletHttpOptions,
+  type WalletHttpRequest,
+} from './walletHttp.js';
