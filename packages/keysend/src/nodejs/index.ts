@@ -1,1 +1,1 @@
-export {};
+export { loadToolkitSecret } from './toolkitSecret.js';
