@@ -1,5 +1,5 @@
 export * from './keysendError.js';
-export type * from './ledger/auditSink.js';
+export * from './ledger/index.js';
 export type * from './policy/incomingKeysend.js';
 export * from './proof/index.js';
 export * from './records/index.js';

@@ -1,0 +1,353 @@
+import { bytesToHex } from '@rivulet/core/bytes';
+import { sha256 } from '@rivulet/core/crypto';
+import { KeysendError } from '../keysendError.js';
+import type { StoreTransaction, ToolkitStore } from '../store/toolkitStore.js';
+import type { Destination, DestinationResolver } from '../value/recipient.js';
+import type { PaymentOutcome, Wallet, WalletCapabilities } from '../wallets/wallet.js';
+import { derivePreimage } from './derivePreimage.js';
+import type { GroupCommit } from './groupCommit.js';
+import type { Leg, LegFailure, LegInvoice } from './leg.js';
+import type { LegOwnership } from './legOwnership.js';
+import { knownLeg } from './legStore.js';
+import {
+  failUnsent,
+  finishLeg,
+  giveUpLeg,
+  resendLeg,
+  startLeg,
+  type TransitionContext,
+  takeOverLeg,
+} from './legTransitions.js';
+import { type RetryPolicy, retryDelayMs } from './retryPolicy.js';
+import type { Schedule } from './schedule.js';
+
+export interface LegPayerOptions {
+  readonly store: ToolkitStore;
+  readonly commit: GroupCommit;
+  readonly wallet: Wallet;
+  readonly secret: Uint8Array;
+  readonly now: () => number;
+  readonly schedule: Schedule;
+  readonly resolver: DestinationResolver;
+  readonly ownership: LegOwnership;
+  readonly lookups: RetryPolicy;
+  readonly lookupGraceMs: number;
+  readonly timeoutSeconds: number;
+  readonly context: () => TransitionContext;
+}
+
+/** What is known of the wallet during a run. */
+export interface AskedWallet {
+  readonly id: string;
+  readonly capabilities: WalletCapabilities;
+}
+
+/** What one run remembers of one payment. */
+export interface LegVisit {
+  readonly key: string;
+  /** How often its outcome was looked for. */
+  lookups: number;
+  /** Until when another process had said to be busy with it. */
+  waitedForLeaseMs?: number;
+}
+
+/** An invoice that ends sooner is not paid any more: the payment needs time. */
+const invoiceMarginMs = 30_000;
+
+/** How long the wallet may take beyond the time that it was given. */
+const answerGraceMs = 30_000;
+
+/**
+ * Takes single payments as far as they go. It is asked again and again (`visit`), and has no memory but the store.
+ *
+ * 1. A payment is `sending` in the store, with its destination, its hash and its invoice, before the wallet is asked.
+ * 2. Whoever finds it `sending` or `unknown` asks the wallet what became of it. It is sent again only where that is
+ *    certain to be the same payment: over the same wallet, with the same preimage or invoice, where the wallet tells
+ *    payments by them; else where the wallet certainly never sent it; else never.
+ * 3. A failure that a second try meets counts for the first one only where the wallet's list confirms it.
+ */
+export class LegPayer {
+  readonly #options: LegPayerOptions;
+
+  constructor(options: LegPayerOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Takes a payment one step on.
+   * @returns after how many milliseconds it wants to be visited again; `undefined` once there is nothing to do.
+   */
+  async visit(visit: LegVisit, asked: AskedWallet): Promise<number | undefined> {
+    const leg = knownLeg(this.#options.store, visit.key);
+    switch (leg.state) {
+      case 'planned': {
+        const waitMs = (leg.retryAtMs ?? 0) - this.#options.now();
+        return waitMs > 0 ? waitMs : this.#start(leg, { visit, asked });
+      }
+      case 'sending':
+      case 'unknown':
+        return this.#reconcile(leg, { visit, asked });
+      case 'held':
+      case 'succeeded':
+      case 'failed':
+      case 'abandoned':
+        return undefined;
+    }
+  }
+
+  async #start(leg: Leg, at: { visit: LegVisit; asked: AskedWallet }): Promise<number | undefined> {
+    const { ownership, secret } = this.#options;
+    const { key } = leg;
+    const found = await this.#prepare(leg);
+    if ('failure' in found) {
+      const failed = await this.#change((tx, context) => failUnsent(tx, context, { key, ...found }));
+      return this.#next(failed, at);
+    }
+    const { destination, invoice } = found;
+    const paymentHash = invoice?.paymentHash ?? bytesToHex(sha256(derivePreimage(secret, key)));
+    const owner = ownership.id;
+    const sent = { key, owner, walletId: at.asked.id, destination, invoice, paymentHash };
+    const started = await this.#change((tx, context) => startLeg(tx, context, sent));
+    if (started === undefined) return this.#next(knownLeg(this.#options.store, key), at);
+    return this.#send(started, at);
+  }
+
+  /** Where it is paid, and by which invoice: what is stored, as long as it holds. */
+  async #prepare(
+    leg: Leg,
+  ): Promise<
+    | { destination: Destination; invoice: LegInvoice | undefined }
+    | { failure: LegFailure; retryable: boolean }
+  > {
+    const { resolver, now } = this.#options;
+    try {
+      const destination = leg.destination ?? (await resolver.resolve(leg.recipient));
+      if (destination.type === 'keysend') return { destination, invoice: undefined };
+      // The one that is stored was certainly not paid: the payment would not be planned else.
+      if (leg.invoice !== undefined && leg.invoice.expiresAtMs > now() + invoiceMarginMs) {
+        return { destination, invoice: leg.invoice };
+      }
+      const { amountMsat, comment } = leg;
+      const { minMsat, maxMsat, commentLength } = destination;
+      if (amountMsat < minMsat || amountMsat > maxMsat) {
+        const message = `${leg.recipient.address} takes ${minMsat} to ${maxMsat} msat at once, not ${amountMsat}`;
+        return { failure: { code: 'request_invalid', message }, retryable: false };
+      }
+      const kept = comment === undefined ? '' : [...comment].slice(0, commentLength).join('');
+      const request = { amountMsat, ...(kept === '' ? {} : { comment: kept }) };
+      return { destination, invoice: await resolver.invoice(destination, request) };
+    } catch (error) {
+      const code = error instanceof KeysendError ? error.code : 'other';
+      const retryable = code === 'address_unreachable' || code === 'fetch_failed' || code === 'other';
+      return { failure: { code, message: messageOf(error) }, retryable };
+    }
+  }
+
+  /** Asks the wallet to pay what the store says is being sent. */
+  async #send(leg: Leg, at: { visit: LegVisit; asked: AskedWallet }): Promise<number | undefined> {
+    const { ownership } = this.#options;
+    if (!ownership.isFresh()) {
+      // The machine slept, perhaps: somebody else may have taken it over meanwhile.
+      const still = await this.#change((tx) => knownLeg(tx, leg.key).owner === ownership.id);
+      if (!still) return 0;
+    }
+    const outcome = await this.#ask(leg);
+    if (outcome.status === 'failed' && leg.uncertain === true) {
+      return this.#confirmFailure(leg, { ...at, outcome });
+    }
+    return this.#finish(leg, { ...at, outcome });
+  }
+
+  #ask(leg: Leg): Promise<PaymentOutcome> {
+    const { wallet, secret, timeoutSeconds, schedule } = this.#options;
+    const { destination, invoice, key, amountMsat, maxFeeMsat } = leg;
+    const limits = { timeoutSeconds, ...(maxFeeMsat === undefined ? {} : { maxFeeMsat }) };
+    const pay = async (): Promise<PaymentOutcome> => {
+      if (invoice !== undefined) return wallet.payInvoice({ invoice: invoice.invoice, ...limits });
+      if (destination?.type !== 'keysend') {
+        throw new KeysendError('store_invalid', `payment ${key}: it is being sent, and nowhere to`);
+      }
+      const preimage = derivePreimage(secret, key);
+      if (bytesToHex(sha256(preimage)) !== leg.paymentHash) {
+        return unknown('it was sent with another secret, and only that one can repeat it');
+      }
+      const { nodeId, hints } = destination;
+      const records = new Map([...leg.records, ...destination.records]);
+      const request = { nodeId, amountMsat, records, key, preimage, ...limits };
+      return wallet.keysend({ ...request, ...(hints === undefined ? {} : { hints }) });
+    };
+    return new Promise((resolve) => {
+      let late = false;
+      const cancel = schedule(timeoutSeconds * 1000 + answerGraceMs, () => {
+        late = true;
+        resolve(unknown('the wallet has not answered'));
+      });
+      pay()
+        // A wallet does not reject; one that does has said nothing.
+        .catch((error) => unknown(messageOf(error)))
+        .then((outcome) => {
+          cancel();
+          resolve(outcome);
+          // After the time was up, what it says is still true; what is not stored, the wallet's list tells, too.
+          if (late && outcome.status === 'succeeded') void this.#store(key, outcome).catch(() => {});
+        });
+    });
+  }
+
+  async #reconcile(leg: Leg, at: { visit: LegVisit; asked: AskedWallet }): Promise<number | undefined> {
+    const { ownership } = this.#options;
+    const { visit, asked } = at;
+    const { key } = leg;
+    let ours = leg;
+    if (leg.owner !== ownership.id || visit.lookups === 0) {
+      const leaseMs = ownership.busyForMs(leg);
+      if (leaseMs > 0) {
+        // Whoever is alive renews in time: then it is theirs.
+        if (visit.waitedForLeaseMs !== undefined) return undefined;
+        visit.waitedForLeaseMs = leaseMs;
+        return leaseMs;
+      }
+      const taken = await this.#change((tx, context) =>
+        takeOverLeg(tx, context, { key, seen: leg, owner: ownership.id }),
+      );
+      if (taken === undefined) return 0;
+      ours = taken;
+    }
+    visit.lookups++;
+    if (ours.walletId !== asked.id) {
+      return this.#giveUp(
+        key,
+        `it was sent over another wallet (${ours.walletId}): only that one knows what became of it`,
+      );
+    }
+    const found = await this.#lookup(ours);
+    if (found === 'unreachable')
+      return this.#waitFor(ours, at, 'the wallet cannot be asked what became of it');
+    if (found?.status === 'succeeded' || found?.status === 'failed' || found?.status === 'pending') {
+      return this.#finish(ours, { ...at, outcome: found });
+    }
+    return this.#repeat(ours, { ...at, neverSent: found === undefined });
+  }
+
+  /** The wallet does not know of a payment, or not what became of it: sends it again where that is safe. */
+  async #repeat(
+    leg: Leg,
+    at: { visit: LegVisit; asked: AskedWallet; neverSent: boolean },
+  ): Promise<number | undefined> {
+    const { now, lookupGraceMs, ownership } = this.#options;
+    const { neverSent, asked } = at;
+    const { key } = leg;
+    switch (asked.capabilities.repeats) {
+      case 'preimage':
+        break;
+      case 'lookup': {
+        if (!neverSent) return this.#waitFor(leg, at, 'the wallet does not know what became of it');
+        // A request may still be on its way to the wallet.
+        const waitMs = (leg.sentAtMs ?? 0) + lookupGraceMs - now();
+        if (waitMs > 0) return waitMs;
+        break;
+      }
+      case 'none':
+        return this.#giveUp(key, 'this wallet cannot tell what became of it: look yourself, and say so');
+    }
+    const again = await this.#change((tx, context) =>
+      resendLeg(tx, context, { key, owner: ownership.id, uncertain: !neverSent }),
+    );
+    if (again === undefined) return 0;
+    return this.#send(again, at);
+  }
+
+  /** A second try failed: whether the first one did, too, only the wallet's list can say. */
+  async #confirmFailure(
+    leg: Leg,
+    at: { visit: LegVisit; asked: AskedWallet; outcome: PaymentOutcome },
+  ): Promise<number | undefined> {
+    const found = await this.#lookup(leg);
+    if (found === undefined || (found !== 'unreachable' && found.status === 'failed')) {
+      return this.#finish(leg, at);
+    }
+    if (found !== 'unreachable' && found.status === 'succeeded') {
+      return this.#finish(leg, { ...at, outcome: found });
+    }
+    const message = at.outcome.status === 'failed' ? at.outcome.message : '';
+    return this.#finish(leg, {
+      ...at,
+      outcome: unknown(`a second try failed (${message}), and the first one may have been paid`),
+    });
+  }
+
+  async #lookup(leg: Leg): Promise<PaymentOutcome | undefined | 'unreachable'> {
+    const { key, amountMsat, destination, paymentHash = '', startedAtMs = 0 } = leg;
+    const nodeId = destination?.type === 'keysend' ? { nodeId: destination.nodeId } : {};
+    try {
+      return await this.#options.wallet.lookup({
+        key,
+        amountMsat,
+        paymentHash,
+        sinceMs: startedAtMs,
+        ...nodeId,
+      });
+    } catch {
+      return 'unreachable';
+    }
+  }
+
+  async #finish(
+    leg: Leg,
+    { outcome, ...at }: { visit: LegVisit; asked: AskedWallet; outcome: PaymentOutcome },
+  ): Promise<number | undefined> {
+    const after = await this.#store(leg.key, outcome);
+    return this.#next(after, at);
+  }
+
+  #store(key: string, outcome: PaymentOutcome): Promise<Leg> {
+    const owner = this.#options.ownership.id;
+    return this.#change((tx, context) => finishLeg(tx, context, { key, owner, outcome }));
+  }
+
+  /** When to come back to a payment in the state that it is in now. */
+  #next(leg: Leg, at: { visit: LegVisit }): number | undefined | Promise<number | undefined> {
+    switch (leg.state) {
+      case 'planned':
+        return Math.max(0, (leg.retryAtMs ?? 0) - this.#options.now());
+      case 'sending':
+      case 'unknown':
+        if (leg.owner !== this.#options.ownership.id) return 0;
+        return this.#waitFor(leg, at, leg.failure?.message ?? 'nobody knows what became of it');
+      case 'held':
+      case 'succeeded':
+      case 'failed':
+      case 'abandoned':
+        return undefined;
+    }
+  }
+
+  /** Looks again later, or leaves it as unknown. */
+  #waitFor(leg: Leg, { visit }: { visit: LegVisit }, message: string): number | Promise<undefined> {
+    visit.lookups = Math.max(visit.lookups, 1);
+    const delayMs = retryDelayMs(this.#options.lookups, visit.lookups);
+    return delayMs ?? this.#giveUp(leg.key, message);
+  }
+
+  async #giveUp(key: string, message: string): Promise<undefined> {
+    const owner = this.#options.ownership.id;
+    await this.#change((tx, context) => giveUpLeg(tx, context, { key, owner, message }));
+  }
+
+  #change<T>(body: (tx: StoreTransaction, context: TransitionContext) => T): Promise<T> {
+    const { commit, context, ownership } = this.#options;
+    const changed = commit.run((tx) => ({ untilMs: ownership.renew(tx), result: body(tx, context()) }));
+    return changed.then(({ untilMs, result }) => {
+      ownership.confirm(untilMs);
+      return result;
+    });
+  }
+}
+
+function unknown(message: string): PaymentOutcome {
+  return { status: 'unknown', message };
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
