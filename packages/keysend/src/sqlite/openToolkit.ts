@@ -1,11 +1,15 @@
 import { Database, makePrivateFile } from '@rivulet/storage/database';
 import { KeysendError } from '../keysendError.js';
+import type { BoostStore } from '../receiving/boostStore.js';
 import type { StoreEntry, StoreRange, StoreTransaction, ToolkitStore } from '../store/toolkitStore.js';
+import { boostTables } from './boostTables.js';
 import { migrate } from './toolkitMigrations.js';
 
 /** A SQLite file of the toolkit. */
 export interface Toolkit {
   readonly store: ToolkitStore;
+  /** Received payments, in tables of their own; transactions are the store's. */
+  readonly boosts: BoostStore;
   /** The same file, for tables of their own (receiving). */
   readonly database: Database;
   close(): void;
@@ -28,7 +32,12 @@ export function openToolkit({ path }: { readonly path: string }): Toolkit {
     database.exec('PRAGMA synchronous = FULL');
     database.exec('PRAGMA foreign_keys = ON');
     migrate(database);
-    return { store: sqliteStore(database), database, close: () => database.close() };
+    return {
+      store: sqliteStore(database),
+      boosts: boostTables(database),
+      database,
+      close: () => database.close(),
+    };
   } catch (error) {
     database.close();
     throw error;
