@@ -1,3 +1,4 @@
+export * from './boostagram/index.js';
 export * from './keysendError.js';
 export * from './ledger/index.js';
 export type * from './policy/incomingKeysend.js';

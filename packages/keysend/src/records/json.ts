@@ -11,19 +11,23 @@ export type JsonProblem = 'json_invalid' | 'json_too_deep';
 const maxDepth = 16;
 
 /**
- * Reads JSON from strangers: bounded in depth (its size is bounded by who reads it), and without `__proto__`, which
- * would change an object that it is copied into. Never throws.
+ * Reads JSON from strangers: bounded in depth (its size is bounded by who reads it), without `__proto__`, which would
+ * change an object that it is copied into, and without what cannot be written again: halves of characters are replaced,
+ * numbers beyond all bounds are null. Never throws.
  */
 export function parseJson(text: string): { readonly json: JsonValue } | { readonly problem: JsonProblem } {
   if (isTooDeep(text)) return { problem: 'json_too_deep' };
   try {
-    const json = JSON.parse(text, (name: string, value: JsonValue) =>
-      name === '__proto__' ? undefined : value,
-    ) as JsonValue;
-    return { json };
+    return { json: JSON.parse(text, revive) as JsonValue };
   } catch {
     return { problem: 'json_invalid' };
   }
+}
+
+function revive(name: string, value: JsonValue): JsonValue | undefined {
+  if (name === '__proto__' || !isWellFormed(name)) return undefined;
+  if (typeof value === 'string') return wellFormed(value);
+  return typeof value === 'number' && !Number.isFinite(value) ? null : value;
 }
 
 /** Looks at brackets outside of strings. What it says of text that is no JSON does not matter. */
@@ -81,8 +85,14 @@ export function isJsonValue(value: unknown, depth = 0): value is JsonValue {
 }
 
 const loneSurrogate = /\p{Surrogate}/u;
+const loneSurrogates = /\p{Surrogate}/gu;
 
 /** Whether a text has no halves of characters, which UTF-8 cannot say. */
 export function isWellFormed(text: string): boolean {
   return !loneSurrogate.test(text);
+}
+
+/** A text with a replacement character for every half of one. */
+export function wellFormed(text: string): string {
+  return isWellFormed(text) ? text : text.replace(loneSurrogates, '\ufffd');
 }

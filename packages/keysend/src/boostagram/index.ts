@@ -1,0 +1,10 @@
+export type { BoostAction, Boostagram, BoostagramField } from './boostagram.js';
+export {
+  type BoostagramProblem,
+  type BoostagramProblemKind,
+  type BoostagramReading,
+  readBoostagram,
+} from './readBoostagram.js';
+export { type PaymentAccount, type PaymentProblem, type PaymentText, readPayment } from './readPayment.js';
+export { type TrimmedBoostagram, type TrimmedField, trimBoostagram } from './trimBoostagram.js';
+export { writeBoostagram } from './writeBoostagram.js';
