@@ -222,7 +222,7 @@ interface JsonItem {
 }
 
 function jsonLines(text: string): JsonItem[] {
-  return text.split('\n').flatMap((one, index) => {
+  return text.split('\n').flatMap((one, index): JsonItem[] => {
     if (one.trim() === '') return [];
     const line = index + 1;
     try {
