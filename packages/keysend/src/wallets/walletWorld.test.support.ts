@@ -38,6 +38,8 @@ export interface WalletWorld {
   readonly nodeId: string;
   /** In no message, ever: macaroons, passwords, runes, keys. */
   readonly secrets: readonly string[];
+  /** The largest type of a record that this backend can say; all where it is absent. */
+  readonly maxRecordType?: bigint;
   /** What was paid for good, in order. */
   sent(): readonly SentKeysend[] | Promise<readonly SentKeysend[]>;
   /** Once for each of the next keysends; others succeed with a fee of 1,000 msat. */

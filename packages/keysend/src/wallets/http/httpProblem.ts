@@ -69,3 +69,18 @@ export function errorOfProblem(problem: unknown): KeysendError {
   const code = problem.aborted ? 'stopped' : (codes[problem.failure] ?? 'wallet_failed');
   return new KeysendError(code, problem.message, { cause: problem.cause });
 }
+
+const failures: Partial<Record<KeysendErrorCode, WalletFailure>> = {
+  wallet_unauthorized: 'unauthorized',
+  wallet_unreachable: 'unreachable',
+  wallet_cannot: 'wallet_cannot',
+  request_invalid: 'request_invalid',
+};
+
+/** Of a payment that was not sent, since what had to be asked before it was refused like this. */
+export function outcomeBefore(error: unknown): PaymentOutcome {
+  const { code, message } = error instanceof KeysendError ? error : errorOfProblem(error);
+  const failure = failures[code] ?? 'other';
+  const retryable = failure === 'unreachable' || failure === 'other';
+  return { status: 'failed', failure, message: `${message}; nothing was paid`, retryable };
+}

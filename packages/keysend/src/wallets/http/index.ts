@@ -1,6 +1,6 @@
 export { type Verdict, verdictOfStatus } from './classify.js';
 export { shownText } from './hideSecrets.js';
-export { errorOfProblem, HttpProblem, outcomeOfProblem } from './httpProblem.js';
+export { errorOfProblem, HttpProblem, outcomeBefore, outcomeOfProblem } from './httpProblem.js';
 export { pause, type Schedule, systemSchedule } from './schedule.js';
 export {
   type WalletFetch,

@@ -1,0 +1,2 @@
+export type { HeldKeysend } from './lndInvoices.js';
+export { type LndWallet, type LndWalletOptions, lndWallet } from './lndWallet.js';

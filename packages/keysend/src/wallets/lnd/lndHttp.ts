@@ -1,0 +1,104 @@
+import { base64 } from '@scure/base';
+import * as z from 'zod/mini';
+import { HttpProblem } from '../http/index.js';
+
+/** Bytes as LND's REST gateway writes and reads them. */
+export function toBase64(bytes: Uint8Array): string {
+  return base64.encode(bytes);
+}
+
+/** In a path: the alphabet that needs no escape. */
+export function toPathBase64(bytes: Uint8Array): string {
+  return base64.encode(bytes).replaceAll('+', '-').replaceAll('/', '_');
+}
+
+/** Either alphabet, with or without padding. @throws Error for what is no base64 */
+export function fromBase64(text: string): Uint8Array {
+  const plain = text.replaceAll('-', '+').replaceAll('_', '/').replace(/=+$/, '');
+  return base64.decode(plain.padEnd(Math.ceil(plain.length / 4) * 4, '='));
+}
+
+/** A 64-bit number: text in protobuf's JSON; some proxies make a number of it. */
+export const int64 = z.pipe(
+  z.union([z.string().check(z.regex(/^-?[0-9]{1,20}$/)), z.int()]),
+  z.transform((value) => BigInt(value)),
+);
+
+/** gRPC's status codes, as far as they matter here. */
+export const grpcCode = { invalidArgument: 3, notFound: 5, alreadyExists: 6, permissionDenied: 7 } as const;
+const resourceExhausted = 8;
+const unimplemented = 12;
+const unauthenticated = 16;
+
+const grpcStatus = z.object({ code: z.int(), message: z.string() });
+const errorBody = z.union([
+  grpcStatus,
+  // In a stream; older gateways call the code differently.
+  z.object({ error: z.union([grpcStatus, z.object({ grpc_code: z.int(), message: z.string() })]) }),
+]);
+
+export interface GrpcError {
+  readonly code: number;
+  readonly message: string;
+}
+
+/** What an error of the gateway says, of a call or in a stream; nothing where it is none of its errors. */
+export function grpcErrorOf(body: unknown): GrpcError | undefined {
+  const parsed = errorBody.safeParse(body);
+  if (!parsed.success) return undefined;
+  const error = 'error' in parsed.data ? parsed.data.error : parsed.data;
+  return { code: 'code' in error ? error.code : error.grpc_code, message: error.message };
+}
+
+/** The same of the text of an answer. */
+export function grpcErrorOfText(text: string | undefined): GrpcError | undefined {
+  if (text === undefined) return undefined;
+  try {
+    return grpcErrorOf(JSON.parse(text));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Said before a request gets to the part that would carry it out. */
+const notServing =
+  /wallet locked|wallet not created|waiting to start|in the process of starting|not yet ready to accept/i;
+const wrongMacaroon = /macaroon|verification failed|permission denied|signature mismatch/i;
+const noSuchCall = /^(not found|method not allowed|not implemented)$|^unknown (service|method)/i;
+
+/** What LND's own errors say of a request: most come as `code` 2 with HTTP status 500, whatever they are about. */
+export function problemOfGrpc({ code, message }: GrpcError, status?: number): HttpProblem {
+  const about = `the LND node says: ${message}`;
+  const at = status === undefined ? {} : { status };
+  const body = JSON.stringify({ code, message });
+  if (notServing.test(message)) {
+    return new HttpProblem(about, { certain: true, failure: 'unreachable', retryable: true, ...at, body });
+  }
+  if (code === unauthenticated || code === grpcCode.permissionDenied || wrongMacaroon.test(message)) {
+    return new HttpProblem(`${about}: is it the right macaroon, and does it allow this?`, {
+      certain: true,
+      failure: 'unauthorized',
+      ...at,
+      body,
+    });
+  }
+  if (noSuchCall.test(message) || code === unimplemented) {
+    const says = 'the LND node has no such call: is this its REST address, and is it recent?';
+    return new HttpProblem(says, { certain: true, failure: 'wallet_cannot', ...at, body });
+  }
+  if (code === grpcCode.invalidArgument) {
+    return new HttpProblem(about, { certain: true, failure: 'request_invalid', ...at, body });
+  }
+  if (code === resourceExhausted) {
+    // The same code for an answer that was too long for its own gateway: then it was carried out.
+    const certain = !/larger than/i.test(message);
+    return new HttpProblem(about, { certain, failure: 'rate_limited', retryable: true, ...at, body });
+  }
+  return new HttpProblem(about, { certain: false, failure: 'other', retryable: true, ...at, body });
+}
+
+/** For WalletHttp: errors of the gateway and of LND behind it. */
+export function explainLnd(status: number, body: string): HttpProblem | undefined {
+  const error = grpcErrorOfText(body);
+  return error === undefined ? undefined : problemOfGrpc(error, status);
+}
