@@ -3,9 +3,11 @@
  * the fields that are named here (amounts and fees as digits, in msat) and may have more. No preimages, no secrets.
  */
 export const auditTypes = {
-  /** It left and arrived: leg, counterparty, amountMsat, feeMsat, paymentHash, purpose, wallet. */
-  payment_sent: 'sent',
-  /** It left, and certainly did not arrive: leg, counterparty, amountMsat, failure, purpose. */
+  /** It leaves: leg, counterparty, amountMsat, paymentHash, purpose. */
+  payment_started: 'started',
+  /** It arrived: leg, counterparty, amountMsat, feeMsat, paymentHash, purpose. */
+  payment_succeeded: 'paid',
+  /** It certainly did not arrive: leg, counterparty, amountMsat, failure, purpose. */
   payment_failed: 'failed',
   /** It left, and nobody knows: leg, counterparty, amountMsat, purpose. */
   payment_unknown: 'of unknown outcome',
@@ -13,14 +15,12 @@ export const auditTypes = {
   leg_held: 'held',
   leg_approved: 'approved',
   leg_denied: 'denied',
-  leg_cancelled: 'cancelled',
-  /** The guard, or a budget, said no: leg, counterparty, amountMsat, reason. */
-  leg_refused: 'refused',
-  /** Settled: paymentHash, counterparty (a sender that proved itself, else `unknown`), amountMsat, wallet. */
+  leg_abandoned: 'abandoned',
+  /** Settled: paymentHash, counterparty (a sender that proved itself, else `unknown`), amountMsat. */
   payment_received: 'received',
   /** Sent back by the policy: counterparty, amountMsat, rule. */
   payment_refused: 'sent back',
-  /** Not settled yet: paymentHash, amountMsat, rule. */
+  /** Arrived, not settled yet: paymentHash, amountMsat, rule. */
   payment_held: 'held on arrival',
   payment_released: 'settled after it was held',
   /** A budget, a fee limit, an approval limit: name, before, after. */
@@ -31,7 +31,7 @@ export const auditTypes = {
   counterparty_changed: 'counterparty changed',
   /** name, before, after. */
   monitor_changed: 'monitoring changed',
-  /** id, counterparty, amountMsat, monitor, direction, payment. */
+  /** id, monitor, action, direction, counterparty, amountMsat, payment. */
   payment_flagged: 'flagged',
   /** id, note. */
   flag_acknowledged: 'flag acknowledged',
@@ -39,10 +39,10 @@ export const auditTypes = {
   receipt_issued: 'receipt issued',
   receipt_returned: 'receipt sent back',
   receipt_accepted: 'receipt accepted',
-  /** A person took data out: what, entries. */
-  log_exported: 'exported',
+  /** fromSeq, entries. */
+  log_exported: 'log exported',
   /** seq, hash, signed. */
-  log_anchored: 'anchored',
+  log_anchored: 'log anchored',
 } as const;
 
 export type AuditType = keyof typeof auditTypes;

@@ -1,0 +1,4 @@
+import * as z from 'zod/mini';
+
+/** An amount as it is stored: digits, in msat. */
+export const msatText = z.string().check(z.regex(/^\d{1,20}$/));
