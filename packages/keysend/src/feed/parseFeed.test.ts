@@ -216,6 +216,7 @@ describe('hostile feeds', () => {
     ['a tag in a tag', rss('<item <b></item>')],
     ['too deep', rss('<item>'.repeat(70) + '</item>'.repeat(70))],
     ['a tag too long', rss(`<item a="${'x'.repeat(70_000)}"/>`)],
+    ['a text too long', rss(`<title>${'x'.repeat(1_000_001)}</title>`)],
     ['a prototype', rss('<__proto__/>')],
     ['a constructor', rss('<item constructor="1"/>')],
   ])('%s is refused', (_name, xml) => {

@@ -5,6 +5,8 @@ export interface XmlLimits {
   readonly maxTags: number;
   /** Characters of one tag with its attributes. */
   readonly maxTagLength: number;
+  /** Characters of text in one piece, CDATA apart. */
+  readonly maxTextLength: number;
 }
 
 const NAME = /[\p{L}_][\p{L}\p{N}_.:·-]*/uy;
@@ -55,6 +57,7 @@ export function guardXml(text: string, limits: XmlLimits): void {
       }
     }
     at = text.indexOf('<', end);
+    if ((at === -1 ? text.length : at) - end > limits.maxTextLength) refuse(end, 'a text that is too long');
   }
   const last = open.pop();
   if (last !== undefined) refuse(text.length, `the end, where ${last.slice(0, 60)} is still open,`);

@@ -24,6 +24,8 @@ const MAX_DEPTH = 64;
 const MAX_TAGS = 2_000_000;
 const MAX_KEPT = 500_000;
 const MAX_TAG_LENGTH = 65_536;
+/** The parser builds text character by character, at many bytes each. */
+const MAX_TEXT_LENGTH = 1_000_000;
 const CDATA = '#cdata';
 const TEXT = '#text';
 
@@ -33,7 +35,12 @@ const TEXT = '#text';
  * @throws KeysendError `feed_invalid`.
  */
 export function parseXml(text: string, tell: (what: string) => void): XmlElement {
-  guardXml(text, { maxDepth: MAX_DEPTH, maxTags: MAX_TAGS, maxTagLength: MAX_TAG_LENGTH });
+  guardXml(text, {
+    maxDepth: MAX_DEPTH,
+    maxTags: MAX_TAGS,
+    maxTagLength: MAX_TAG_LENGTH,
+    maxTextLength: MAX_TEXT_LENGTH,
+  });
   let kept = 0;
   const parser = new XMLParser({
     preserveOrder: true,
