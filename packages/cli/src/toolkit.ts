@@ -8,6 +8,7 @@ import type {
   ToolkitStore,
   Wallet,
 } from '@rivulet/keysend';
+import { AuditLog, createGuard } from '@rivulet/keysend/compliance';
 import { loadToolkitSecret } from '@rivulet/keysend/node';
 import { openToolkit, type Toolkit } from '@rivulet/keysend/sqlite';
 import type { Command } from 'commander';
@@ -59,6 +60,7 @@ export async function withToolkit<T>(
   const opened: Wallet[] = [];
   try {
     const { store } = toolkit;
+    const audit = new AuditLog({ store });
     const secret = loadToolkitSecret({ path: join(dataDir, secretFileName), store });
     return await work({
       dataDir,
@@ -68,8 +70,8 @@ export async function withToolkit<T>(
       wallet: async () => {
         throw new Error('not wired yet');
       },
-      audit: { append: () => {} },
-      guard: { judge: () => ({ action: 'allow', flags: [] }) },
+      audit,
+      guard: createGuard({ audit }),
       fetcher: async () => {
         throw new Error('not wired yet');
       },
