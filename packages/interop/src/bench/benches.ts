@@ -1,5 +1,6 @@
 import { benchUsage, parseBenchArguments } from './benchArguments.js';
 import { printJson, printMachine } from './benchOutput.js';
+import { boostsUsage, parseBoostsArguments, runBoostsBench } from './boosts/boostsBench.js';
 import {
   forwardingUsage,
   parseForwardingArguments,
@@ -32,13 +33,17 @@ const benches: Readonly<Record<string, Prepare>> = {
       else console.log(`\n${formatPathsResult(result)}`);
     };
   },
+  boosts(args) {
+    const parsed = parseBoostsArguments(args);
+    return () => runBoostsBench(parsed);
+  },
   gossip(args) {
     const parsed = parseGossipArguments(args);
     return () => runGossipBench(parsed);
   },
 };
 
-export const benchesUsage = [benchUsage, forwardingUsage, pathsUsage, gossipUsage].join('\n\n');
+export const benchesUsage = [benchUsage, forwardingUsage, pathsUsage, gossipUsage, boostsUsage].join('\n\n');
 
 /**
  * What the command line asks for: a benchmark's name and its options; payments, where there is no name.

@@ -3,20 +3,15 @@ import { decodeTlvStream, encodeTlvStream } from '@rivulet/core/wire';
 import type { Database, Row } from '@rivulet/storage/database';
 import { KeysendError } from '../keysendError.js';
 import { boostFacets, type Facet, type FacetName, facetNames } from '../receiving/boostFacets.js';
-import type {
-  BoostBatch,
-  BoostStore,
-  ForgetRequest,
-  TotalsBy,
-  TotalsRequest,
-} from '../receiving/boostStore.js';
-import { dayMs, groupSums, isCoarse, type PartialSum } from '../receiving/boostTotals.js';
+import type { BoostBatch, BoostStore, ForgetRequest, TotalsRequest } from '../receiving/boostStore.js';
+import { dayMs, groupSums, isCoarse } from '../receiving/boostTotals.js';
 import { foldText } from '../receiving/foldText.js';
 import { checkLimit, finishPage, planPage } from '../receiving/pageCursor.js';
 import { readBoost } from '../receiving/readBoost.js';
 import { boostKinds, type NewBoost, type ReceivedBoost } from '../receiving/receivedBoost.js';
 import type { StoreTransaction } from '../store/toolkitStore.js';
 import { boostQuery, pageNumbers, whereOf } from './boostQueries.js';
+import { boostSums, rowsAsSums, SumChanges, sumsFor, toSum, totalsSql } from './boostSums.js';
 
 /** Payments received before this were forgotten; among the entries. */
 const forgottenKey = 'boosts/forgotten';
@@ -43,28 +38,20 @@ export function boostTables(database: Database): BoostStore {
     ),
     addRecords: database.prepare('INSERT INTO boost_records (id, records, message) VALUES (?, ?, ?)'),
     addText: database.prepare('INSERT INTO boost_texts (rowid, message) VALUES (?, ?)'),
-    addSum: database.prepare(
-      `INSERT INTO boost_sums (day, kind, show, episode, app, sender, count, amount_msat)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-       ON CONFLICT DO UPDATE SET count = count + excluded.count, amount_msat = amount_msat + excluded.amount_msat`,
-    ),
     get: database.prepare(`${columns} WHERE b.id = ?`),
     arrivals: database.prepare(`${columns} WHERE b.id > ? ORDER BY b.id LIMIT ?`),
     legs: database.prepare(`${columns} WHERE b.boost_uuid = ? ORDER BY b.received_at_ms, b.id LIMIT 1000`),
     lastId: database.prepare("SELECT seq FROM sqlite_sequence WHERE name = 'boosts'"),
     old: database.prepare(
-      `SELECT id, received_at_ms, kind, show, episode, app, sender, amount_msat FROM boosts INDEXED BY boosts_time
-       WHERE received_at_ms < ? AND id < ? ORDER BY received_at_ms LIMIT ?`,
+      `SELECT id, received_at_ms / ${dayMs}, kind, show, episode, app, sender, amount_msat
+       FROM boosts INDEXED BY boosts_time WHERE received_at_ms < ? AND id < ? ORDER BY received_at_ms LIMIT ?`,
     ),
-    removeSum: database.prepare(
-      `UPDATE boost_sums SET count = count - 1, amount_msat = amount_msat - ?
-       WHERE day = ? AND kind = ? AND show = ? AND episode = ? AND app = ? AND sender = ?`,
-    ),
-    removeEmptySums: database.prepare('DELETE FROM boost_sums WHERE day BETWEEN ? AND ? AND count = 0'),
     remove: database.prepare('DELETE FROM boosts WHERE id = ?'),
     removeRecords: database.prepare('DELETE FROM boost_records WHERE id = ?'),
     removeText: database.prepare('DELETE FROM boost_texts WHERE rowid = ?'),
   };
+
+  const sums = boostSums(database);
 
   const get = (id: number): ReceivedBoost | undefined => {
     const row = sql.get.get(id);
@@ -101,7 +88,8 @@ export function boostTables(database: Database): BoostStore {
       const query = boostQuery(database, filter, { coarse });
       if (query.nothing) return groupSums([], { by, limit });
       const where = whereOf(query, { plain: coarse });
-      const rows = database.prepare(totalsSql({ by, coarse, where: where.sql })).all(...where.values);
+      const from = coarse ? sumsFor({ by, filter }) : rowsAsSums;
+      const rows = database.prepare(totalsSql({ by, from, where: where.sql })).all(...where.values);
       return groupSums(rows.map(toSum), { by, limit });
     },
     forget,
@@ -112,7 +100,7 @@ export function boostTables(database: Database): BoostStore {
     const sourceId = Number(sql.source.get(source)?.[0] ?? sql.addSource.run(source).rowid);
     const forgotten = Number(tx.get(forgottenKey) ?? 0);
     const names = new Map<string, number>();
-    const sums = new Map<string, { key: readonly number[]; count: number; amountMsat: bigint }>();
+    const changes = new SumChanges();
     const numberOf = (name: FacetName, { key, label, alias }: Facet): number => {
       if (key === '') return 0;
       const facet = facetNames.indexOf(name);
@@ -152,14 +140,10 @@ export function boostTables(database: Database): BoostStore {
       const message = boost.message === undefined ? null : foldText(boost.message);
       sql.addRecords.run(id, encodeRecords(boost), message);
       if (message !== null) sql.addText.run(id, message);
-      const key = [dayOf(receivedAtMs), kind, show, episode, app, sender];
-      const sum = sums.get(key.join()) ?? { key, count: 0, amountMsat: 0n };
-      sum.count++;
-      sum.amountMsat += amountMsat;
-      sums.set(key.join(), sum);
+      changes.add({ day: dayOf(receivedAtMs), kind, show, episode, app, sender }, amountMsat);
       taken.push({ ...boost, source, id });
     }
-    for (const { key, count, amountMsat } of sums.values()) sql.addSum.run(...key, count, amountMsat);
+    sums.apply(changes, 1);
     if (cursor !== undefined) sql.setCursor.run(cursor, sourceId);
     return taken;
   }
@@ -172,22 +156,18 @@ export function boostTables(database: Database): BoostStore {
     checkLimit(limit, 100_000);
     tx.put(forgottenKey, String(Math.max(beforeMs, Number(tx.get(forgottenKey) ?? 0))));
     const rows = sql.old.all(beforeMs, keepFromId, limit);
-    let first = Number.MAX_SAFE_INTEGER;
-    let last = 0;
-    for (const [id, receivedAtMs, kind, show, episode, app, sender, amountMsat] of rows as Row[]) {
-      const day = dayOf(Number(receivedAtMs));
-      first = Math.min(first, day);
-      last = Math.max(last, day);
-      if (!keepSums) {
-        const key = [kind, show, episode, app, sender].map(Number);
-        sql.removeSum.run(amountMsat ?? 0n, day, ...key);
-      }
-      for (const statement of [sql.remove, sql.removeRecords, sql.removeText]) statement.run(Number(id));
+    const changes = new SumChanges();
+    for (const row of rows) {
+      const [id, day, kind, show, episode, app, sender] = row.map(Number) as SevenNumbers;
+      changes.add({ day, kind, show, episode, app, sender }, row[7] as bigint);
+      for (const statement of [sql.remove, sql.removeRecords, sql.removeText]) statement.run(id);
     }
-    if (!keepSums && rows.length > 0) sql.removeEmptySums.run(first, last);
+    if (!keepSums) sums.apply(changes, -1);
     return rows.length;
   }
 }
+
+type SevenNumbers = [number, number, number, number, number, number, number];
 
 const columns = `SELECT b.id, s.name, b.payment_hash, b.amount_msat, b.received_at_ms, n.key, r.records
   FROM boosts b JOIN boost_records r ON r.id = b.id JOIN boost_sources s ON s.id = b.source
@@ -215,30 +195,6 @@ function toBoost([
 
 function encodeRecords({ records }: NewBoost): Uint8Array {
   return encodeTlvStream(Array.from(records, ([type, value]) => ({ type, value })));
-}
-
-/** Sums by what is asked for and by kind; in the order in which names came up, so that the latest counts. */
-function totalsSql({ by, coarse, where }: { by: TotalsBy; coarse: boolean; where: string }): string {
-  const day = by === 'day' ? (coarse ? 'day' : `received_at_ms / ${dayMs}`) : '0';
-  const facet = by === 'day' || by === 'kind' ? '0' : by;
-  const count = coarse ? 'sum(count)' : 'count(*)';
-  return `SELECT day, kind, total, amount, n.key, n.label, n.alias FROM (
-      SELECT ${day} AS day, kind, ${facet} AS about, ${count} AS total, sum(amount_msat) AS amount
-      FROM ${coarse ? 'boost_sums' : 'boosts'} WHERE ${where} GROUP BY 1, 2, 3
-    ) LEFT JOIN boost_names n ON n.id = about ORDER BY about`;
-}
-
-function toSum([day, kind, count, amountMsat, key, label, alias]: Row): PartialSum {
-  const facetKey = textOf(key);
-  return {
-    day: Number(day),
-    kind: boostKinds[Number(kind)] ?? 'payment',
-    count: Number(count),
-    amountMsat: amountMsat as bigint,
-    ...(facetKey === undefined
-      ? {}
-      : { facet: { key: facetKey, label: String(label), alias: String(alias) } }),
-  };
 }
 
 function textOf(value: Row[number] | undefined): string | undefined {

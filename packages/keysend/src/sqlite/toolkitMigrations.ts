@@ -9,7 +9,8 @@ import type { Database } from '@rivulet/storage/database';
  *   each of them carried, and `boost_texts` finds messages. Kinds are numbered as in `boostKinds`.
  * - `boost_names`: shows, episodes, apps, senders, accounts and remote feeds (numbered as in `facetNames`), by number
  *   in `boosts`: 0, or NULL where few have one, for none.
- * - `boost_sums`: what each day brought, written with each payment.
+ * - `boost_sums`: what each day brought, written with each payment; `boost_facet_sums` the same by one thing alone
+ *   (-1: by none), for what is asked most.
  * - `boost_sources`: wallets, and how far each was read.
  */
 const migrations: readonly string[] = [
@@ -78,6 +79,15 @@ const migrations: readonly string[] = [
     count INTEGER NOT NULL,
     amount_msat INTEGER NOT NULL,
     PRIMARY KEY (day, kind, show, episode, app, sender)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE boost_facet_sums (
+    facet INTEGER NOT NULL,
+    day INTEGER NOT NULL,
+    kind INTEGER NOT NULL,
+    name INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    amount_msat INTEGER NOT NULL,
+    PRIMARY KEY (facet, day, kind, name)
   ) STRICT, WITHOUT ROWID;
   `,
 ];
