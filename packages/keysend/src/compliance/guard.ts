@@ -70,16 +70,17 @@ export function createGuard({ audit }: GuardOptions = {}): ToolkitGuard {
       const about = { atMs, direction, counterparty, amountMsat: amountMsat.toString(), payment: id };
       raiseFlag(tx, { flag: { ...about, ...finding, action }, audit });
     }
-    const counted = before?.counted === true;
-    if (verdict.counted && !counted) {
+    const flags = [...new Set([...(before?.flags ?? []), ...verdict.flags])];
+    if (before?.counted === true) {
+      // Blocked since: refused as long as it is, and counted all the same.
+      tx.put(key, JSON.stringify({ ...before, flags } satisfies Judged));
+      return verdict;
+    }
+    if (verdict.counted) {
       for (const monitor of monitors) countFor(tx, { monitor, payment });
       countForBook(tx, payment);
     }
-    const judged: Judged = {
-      ...verdict,
-      flags: [...new Set([...(before?.flags ?? []), ...verdict.flags])],
-      counted: verdict.counted || counted,
-    };
+    const judged: Judged = { ...verdict, flags };
     tx.put(key, JSON.stringify(judged));
     if (before === undefined) remember(tx, { key, atMs: payment.atMs });
     return judged;

@@ -86,16 +86,12 @@ function emptySums(): Sums {
 
 function changeOf(record: AuditRecord): Sums | undefined {
   const amountMsat = digitsOf(record, 'amountMsat');
-  switch (record.type as AuditType) {
-    case 'payment_succeeded':
-      return { ...emptySums(), sent: 1, sentMsat: amountMsat, feesMsat: digitsOf(record, 'feeMsat') };
-    case 'payment_received':
-      return { ...emptySums(), received: 1, receivedMsat: amountMsat };
-    case 'payment_flagged':
-      return { ...emptySums(), flags: 1 };
-    default:
-      return undefined;
+  const type = record.type as AuditType;
+  if (type === 'payment_succeeded') {
+    return { ...emptySums(), sent: 1, sentMsat: amountMsat, feesMsat: digitsOf(record, 'feeMsat') };
   }
+  if (type === 'payment_received') return { ...emptySums(), received: 1, receivedMsat: amountMsat };
+  return type === 'payment_flagged' ? { ...emptySums(), flags: 1 } : undefined;
 }
 
 function digitsOf({ data }: AuditRecord, name: string): bigint {
