@@ -5,11 +5,11 @@ export {
   budgetState,
   getBudget,
   listBudgets,
-  release,
+  release as releaseBudget,
   removeBudget,
-  reserve,
+  reserve as reserveBudget,
   setBudget,
-  settle,
+  settle as settleBudget,
 } from './budgets.js';
 export { derivePreimage } from './derivePreimage.js';
 export {

@@ -88,6 +88,13 @@ export class TestWallet implements Wallet {
   mostUnderWay = 0;
   lookups = 0;
   reachable = true;
+  /** How long a request takes to the wallet. */
+  transitMs = 0;
+  /** Which calls are refused, whatever became of earlier ones; counted from 0. */
+  refusedCalls: readonly number[] = [];
+  /** How many lookups find out nothing. */
+  doubts = 0;
+  #calls = 0;
   readonly #entries: WalletEntry[] = [];
   readonly #time: TestTime;
   readonly #repeats: WalletCapabilities['repeats'];
@@ -147,6 +154,11 @@ export class TestWallet implements Wallet {
     if (!this.reachable) {
       return { status: 'failed', failure: 'unreachable', message: 'refused', retryable: true };
     }
+    if (this.refusedCalls.includes(this.#calls++)) {
+      return { status: 'failed', failure: 'rate_limited', message: 'slow down', retryable: false };
+    }
+    // On its way to the wallet, a request is in no list.
+    if (this.transitMs > 0) await this.#time.sleep(this.transitMs);
     if (this.#repeats === 'preimage') {
       const earlier = this.#entries.filter((entry) => entry.id === id).at(-1);
       if (earlier?.status === 'pending') await earlier.settled;
@@ -207,7 +219,7 @@ export class TestWallet implements Wallet {
   async lookup(query: PaymentQuery): Promise<PaymentOutcome | undefined> {
     this.lookups++;
     if (!this.reachable) throw new KeysendError('wallet_unreachable', 'gone');
-    if (this.#repeats === 'none') return { status: 'unknown', message: 'cannot tell' };
+    if (this.#repeats === 'none' || this.doubts-- > 0) return { status: 'unknown', message: 'cannot tell' };
     const id = this.#repeats === 'preimage' ? query.paymentHash : query.key;
     const found = this.#entries.filter((entry) => entry.id === id);
     const entry = found.find(({ status }) => status === 'succeeded') ?? found.at(-1);

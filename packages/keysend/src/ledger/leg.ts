@@ -94,8 +94,11 @@ export interface Leg extends LegPlan {
   readonly owner?: string | undefined;
   /** Which wallet was asked: only that one can say what became of it. */
   readonly walletId?: string | undefined;
-  /** An earlier try may have been paid: what a later one says is no proof that nothing was. */
-  readonly uncertain?: boolean | undefined;
+  /**
+   * There where an earlier try may have been paid. Before this time it may even be on its way to the wallet, so that
+   * no list of the wallet proves that it was not.
+   */
+  readonly uncertainUntilMs?: number | undefined;
 }
 
 /** What became of some legs. */

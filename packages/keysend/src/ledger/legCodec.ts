@@ -71,7 +71,7 @@ interface LegJson {
   readonly approvedBy?: string | undefined;
   readonly owner?: string | undefined;
   readonly walletId?: string | undefined;
-  readonly uncertain?: boolean | undefined;
+  readonly uncertainUntilMs?: number | undefined;
 }
 
 /** Two plans mean the same payment where these texts are the same. */
@@ -104,7 +104,7 @@ export function encodeLeg(leg: Leg): string {
     approvedBy: leg.approvedBy,
     owner: leg.owner,
     walletId: leg.walletId,
-    uncertain: leg.uncertain,
+    uncertainUntilMs: leg.uncertainUntilMs,
   };
   return JSON.stringify(json);
 }

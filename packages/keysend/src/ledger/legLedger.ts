@@ -44,7 +44,7 @@ export interface LegLedgerOptions {
   readonly retries?: RetryPolicy;
   /** How often to look for the outcome of what is open. */
   readonly lookups?: RetryPolicy;
-  /** How long a wallet may need until what it was asked is in its list; 60 seconds where it is absent. */
+  /** How long a request may need until it is in the wallet's list; 60 seconds where it is absent. */
   readonly lookupGraceMs?: number;
   /** How long others believe that we are busy; 30 seconds where it is absent. */
   readonly leaseMs?: number;
@@ -91,7 +91,6 @@ export class LegLedger {
       commit: this.#commit,
       ownership: this.#ownership,
       lookups: options.lookups ?? lookupRetries,
-      lookupGraceMs: options.lookupGraceMs ?? 60_000,
       timeoutSeconds: options.timeoutSeconds ?? 60,
       context: () => this.#context(),
     });
@@ -204,8 +203,8 @@ export class LegLedger {
   }
 
   #context(): TransitionContext {
-    const { now, retries = paymentRetries, audit, guard } = this.#options;
-    return { nowMs: now(), retries, audit, guard };
+    const { now, retries = paymentRetries, lookupGraceMs = 60_000, audit, guard } = this.#options;
+    return { nowMs: now(), retries, graceMs: lookupGraceMs, audit, guard };
   }
 
   async #askWallet(signal: AbortSignal | undefined): Promise<AskedWallet> {

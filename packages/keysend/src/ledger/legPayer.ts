@@ -31,7 +31,6 @@ export interface LegPayerOptions {
   readonly resolver: DestinationResolver;
   readonly ownership: LegOwnership;
   readonly lookups: RetryPolicy;
-  readonly lookupGraceMs: number;
   readonly timeoutSeconds: number;
   readonly context: () => TransitionContext;
 }
@@ -64,7 +63,8 @@ const answerGraceMs = 30_000;
  * 2. Whoever finds it `sending` or `unknown` asks the wallet what became of it. It is sent again only where that is
  *    certain to be the same payment: over the same wallet, with the same preimage or invoice, where the wallet tells
  *    payments by them; else where the wallet certainly never sent it; else never.
- * 3. A failure that a second try meets counts for the first one only where the wallet's list confirms it.
+ * 3. That a payment failed is believed, after a try that nobody knows the end of, only once nothing of it can be on its
+ *    way to the wallet any more, and the wallet's list says so: what a second try met says nothing of the first.
  */
 export class LegPayer {
   readonly #options: LegPayerOptions;
@@ -152,7 +152,7 @@ export class LegPayer {
       if (!still) return 0;
     }
     const outcome = await this.#ask(leg);
-    if (outcome.status === 'failed' && leg.uncertain === true) {
+    if (outcome.status === 'failed' && leg.uncertainUntilMs !== undefined) {
       return this.#confirmFailure(leg, { ...at, outcome });
     }
     return this.#finish(leg, { ...at, outcome });
@@ -223,45 +223,52 @@ export class LegPayer {
     const found = await this.#lookup(ours);
     if (found === 'unreachable')
       return this.#waitFor(ours, at, 'the wallet cannot be asked what became of it');
-    if (found?.status === 'succeeded' || found?.status === 'failed' || found?.status === 'pending') {
+    if (found?.status === 'succeeded' || found?.status === 'pending') {
       return this.#finish(ours, { ...at, outcome: found });
     }
-    return this.#repeat(ours, { ...at, neverSent: found === undefined });
+    return this.#repeat(ours, { ...at, found });
   }
 
-  /** The wallet does not know of a payment, or not what became of it: sends it again where that is safe. */
+  /** The wallet does not say that a payment was made, nor that it is: sends it again where that is safe. */
   async #repeat(
     leg: Leg,
-    at: { visit: LegVisit; asked: AskedWallet; neverSent: boolean },
+    at: { visit: LegVisit; asked: AskedWallet; found: PaymentOutcome | undefined },
   ): Promise<number | undefined> {
-    const { now, lookupGraceMs, ownership } = this.#options;
-    const { neverSent, asked } = at;
+    const { ownership } = this.#options;
+    const { found, asked } = at;
     const { key } = leg;
+    // What is on its way may still arrive: until then, no list is complete.
+    const openMs = this.#openMs(leg);
+    if (found?.status === 'failed') {
+      return openMs > 0 ? openMs : this.#finish(leg, { ...at, outcome: found });
+    }
     switch (asked.capabilities.repeats) {
       case 'preimage':
         break;
-      case 'lookup': {
-        if (!neverSent) return this.#waitFor(leg, at, 'the wallet does not know what became of it');
-        // A request may still be on its way to the wallet.
-        const waitMs = (leg.sentAtMs ?? 0) + lookupGraceMs - now();
-        if (waitMs > 0) return waitMs;
+      case 'lookup':
+        if (found !== undefined) {
+          return this.#waitFor(leg, at, 'the wallet does not know what became of it');
+        }
+        if (openMs > 0) return openMs;
         break;
-      }
       case 'none':
         return this.#giveUp(key, 'this wallet cannot tell what became of it: look yourself, and say so');
     }
+    const certain = found === undefined && openMs <= 0;
     const again = await this.#change((tx, context) =>
-      resendLeg(tx, context, { key, owner: ownership.id, uncertain: !neverSent }),
+      resendLeg(tx, context, { key, owner: ownership.id, certain }),
     );
     if (again === undefined) return 0;
     return this.#send(again, at);
   }
 
-  /** A second try failed: whether the first one did, too, only the wallet's list can say. */
+  /** A second try failed: whether the first one did, too, only the wallet's list can say, and not too early. */
   async #confirmFailure(
     leg: Leg,
     at: { visit: LegVisit; asked: AskedWallet; outcome: PaymentOutcome },
   ): Promise<number | undefined> {
+    const openMs = this.#openMs(leg);
+    if (openMs > 0) return openMs;
     const found = await this.#lookup(leg);
     if (found === undefined || (found !== 'unreachable' && found.status === 'failed')) {
       return this.#finish(leg, at);
@@ -274,6 +281,10 @@ export class LegPayer {
       ...at,
       outcome: unknown(`a second try failed (${message}), and the first one may have been paid`),
     });
+  }
+
+  #openMs({ uncertainUntilMs = 0 }: Leg): number {
+    return uncertainUntilMs - this.#options.now();
   }
 
   async #lookup(leg: Leg): Promise<PaymentOutcome | undefined | 'unreachable'> {

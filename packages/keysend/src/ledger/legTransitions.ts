@@ -13,6 +13,8 @@ import { type RetryPolicy, retryDelayMs } from './retryPolicy.js';
 export interface TransitionContext {
   readonly nowMs: number;
   readonly retries: RetryPolicy;
+  /** How long a request may be on its way to the wallet. */
+  readonly graceMs: number;
   readonly audit: AuditSink | undefined;
   readonly guard: PaymentGuard | undefined;
 }
@@ -91,7 +93,7 @@ export function startLeg(
     sentAtMs: context.nowMs,
     retryAtMs: undefined,
     heldFor: undefined,
-    uncertain: undefined,
+    uncertainUntilMs: undefined,
   });
   report(tx, context, {
     type: 'payment_started',
@@ -122,21 +124,27 @@ export function takeOverLeg(
   if (leg.state !== seen.state || leg.owner !== seen.owner || leg.changedAtMs !== seen.changedAtMs) {
     return undefined;
   }
-  return change(tx, context, leg, { owner, uncertain: true });
+  return change(tx, context, leg, {
+    owner,
+    uncertainUntilMs: Math.max(leg.uncertainUntilMs ?? 0, (leg.sentAtMs ?? 0) + context.graceMs),
+  });
 }
 
-/** Before the wallet is asked once more in the same try. */
+/**
+ * Before the wallet is asked once more in the same try.
+ * @param given.certain nothing was sent before, after all.
+ */
 export function resendLeg(
   tx: StoreTransaction,
   context: TransitionContext,
-  { key, owner, uncertain }: { key: string; owner: string; uncertain: boolean },
+  { key, owner, certain }: { key: string; owner: string; certain: boolean },
 ): Leg | undefined {
   const leg = knownLeg(tx, key);
   if (!isBusy(leg) || leg.owner !== owner) return undefined;
   return change(tx, context, leg, {
     state: 'sending',
     sentAtMs: context.nowMs,
-    uncertain: uncertain || undefined,
+    ...(certain ? { uncertainUntilMs: undefined } : {}),
   });
 }
 
@@ -159,11 +167,16 @@ export function finishLeg(
     }
     case 'pending':
       return change(tx, context, leg, {
-        uncertain: true,
+        uncertainUntilMs: Math.max(leg.uncertainUntilMs ?? 0, context.nowMs),
         failure: { code: 'pending', message: outcome.message },
       });
     case 'unknown':
-      return doubt(tx, context, { leg, message: outcome.message, owner });
+      return doubt(tx, context, {
+        leg,
+        message: outcome.message,
+        owner,
+        untilMs: context.nowMs + context.graceMs,
+      });
   }
 }
 
@@ -175,7 +188,8 @@ export function giveUpLeg(
 ): Leg {
   const leg = knownLeg(tx, key);
   if (!isBusy(leg) || leg.owner !== owner) return leg;
-  return doubt(tx, context, { leg, message, owner: undefined });
+  const { uncertainUntilMs: untilMs = context.nowMs } = leg;
+  return doubt(tx, context, { leg, message, owner: undefined, untilMs });
 }
 
 /** What a person found out. @throws KeysendError `state_conflict` */
@@ -274,7 +288,7 @@ function endTry(
     failure,
     retryAtMs: context.nowMs + delayMs,
     owner: undefined,
-    uncertain: undefined,
+    uncertainUntilMs: undefined,
   });
 }
 
@@ -290,7 +304,7 @@ function fail(
     failure,
     retryAtMs: undefined,
     owner: undefined,
-    uncertain: undefined,
+    uncertainUntilMs: undefined,
   });
   const data = { failure: failure.code, message: failure.message };
   report(tx, context, { type: 'payment_failed', leg, data, ...(actor === undefined ? {} : { actor }) });
@@ -319,7 +333,7 @@ function succeed(
     failure: undefined,
     retryAtMs: undefined,
     owner: undefined,
-    uncertain: undefined,
+    uncertainUntilMs: undefined,
   });
   const data = { feeMsat: feeMsat.toString(), paymentHash: paymentHash ?? null };
   report(tx, context, { type: 'payment_succeeded', leg, data, ...(actor === undefined ? {} : { actor }) });
@@ -329,10 +343,10 @@ function succeed(
 function doubt(
   tx: StoreTransaction,
   context: TransitionContext,
-  { leg, message, owner }: { leg: Leg; message: string; owner: string | undefined },
+  { leg, message, owner, untilMs }: { leg: Leg; message: string; owner: string | undefined; untilMs: number },
 ): Leg {
   const failure = { code: 'unknown', message };
-  const unknown = change(tx, context, leg, { state: 'unknown', uncertain: true, failure, owner });
+  const unknown = change(tx, context, leg, { state: 'unknown', uncertainUntilMs: untilMs, failure, owner });
   if (leg.state !== 'unknown') report(tx, context, { type: 'payment_unknown', leg, data: { message } });
   return unknown;
 }
