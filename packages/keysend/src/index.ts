@@ -1,3 +1,4 @@
+export * from './address/index.js';
 export * from './boostagram/index.js';
 export * from './keysendError.js';
 export * from './ledger/index.js';
@@ -8,4 +9,8 @@ export { memoryStore } from './store/memoryStore.js';
 export type * from './store/toolkitStore.js';
 export { type WebStorage, webStore } from './store/webStore.js';
 export * from './value/index.js';
+export type * from './wallets/holdingWallet.js';
+export type { Schedule, WalletFetch } from './wallets/http/index.js';
+export * from './wallets/lnd/index.js';
+export * from './wallets/rivulet/index.js';
 export type * from './wallets/wallet.js';
