@@ -2,7 +2,7 @@ export * from './address/index.js';
 export * from './boostagram/index.js';
 export * from './keysendError.js';
 export * from './ledger/index.js';
-export type * from './policy/incomingKeysend.js';
+export * from './policy/index.js';
 export * from './proof/index.js';
 export * from './records/index.js';
 export { memoryStore } from './store/memoryStore.js';

@@ -1,4 +1,5 @@
 export { type Verdict, verdictOfStatus } from './classify.js';
+export { Deadline } from './deadline.js';
 export { shownText } from './hideSecrets.js';
 export { errorOfProblem, HttpProblem, outcomeBefore, outcomeOfProblem } from './httpProblem.js';
 export { pause, type Schedule, systemSchedule } from './schedule.js';

@@ -1,5 +1,6 @@
 import { KeysendError } from '../../keysendError.js';
 import { verdictOfFetchError, verdictOfStatus } from './classify.js';
+import { Deadline } from './deadline.js';
 import { shownText } from './hideSecrets.js';
 import { HttpProblem } from './httpProblem.js';
 import { BodyTooLarge, readLines, readText } from './readBody.js';
@@ -213,54 +214,4 @@ function baseOf({ name, url }: WalletHttpOptions): string {
     throw new KeysendError('wallet_invalid', message);
   }
   return `${parsed.origin}${parsed.pathname.replace(/\/+$/, '')}`;
-}
-
-/** Ends a request when its time is up or its caller wants no more, even where `fetch` does not listen. */
-class Deadline {
-  readonly timeoutMs: number | undefined;
-  expired = false;
-  readonly #controller = new AbortController();
-  readonly #outer: AbortSignal | undefined;
-  readonly #cancel: () => void;
-  readonly #over: Promise<never>;
-
-  constructor(
-    schedule: Schedule,
-    { timeoutMs, signal }: { timeoutMs: number | undefined; signal: AbortSignal | undefined },
-  ) {
-    this.timeoutMs = timeoutMs;
-    this.#outer = signal;
-    this.#over = new Promise((_resolve, reject) => {
-      this.signal.addEventListener('abort', () => reject(new Error('aborted')), { once: true });
-    });
-    // Nobody may be waiting when it happens.
-    this.#over.catch(() => {});
-    signal?.addEventListener('abort', this.#abort);
-    this.#cancel =
-      timeoutMs === undefined
-        ? () => {}
-        : schedule(timeoutMs, () => {
-            this.expired = true;
-            this.#abort();
-          });
-  }
-
-  get signal(): AbortSignal {
-    return this.#controller.signal;
-  }
-
-  race<T>(work: Promise<T>): Promise<T> {
-    return Promise.race([work, this.#over]);
-  }
-
-  end(): void {
-    this.#cancel();
-    this.#outer?.removeEventListener('abort', this.#abort);
-    // A body that was not read to its end holds its connection.
-    this.#abort();
-  }
-
-  #abort = (): void => {
-    this.#controller.abort();
-  };
 }

@@ -1,2 +1,1 @@
-export type { HeldKeysend } from './lndInvoices.js';
-export { type LndWallet, type LndWalletOptions, lndWallet } from './lndWallet.js';
+export { type LndWalletOptions, lndWallet } from './lndWallet.js';

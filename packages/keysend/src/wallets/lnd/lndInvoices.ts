@@ -1,6 +1,7 @@
 import { bytesToHex } from '@rivulet/core/bytes';
 import * as z from 'zod/mini';
 import { preimageRecordType } from '../checkKeysend.js';
+import type { HeldKeysend } from '../holdingWallet.js';
 import { HttpProblem, pause, type Schedule, type WalletHttp } from '../http/index.js';
 import type { ReceivedPayment } from '../wallet.js';
 import { fromBase64, grpcErrorOf, int64, problemOfGrpc } from './lndHttp.js';
@@ -34,13 +35,6 @@ const pageSize = 100;
 const pollMs = 1_000;
 /** `fetch` of Node.js ends a stream that is silent for five minutes: nothing is wrong then. */
 const silenceCodes: ReadonlySet<string> = new Set(['UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT']);
-
-/** A keysend that waits for somebody to decide (LND's `keysend-hold-time`). */
-export interface HeldKeysend {
-  readonly paymentHash: string;
-  readonly amountMsat: bigint;
-  readonly records: ReadonlyMap<bigint, Uint8Array>;
-}
 
 /** All records of a keysend; those of a part that was given back are not counted. */
 function recordsOf({ htlcs = [] }: LndInvoice): Map<bigint, Uint8Array> {

@@ -2,6 +2,7 @@ import { hexToBytes, utf8ToBytes } from '@rivulet/core/bytes';
 import * as z from 'zod/mini';
 import { KeysendError } from '../../keysendError.js';
 import { checkKeysend } from '../checkKeysend.js';
+import type { HoldingWallet } from '../holdingWallet.js';
 import {
   errorOfProblem,
   HttpProblem,
@@ -11,9 +12,9 @@ import {
   type WalletFetch,
   WalletHttp,
 } from '../http/index.js';
-import type { CallOptions, Wallet, WalletBalance, WalletCapabilities, WalletInfo } from '../wallet.js';
+import type { CallOptions, WalletBalance, WalletCapabilities, WalletInfo } from '../wallet.js';
 import { explainLnd, int64, toBase64 } from './lndHttp.js';
-import { type HeldKeysend, LndInvoices } from './lndInvoices.js';
+import { LndInvoices } from './lndInvoices.js';
 import { LndSender } from './lndSender.js';
 
 export interface LndWalletOptions {
@@ -26,16 +27,6 @@ export interface LndWalletOptions {
   readonly schedule?: Schedule;
   /** LND holds keysends (`keysend-hold-time`), and this app decides: `heldKeysends` and `decide`. */
   readonly holdsKeysends?: boolean;
-}
-
-export interface LndWallet extends Wallet {
-  /** Keysends that wait for a decision, each once. Ends with the signal; rejects when the connection is lost. */
-  heldKeysends(options: { readonly signal: AbortSignal }): AsyncIterable<HeldKeysend>;
-  /** Takes what is held, or gives it back. @throws KeysendError `state_conflict` where it is not held any more */
-  decide(
-    decision: { readonly paymentHash: string; readonly accept: boolean },
-    options?: CallOptions,
-  ): Promise<void>;
 }
 
 const getInfo = z.object({
@@ -58,7 +49,7 @@ const channels = z.object({
 const signed = z.object({ signature: z.string() });
 
 /** A wallet of an LND node, over its REST interface. @throws KeysendError `wallet_invalid` */
-export function lndWallet(options: LndWalletOptions): LndWallet {
+export function lndWallet(options: LndWalletOptions): HoldingWallet {
   const macaroon = options.macaroonHex.trim().toLowerCase();
   if (!/^([0-9a-f]{2})+$/.test(macaroon)) {
     throw new KeysendError('wallet_invalid', 'the macaroon has to be given in hex digits, as of `xxd -p`');

@@ -1,0 +1,1 @@
+export { type RivuletWalletClient, type RivuletWalletOptions, rivuletWallet } from './rivuletWallet.js';
