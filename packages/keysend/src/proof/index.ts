@@ -1,6 +1,7 @@
 export { signAsNode, verifyNodeSignature } from './nodeSignature.js';
 export { senderProofType } from './proofRecord.js';
 export type { ProvenPayment } from './proofText.js';
+export { paymentOfLeg, proveLeg } from './proveLeg.js';
 export {
   decodeReceiptRecord,
   encodeReceiptRecord,
