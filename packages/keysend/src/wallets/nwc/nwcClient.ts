@@ -173,7 +173,7 @@ export class NwcClient {
           if (answer !== undefined) finish(answer);
         },
       });
-      const publishing = this.#pool.publish(event, () => none('refused', publishing.refused ?? ''));
+      const publishing = this.#pool.publish(event, () => none('refused', publishing.refusal));
       const cancel = schedule(timeoutMs, () =>
         none('timeout', `the wallet did not answer within ${Math.ceil(timeoutMs / 1000)} seconds`),
       );
@@ -201,10 +201,10 @@ export class NwcClient {
     }
   }
 
-  /** Notifications from now on. @returns what ends it. */
+  /** Notifications from now on; `onLive` whenever a relay is there again, and some may have been missed. @returns what ends it. */
   subscribeNotifications(
     { encryption }: NwcServiceInfo,
-    onNotification: (type: string, notification: unknown) => void,
+    { onNotification, onLive }: { onNotification: (type: string) => void; onLive: () => void },
   ): () => void {
     return this.#pool.subscribe({
       filter: {
@@ -215,8 +215,9 @@ export class NwcClient {
       },
       onEvent: (event) => {
         const parsed = notificationSchema.safeParse(this.#decrypt(event, encryption));
-        if (parsed.success) onNotification(parsed.data.notification_type, parsed.data.notification);
+        if (parsed.success) onNotification(parsed.data.notification_type);
       },
+      onLive,
     });
   }
 
@@ -245,11 +246,14 @@ export function unreachable(message: string): KeysendError {
 }
 
 /** The same promise, given up when the signal aborts. */
-function untilAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+export function untilAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return promise;
   return new Promise((resolve, reject) => {
     const stop = (): void => reject(new KeysendError('stopped', 'stopped while the wallet was looked for'));
-    if (signal.aborted) return stop();
+    if (signal.aborted) {
+      promise.catch(() => {});
+      return stop();
+    }
     signal.addEventListener('abort', stop, { once: true });
     promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop));
   });

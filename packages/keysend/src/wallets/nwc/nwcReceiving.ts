@@ -11,7 +11,12 @@ export interface NwcReceivingPort {
   readonly now: () => number;
   readonly schedule: Schedule;
   serviceInfo(signal: AbortSignal): Promise<NwcServiceInfo>;
-  subscribeNotifications(info: NwcServiceInfo, listener: (type: string) => void): () => void;
+  subscribeNotifications(
+    info: NwcServiceInfo,
+    listener: { onNotification: (type: string) => void; onLive: () => void },
+  ): () => void;
+  /** @throws KeysendError `wallet_cannot` where this connection may not see what arrives. */
+  requireReceiving(signal: AbortSignal): Promise<void>;
   list<T extends z.ZodMiniType>(
     params: Readonly<Record<string, unknown>>,
     schema: T,
@@ -43,11 +48,15 @@ export async function* receivedPayments(
   const bell = new Bell();
   let end = (): void => {};
   try {
+    await port.requireReceiving(signal);
     const info = await port.serviceInfo(signal);
     const notified = info.notifications.has('payment_received');
     if (notified) {
-      end = port.subscribeNotifications(info, (type) => {
-        if (type === 'payment_received') bell.ring();
+      end = port.subscribeNotifications(info, {
+        onNotification(type) {
+          if (type === 'payment_received') bell.ring();
+        },
+        onLive: () => bell.ring(),
       });
     }
     // Only what this call has seen itself can be late: before the cursor, all was given out.
@@ -93,11 +102,8 @@ async function listSince(
     }
     if (transactions.length < pageSize) break;
   }
-  return found.sort((a, b) => a.seconds - b.seconds || compare(a.transaction, b.transaction));
-}
-
-function compare(a: NwcTransaction, b: NwcTransaction): number {
-  return a.payment_hash.toLowerCase() < b.payment_hash.toLowerCase() ? -1 : 1;
+  // NIP-47: the newest come first; of one second, their order is all that is known.
+  return found.reverse().sort((a, b) => a.seconds - b.seconds);
 }
 
 function isReceivedKeysend({ type, state, settled_at, invoice, metadata }: NwcTransaction): boolean {

@@ -2,6 +2,7 @@ import { bytesToHex, hexToBytes } from '@rivulet/core/bytes';
 import { sha256 } from '@rivulet/core/crypto';
 import type * as z from 'zod/mini';
 import { KeysendError } from '../../keysendError.js';
+import { checkKeysend } from '../checkKeysend.js';
 import { type Schedule, shownText, systemSchedule } from '../http/index.js';
 import type {
   CallOptions,
@@ -13,7 +14,7 @@ import type {
   WalletCapabilities,
   WalletFailure,
 } from '../wallet.js';
-import { type NwcAnswer, NwcClient } from './nwcClient.js';
+import { type NwcAnswer, NwcClient, untilAborted } from './nwcClient.js';
 import { errorOfAnswer, meaningOfCode } from './nwcFailures.js';
 import {
   balanceResultSchema,
@@ -37,7 +38,7 @@ export interface NwcWalletOptions {
   readonly schedule?: Schedule;
 }
 
-const preimageType = 5_482_373_484n;
+const maxNumber = BigInt(Number.MAX_SAFE_INTEGER);
 /** Longer than a relay and a wallet need to pass a request on, once it may not be taken any more. */
 const settlingMs = 5_000;
 const callTimeoutMs = 20_000;
@@ -121,14 +122,19 @@ class NwcWallet implements Wallet {
   }
 
   async keysend(request: KeysendRequest, { signal }: CallOptions = {}): Promise<PaymentOutcome> {
-    const { nodeId, amountMsat, records, preimage, maxFeeMsat, hints, timeoutSeconds = 60 } = request;
-    if (maxFeeMsat !== undefined) return refused('a wallet over NWC takes no limit of the fee');
-    if (hints !== undefined && hints.length > 0) return refused('a wallet over NWC takes no route hints');
-    if (amountMsat > BigInt(Number.MAX_SAFE_INTEGER)) return refused('the amount is too large for NWC');
+    const { nodeId, amountMsat, records, preimage, timeoutSeconds = 60 } = request;
+    let problem: PaymentOutcome | undefined;
+    try {
+      problem = checkKeysend(request, await this.capabilities(signal === undefined ? {} : { signal }));
+    } catch (error) {
+      return outcomeBeforeSending(error, (text) => this.#shown(text));
+    }
+    if (problem !== undefined) return problem;
+    if (amountMsat > maxNumber) return refused('the amount is too large for NWC');
     const tlvRecords: { type: number; value: string }[] = [];
     for (const [type, value] of records) {
-      if (type === preimageType) continue;
-      if (type > BigInt(Number.MAX_SAFE_INTEGER)) return refused(`NWC cannot say a record of type ${type}`);
+      // Its JSON has no larger whole numbers: most wallets would read another type.
+      if (type > maxNumber) return refused(`NWC cannot say a record of type ${type}`);
       tlvRecords.push({ type: Number(type), value: bytesToHex(value) });
     }
     const preimageHex = bytesToHex(preimage);
@@ -178,6 +184,12 @@ class NwcWallet implements Wallet {
         schedule: this.#schedule,
         serviceInfo: (signal) => this.#client.serviceInfo(signal),
         subscribeNotifications: (info, listener) => this.#client.subscribeNotifications(info, listener),
+        requireReceiving: async (signal) => {
+          const { methods } = await this.#knownMethods(signal);
+          if (!methods.has('list_transactions')) {
+            throw new KeysendError('wallet_cannot', 'this connection does not allow to list what arrives');
+          }
+        },
         list: (params, schema, signal) => this.#call('list_transactions', params, schema, signal),
       },
       options,
@@ -224,7 +236,7 @@ class NwcWallet implements Wallet {
           return { status: 'unknown', message: `${message}; whether it was paid is not known yet` };
         }
         const failure = answer.why === 'stopped' ? 'other' : 'unreachable';
-        return { status: 'failed', failure, message: `no relay was reached: ${message}`, retryable: true };
+        return { status: 'failed', failure, message, retryable: true };
       }
       case 'error': {
         const { failure, retryable, certain } = meaningOfCode(answer.code);
@@ -293,19 +305,20 @@ class NwcWallet implements Wallet {
   }
 
   async #knownMethods(signal: AbortSignal | undefined): Promise<WalletMethods> {
-    this.#methods ??= this.#askMethods(signal).catch((error: unknown) => {
+    // Asked for all callers: none of them ends it for the others.
+    this.#methods ??= this.#askMethods().catch((error: unknown) => {
       this.#methods = undefined;
       throw error;
     });
-    return this.#methods;
+    return untilAborted(this.#methods, signal);
   }
 
   /** What this connection may do; where it may not ask that, what the wallet says to everybody. */
-  async #askMethods(signal: AbortSignal | undefined): Promise<WalletMethods> {
-    const service = await this.#client.serviceInfo(signal);
+  async #askMethods(): Promise<WalletMethods> {
+    const service = await this.#client.serviceInfo();
     if (!service.methods.has('get_info')) return { methods: service.methods };
     try {
-      const { methods } = await this.#infoResult(signal);
+      const { methods } = await this.#infoResult(undefined);
       return { methods: methods === null || methods === undefined ? service.methods : new Set(methods) };
     } catch (error) {
       if (error instanceof KeysendError && error.code === 'wallet_cannot')

@@ -59,12 +59,18 @@ export class TestRelay {
     );
   }
 
-  dropConnections(): void {
-    for (const socket of this.connections) socket.terminate();
+  /** @param spared who subscribed to such events stays. */
+  dropConnections(spared?: number): void {
+    const some = new Set(spared === undefined ? [] : this.subscriptionsTo(spared).map(({ socket }) => socket));
+    for (const socket of this.connections) if (!some.has(socket)) socket.terminate();
   }
 
   async stop(): Promise<void> {
-    this.dropConnections();
+    const closing = this.connections.map((socket) => {
+      socket.close();
+      return once(socket, 'close');
+    });
+    await Promise.all(closing);
     await new Promise<void>((resolve) => this.#server.close(() => resolve()));
   }
 

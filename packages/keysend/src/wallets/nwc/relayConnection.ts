@@ -5,6 +5,8 @@ import type { NostrEvent } from './nostrEvent.js';
 export interface WebSocketLike {
   addEventListener(type: 'open' | 'close' | 'error', listener: () => void): void;
   addEventListener(type: 'message', listener: (event: { data: unknown }) => void): void;
+  /** 1 while it is open; what is sent otherwise goes nowhere. */
+  readonly readyState: number;
   send(text: string): void;
   close(): void;
 }
@@ -26,12 +28,16 @@ export interface RelaySubscriber {
   readonly onEvent: (event: unknown) => boolean;
   /** No more stored events, or none will come from this relay at all. */
   readonly onEnd?: () => void;
+  /** All that it had is here, and what is new follows: after each connection. */
+  readonly onLive?: () => void;
 }
 
 interface Publication {
   readonly event: NostrEvent;
   readonly onWritten: () => void;
   readonly onAnswer: (accepted: boolean, message: string) => void;
+  /** The relay cannot be reached, or was lost; it is tried again. */
+  readonly onAway: () => void;
 }
 
 /** What a relay may do to us. */
@@ -179,6 +185,7 @@ export class RelayConnection {
   #retryLater(): void {
     // Whoever waits for stored events need not wait for a relay that is away.
     for (const { subscriber } of [...this.#subscriptions.values()]) subscriber.onEnd?.();
+    for (const { onAway } of [...this.#publications.values()]) onAway();
     if (this.#closed || !this.#wanted || this.#cancelTimer !== undefined) return;
     const delay = limits.backoffMs[Math.min(this.#failures++, limits.backoffMs.length - 1)] as number;
     this.#cancelTimer = this.#options.schedule(delay, () => {
@@ -196,6 +203,8 @@ export class RelayConnection {
   }
 
   #sendEvent(publication: Publication): void {
+    // Otherwise it goes out on the next connection: the loss of this one is about to be told.
+    if (this.#socket?.readyState !== 1) return;
     publication.onWritten();
     this.#send(['EVENT', publication.event]);
   }
@@ -230,6 +239,7 @@ export class RelayConnection {
         return subscription?.subscriber.onEvent(third) ?? false;
       case 'EOSE':
         subscription?.subscriber.onEnd?.();
+        subscription?.subscriber.onLive?.();
         return subscription !== undefined;
       case 'CLOSED':
         // Said of a subscription that still is wanted; it is asked for again on the next connection.

@@ -15,14 +15,16 @@ export interface PoolSubscription {
   readonly onEvent: (event: NostrEvent) => void;
   /** Every relay has sent what it had, or is away. */
   readonly onEnd?: () => void;
+  /** Some relay is there, for the first time or again. */
+  readonly onLive?: () => void;
 }
 
 /** How far an event got. */
 export interface Publishing {
   /** It was given to some relay: from then on the wallet may have it, whatever that relay says. */
   readonly written: boolean;
-  /** What the relays said that refused it, once all of them did. */
-  readonly refused: string | undefined;
+  /** What was last said, where no relay took it. */
+  readonly refusal: string;
   stop(): void;
 }
 
@@ -37,7 +39,7 @@ export class RelayPool {
     this.#relays = relays.map((url) => new RelayConnection({ url, ...options }));
   }
 
-  subscribe({ filter, onEvent, onEnd }: PoolSubscription): () => void {
+  subscribe({ filter, onEvent, onEnd, onLive }: PoolSubscription): () => void {
     const seen = new Set<string>();
     const waiting = new Set(this.#relays);
     const ends = this.#relays.map((relay) =>
@@ -58,6 +60,9 @@ export class RelayPool {
         onEnd() {
           if (waiting.delete(relay) && waiting.size === 0) onEnd?.();
         },
+        onLive() {
+          onLive?.();
+        },
       }),
     );
     return () => {
@@ -65,11 +70,16 @@ export class RelayPool {
     };
   }
 
-  /** @param onRefused once every relay has refused the event. */
+  /** @param onRefused once every relay has refused the event, or cannot be reached while none was given it. */
   publish(event: NostrEvent, onRefused?: () => void): Publishing {
     let written = false;
     let refusal = '';
-    const open = new Set(this.#relays);
+    const refusing = new Set<RelayConnection>();
+    const away = new Set<RelayConnection>();
+    const judge = (): void => {
+      const over = this.#relays.every((relay) => refusing.has(relay) || (!written && away.has(relay)));
+      if (over) onRefused?.();
+    };
     const ends = this.#relays.map((relay) =>
       relay.publish({
         event,
@@ -79,7 +89,12 @@ export class RelayPool {
         onAnswer(accepted, message) {
           if (accepted) return;
           refusal = message;
-          if (open.delete(relay) && open.size === 0) onRefused?.();
+          refusing.add(relay);
+          judge();
+        },
+        onAway() {
+          away.add(relay);
+          judge();
         },
       }),
     );
@@ -87,8 +102,8 @@ export class RelayPool {
       get written() {
         return written;
       },
-      get refused() {
-        return open.size === 0 ? refusal : undefined;
+      get refusal() {
+        return refusal === '' ? 'no relay can be reached' : `the relay refused it: ${refusal}`;
       },
       stop() {
         for (const end of ends) end();
