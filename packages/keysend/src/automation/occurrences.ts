@@ -32,12 +32,19 @@ export function cronOccurrences(cron: string, timeZone: string): Occurrences {
   }
   return {
     latest({ afterMs, untilMs, limit }) {
+      const found: number[] = [];
       // Those strictly before the next full second: an occurrence of this very moment is due.
-      const runs = job.previousRuns(limit, new Date(Math.floor(untilMs / 1000) * 1000 + 1000));
-      return runs
-        .map((date) => date.getTime())
-        .filter((timeMs) => timeMs > afterMs && timeMs <= untilMs)
-        .reverse();
+      let beforeMs = Math.floor(untilMs / 1000) * 1000 + 1000;
+      for (let count = 2; found.length < limit; count *= 2) {
+        // A few at first: looking back costs something for each, and mostly there is one.
+        const times = job.previousRuns(count, new Date(beforeMs)).map((date) => date.getTime());
+        const wanted = times.filter((timeMs) => timeMs > afterMs);
+        found.push(...wanted);
+        const last = times.at(-1);
+        if (last === undefined || wanted.length < count) break;
+        beforeMs = last;
+      }
+      return found.slice(0, limit).reverse();
     },
     next: (afterMs) => job.nextRun(new Date(afterMs))?.getTime(),
   };
@@ -111,6 +118,8 @@ export function dueOccurrences(
   occurrences: Occurrences,
   { afterMs, nowMs, missed }: { afterMs: number; nowMs: number; missed: MissedPolicy },
 ): { due: number[]; skipped: number[] } {
+  const next = occurrences.next(afterMs);
+  if (next === undefined || next > nowMs) return { due: [], skipped: [] };
   const all = occurrences.latest({ afterMs, untilMs: nowMs, limit: maxLooked });
   const late = all.filter((timeMs) => nowMs - timeMs > missed.graceMs);
   const madeUp = missed.catchUp === 0 ? [] : late.slice(-missed.catchUp);

@@ -126,7 +126,10 @@ function readCsv(text: string): Rows {
     on_skip: (error) => {
       const line = error instanceof CsvError ? Number(Reflect.get(error, 'lines') ?? 0) : 0;
       if (error instanceof CsvError && error.code === 'CSV_QUOTE_NOT_CLOSED') unclosed = true;
-      else problems.push({ line, problem: `is no CSV: ${quoteProblem(error)}` });
+      // Each mark of a line that is wrong is told of; once is enough.
+      else if (problems.at(-1)?.line !== line) {
+        problems.push({ line, problem: `is no CSV: ${quoteProblem(error)}` });
+      }
       return undefined;
     },
   }) as unknown as { record: string[]; info: { lines: number } }[];

@@ -202,8 +202,9 @@ export type RuleDefinition = z.input<typeof ruleSchema>;
 export function parseRule(definition: unknown): Rule {
   const parsed = ruleSchema.safeParse(definition);
   if (!parsed.success) {
-    const problems = parsed.error.issues.slice(0, 20).map(({ path: at, message }) => {
-      return `${at.length === 0 ? 'the rule' : at.map(String).join('.')}: ${message}`;
+    const problems = parsed.error.issues.slice(0, 20).map((issue) => {
+      const at = issue.path.length === 0 ? 'the rule' : issue.path.map(String).join('.');
+      return `${at}: ${describeIssue(issue)}`;
     });
     throw new KeysendError('request_invalid', `this is no rule: ${problems.join('; ')}`);
   }
@@ -211,6 +212,30 @@ export function parseRule(definition: unknown): Rule {
   if (rule.kind === 'schedule') cronOccurrences(rule.cron, rule.timeZone);
   if (rule.kind === 'subscription') periodOccurrences(rule);
   return rule;
+}
+
+/** The small build of the validator brings no sentences of its own. */
+function describeIssue(issue: z.core.$ZodIssue): string {
+  switch (issue.code) {
+    case 'unrecognized_keys':
+      return `unknown: ${issue.keys.map((key) => JSON.stringify(key.slice(0, 40))).join(', ')}`;
+    case 'invalid_type':
+      return issue.input === undefined ? 'is missing' : `has to be ${issue.expected}`;
+    case 'invalid_value':
+      return `has to be ${issue.values.map((value) => JSON.stringify(value)).join(' or ')}`;
+    case 'too_small':
+      return `has to have at least ${issue.minimum}`;
+    case 'too_big':
+      return `may have at most ${issue.maximum}`;
+    case 'invalid_union':
+      return 'is none of the forms that are known';
+    case 'invalid_format':
+    case 'invalid_key':
+    case 'invalid_element':
+    case 'not_multiple_of':
+    case 'custom':
+      return issue.message;
+  }
 }
 
 /** What of an amount goes to each, in proportion to the shares: the sum is the amount, to the msat. */
