@@ -21,9 +21,12 @@ interface Change {
   amountMsat: bigint;
 }
 
-/** What has sums of its own. */
-const ownSums = ['show', 'episode', 'app'] as const satisfies readonly FacetName[];
+/** What has sums of its own for each day. */
+const dailySums = ['show', 'episode', 'app'] as const satisfies readonly FacetName[];
+/** What has sums of its own over all days; of senders there are too many for each day. */
+const overallSums = [...dailySums, 'sender'] as const satisfies readonly FacetName[];
 const noFacet = -1;
+const allDays = -1;
 
 /** What the payments of one transaction change in the sums: each row once. */
 export class SumChanges {
@@ -34,8 +37,11 @@ export class SumChanges {
     const { day, kind, show, episode, app, sender } = key;
     count(this.all, [day, kind, show, episode, app, sender], amountMsat);
     count(this.byFacet, [noFacet, day, kind, 0], amountMsat);
-    for (const name of ownSums) {
+    for (const name of dailySums) {
       count(this.byFacet, [facetNames.indexOf(name), day, kind, key[name]], amountMsat);
+    }
+    for (const name of overallSums) {
+      count(this.byFacet, [facetNames.indexOf(name), allDays, kind, key[name]], amountMsat);
     }
   }
 }
@@ -84,17 +90,18 @@ export const rowsAsSums = `(SELECT *, received_at_ms / ${dayMs} AS day, 1 AS cou
 
 /** The smallest table that has all that is grouped by and asked for. */
 export function sumsFor({ by, filter }: { by: TotalsBy; filter: BoostFilter }): string {
-  const { show, episode, app, sender, provenSender } = filter;
+  const { show, episode, app, sender, provenSender, fromMs, untilMs } = filter;
   const needed = new Set<FacetName>(by === 'day' || by === 'kind' ? [] : [by]);
   if (show !== undefined) needed.add('show');
   if (episode !== undefined) needed.add('episode');
   if (app !== undefined) needed.add('app');
   if (sender !== undefined || provenSender !== undefined) needed.add('sender');
   const [only] = needed;
-  if (needed.size > 1 || only === 'sender') return 'boost_sums';
+  const overall = by !== 'day' && fromMs === undefined && untilMs === undefined && only !== undefined;
+  if (needed.size > 1 || (only === 'sender' && !overall)) return 'boost_sums';
   const facet = only === undefined ? noFacet : facetNames.indexOf(only);
-  const name = only ?? 'no_name';
-  return `(SELECT day, kind, name AS ${name}, count, amount_msat FROM boost_facet_sums WHERE facet = ${facet})`;
+  return `(SELECT day, kind, name AS ${only ?? 'no_name'}, count, amount_msat FROM boost_facet_sums
+    WHERE facet = ${facet} AND ${overall ? `day = ${allDays}` : 'day >= 0'})`;
 }
 
 /** Sums by what is asked for and by kind; in the order in which names came up, so that the latest counts. */

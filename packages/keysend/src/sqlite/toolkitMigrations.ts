@@ -10,7 +10,8 @@ import type { Database } from '@rivulet/storage/database';
  * - `boost_names`: shows, episodes, apps, senders, accounts and remote feeds (numbered as in `facetNames`), by number
  *   in `boosts`: 0, or NULL where few have one, for none.
  * - `boost_sums`: what each day brought, written with each payment; `boost_facet_sums` the same by one thing alone
- *   (-1: by none), for what is asked most.
+ *   (-1: by none), and of all days together (day -1),
+ *   for what is asked most.
  * - `boost_sources`: wallets, and how far each was read.
  */
 const migrations: readonly string[] = [
