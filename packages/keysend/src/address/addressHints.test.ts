@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { bytesToHex, hexToBytes } from '@rivulet/core/bytes';
 import { secp256k1 } from '@rivulet/core/crypto';
 import type { HintHop } from '@rivulet/core/graph';
@@ -42,6 +43,12 @@ describe('the hints of a keysend address', () => {
         `${peerId}/539268x845x1/1000/100/80/-/-`,
     );
     expect((await signed()).signature).toBe(vectorSignature);
+    const document = readFileSync(
+      new URL('../../../../docs/keysend-address-hints.md', import.meta.url),
+      'utf8',
+    );
+    expect(document).toContain(`\n${hintsText(content)}\n`);
+    expect(document).toContain(`\n${vectorSignature}\n`);
   });
 
   test('are read back where the node signed them for this address and they are not expired', async () => {
