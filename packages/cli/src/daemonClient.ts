@@ -24,7 +24,7 @@ function notRunning(dataDir: string, cause: unknown): CliError {
 }
 
 /** A client of the daemon that runs for the data folder. @throws CliError `daemon_not_running`, `data_dir_forbidden` */
-function openClient(dataDir: string): RivuletClient {
+export function openClient(dataDir: string): RivuletClient {
   let url: string;
   let token: string;
   try {

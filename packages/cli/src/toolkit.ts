@@ -1,32 +1,44 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import type {
-  AuditSink,
-  DestinationResolver,
-  Fetcher,
-  PaymentGuard,
-  ToolkitStore,
-  Wallet,
+import type { InvoiceCurrency } from '@rivulet/core/invoice';
+import {
+  type AuditSink,
+  createResolver,
+  type DestinationResolver,
+  type Fetcher,
+  type PaymentGuard,
+  rivuletWallet,
+  type ToolkitStore,
+  type Wallet,
 } from '@rivulet/keysend';
 import { AuditLog, createGuard } from '@rivulet/keysend/compliance';
-import { loadToolkitSecret } from '@rivulet/keysend/node';
+import { guardedFetcher, loadToolkitSecret } from '@rivulet/keysend/node';
 import { openToolkit, type Toolkit } from '@rivulet/keysend/sqlite';
 import type { Command } from 'commander';
 import type { CliContext, GlobalOptions } from './cliContext.js';
-import { dataDirOf } from './daemonClient.js';
+import { CliError } from './cliError.js';
+import { dataDirOf, openClient } from './daemonClient.js';
 
 /** Options of every command that pays or receives over a wallet. */
 export interface ToolkitOptions extends GlobalOptions {
   readonly wallet?: string;
+  readonly allowLocal?: boolean;
 }
 
 /** Adds `--wallet` to a command. */
 export function addToolkitOptions(command: Command): Command {
-  return command.option(
-    '--wallet <url>',
-    'the wallet (default: the daemon of the data folder; or RIVULET_WALLET): lnd+https://…, cln+https://…, eclair+http://…, nostr+walletconnect://…; with its secrets in files',
-  );
+  return command
+    .option(
+      '--wallet <url>',
+      'the wallet (default: the daemon of the data folder; or RIVULET_WALLET): lnd+https://…, cln+https://…, eclair+http://…, nostr+walletconnect://…; with its secrets in files',
+    )
+    .option(
+      '--allow-local',
+      'let feeds and addresses be on this machine and in its networks, for development',
+    );
 }
+
+const localAllowance = { loopback: true, private: true };
 
 /** What the commands of the toolkit work with. */
 export interface CliToolkit {
@@ -62,27 +74,24 @@ export async function withToolkit<T>(
     const { store } = toolkit;
     const audit = new AuditLog({ store });
     const secret = loadToolkitSecret({ path: join(dataDir, secretFileName), store });
+    const fetcher = guardedFetcher(options.allowLocal === true ? { allow: localAllowance } : {});
+    let opening: Promise<Wallet> | undefined;
+    const wallet = async (): Promise<Wallet> => {
+      opening ??= openWalletOf(context, options);
+      const one = await opening;
+      if (!opened.includes(one)) opened.push(one);
+      return one;
+    };
     return await work({
       dataDir,
       toolkit,
       store,
       secret,
-      wallet: async () => {
-        throw new Error('not wired yet');
-      },
+      wallet,
       audit,
       guard: createGuard({ audit }),
-      fetcher: async () => {
-        throw new Error('not wired yet');
-      },
-      resolver: {
-        resolve: async () => {
-          throw new Error('not wired yet');
-        },
-        invoice: async () => {
-          throw new Error('not wired yet');
-        },
-      },
+      fetcher,
+      resolver: resolverOf(wallet, fetcher),
       now: Date.now,
       randomBytes: (count) => Uint8Array.from(randomBytes(count)),
       signal: context.signal,
@@ -91,4 +100,38 @@ export async function withToolkit<T>(
     for (const wallet of opened) await wallet.close();
     toolkit.close();
   }
+}
+
+/** The wallet that is asked for; the daemon of the data folder where none is. */
+async function openWalletOf(context: CliContext, options: ToolkitOptions): Promise<Wallet> {
+  const url = options.wallet ?? context.env.RIVULET_WALLET;
+  if (url !== undefined) throw new CliError('not_available', 'other wallets are not wired yet');
+  return rivuletWallet(openClient(dataDirOf(context, options)));
+}
+
+/** Of a wallet's network; its invoices have to be of the same. */
+const currencies: Readonly<Record<string, InvoiceCurrency>> = {
+  mainnet: 'bc',
+  bitcoin: 'bc',
+  testnet: 'tb',
+  testnet4: 'tb',
+  signet: 'tbs',
+  regtest: 'bcrt',
+};
+
+/** Asks the wallet which network it is on when something is resolved first. */
+function resolverOf(wallet: () => Promise<Wallet>, fetcher: Fetcher): DestinationResolver {
+  let made: Promise<DestinationResolver> | undefined;
+  const resolver = (): Promise<DestinationResolver> => {
+    made ??= (async () => {
+      const { network } = await (await wallet()).info();
+      const currency = network === undefined ? undefined : currencies[network];
+      return createResolver({ fetcher, now: Date.now, ...(currency === undefined ? {} : { currency }) });
+    })();
+    return made;
+  };
+  return {
+    resolve: async (recipient, options) => (await resolver()).resolve(recipient, options),
+    invoice: async (destination, request) => (await resolver()).invoice(destination, request),
+  };
 }
