@@ -93,6 +93,6 @@ export function isWellFormed(text: string): boolean {
 }
 
 /** A text with a replacement character for every half of one. */
-export function wellFormed(text: string): string {
+function wellFormed(text: string): string {
   return isWellFormed(text) ? text : text.replace(loneSurrogates, '\ufffd');
 }

@@ -2,6 +2,8 @@ import { keysendRecordType, messageRecordType } from './recordTypes.js';
 
 /** How a record's bytes are to be read. */
 export type RecordEncoding =
+  /** Of a form of its own. */
+  | 'bytes'
   | 'text'
   | 'json'
   /** JSON, then bytes of a signature, with nothing in between. */
@@ -29,7 +31,7 @@ interface Description {
 
 /**
  * Every custom record that is known in the wild (bLIP 3, bLIP 10, the registry of satoshis.stream, Whatsat,
- * ThunderHub), in the order of their types. The names are stable.
+ * ThunderHub) and the two of proof/, in the order of their types. The names are stable.
  */
 export const knownRecords = [
   {
@@ -114,6 +116,20 @@ export const knownRecords = [
     meaning: 'message of Sphinx',
     encoding: 'signed_json',
     written: 'never',
+  },
+  {
+    type: 1802659171n,
+    name: 'receipt',
+    meaning: 'receipt of a payment',
+    encoding: 'bytes',
+    written: 'yes',
+  },
+  {
+    type: 1802725735n,
+    name: 'sender_proof',
+    meaning: 'proof of the sender',
+    encoding: 'bytes',
+    written: 'yes',
   },
   {
     type: keysendRecordType,

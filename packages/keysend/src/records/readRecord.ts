@@ -51,6 +51,8 @@ export function readRecord(type: bigint, bytes: Uint8Array): KnownValue {
 function readValue({ encoding }: KnownRecord, bytes: Uint8Array): RecordValue | RecordProblem {
   if (bytes.length > maxRecordBytes) return 'too_large';
   switch (encoding) {
+    case 'bytes':
+      return { kind: 'bytes' };
     case 'text': {
       const text = bytesToUtf8(bytes);
       return text === undefined ? 'utf8_invalid' : { kind: 'text', text };

@@ -2,6 +2,8 @@ import { bytesToHex, hexToBytes, utf8ToBytes } from '@rivulet/core/bytes';
 import { secp256k1 } from '@rivulet/core/crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { senderProofType } from '../proof/proofRecord.js';
+import { receiptRecordType } from '../proof/receipt.js';
 import { parseJson } from './json.js';
 import { knownRecord, knownRecords, recordName, recordType } from './knownRecords.js';
 import { maxRecordBytes, readRecord, readRecords, recordToJson } from './readRecord.js';
@@ -33,6 +35,8 @@ describe('known records', () => {
     expect(recordName(5482373484n)).toBe('keysend_preimage');
     expect(recordName(133773310n)).toBe('sphinx_chat');
     expect(recordName(7629170n)).toBeUndefined();
+    expect(recordName(senderProofType)).toBe('sender_proof');
+    expect(recordName(receiptRecordType)).toBe('receipt');
     expect(knownRecord(696969n)?.account).toBe(true);
   });
 });

@@ -60,6 +60,7 @@ function encode(known: KnownRecord | undefined, type: bigint, value: WritableVal
         throw invalid(type, 'its value is a time in nanoseconds, a bigint');
       }
       return hexToBytes(value.toString(16).padStart(16, '0'));
+    case 'bytes':
     case 'public_key':
     case 'signature':
     case 'preimage':
