@@ -19,7 +19,7 @@ const LOOKALIKES = new Map(
 export function foldForMatch(text: string): string {
   // Plain ASCII, as most of it is.
   if (/^[\x20-\x7e]*$/.test(text)) return text.toLowerCase();
-  const folded = strip(strip(text).toUpperCase().toLowerCase());
+  const folded = strip(strip(text).toLowerCase().toUpperCase().toLowerCase());
   let result = '';
   for (const char of folded) result += LOOKALIKES.get(char) ?? char;
   return result.replace(/\s+/gu, ' ');

@@ -6,10 +6,10 @@ export {
   policySettings,
   readPolicySettings,
 } from './policySettings.js';
+export { type PolicyState, readPolicyState } from './policyState.js';
 export {
   type HoldRule,
   holdRules,
-  type PolicyState,
   type PolicyStatistics,
   ReceivePolicy,
   type ReceivePolicyOptions,

@@ -4,6 +4,7 @@ import { verifySenderProof } from '../proof/senderProof.js';
 import type { IncomingKeysend } from './incomingKeysend.js';
 import { channel, keysend } from './policy.test.support.js';
 import { type PolicySettings, readPolicySettings } from './policySettings.js';
+import { readPolicyState } from './policyState.js';
 import { ReceivePolicy, type ReceivePolicyOptions, type SenderVerdict } from './receivePolicy.js';
 
 const NOW = 1_700_000_000_000;
@@ -242,10 +243,16 @@ describe('the same payment again', () => {
     const before = policy(settings);
     const [let_in, held] = [keysend(), keysend({ amountMsat: 60_000n })];
     const verdicts = [before.judge(let_in), before.judge(held)];
-    const after = policy(settings, { state: JSON.parse(JSON.stringify(before.state())) });
+    const after = policy(settings, { state: readPolicyState(JSON.parse(JSON.stringify(before.state()))) });
     expect([after.judge(let_in), after.judge(held)]).toEqual(verdicts);
     expect(verdictOf(after)).toBe('channel_rate');
     expect(after.judge({ ...held, nowMs: NOW + 700_000 })).toEqual(verdicts[1]);
+  });
+
+  test('damaged state is refused', () => {
+    for (const damaged of [null, { version: 1, channels: [['c', { payments: null }]], judged: [] }]) {
+      expect(() => readPolicyState(damaged)).toThrow(expect.objectContaining({ code: 'store_invalid' }));
+    }
   });
 
   test('state of other settings is cut to size', () => {

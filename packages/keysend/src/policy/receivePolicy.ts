@@ -3,10 +3,11 @@ import { ChannelRates } from './channelRates.js';
 import { foldForMatch } from './foldForMatch.js';
 import { hasLink } from './hasLink.js';
 import type { IncomingKeysend, PolicyVerdict } from './incomingKeysend.js';
-import { type JudgedHash, JudgedHashes } from './judgedHashes.js';
+import { JudgedHashes } from './judgedHashes.js';
 import { type PaymentWords, paymentWords } from './paymentWords.js';
 import { type PolicySettings, readPolicySettings } from './policySettings.js';
-import { type BucketLevel, bucketSize, TokenBucket } from './tokenBucket.js';
+import type { PolicyState } from './policyState.js';
+import { bucketSize, TokenBucket } from './tokenBucket.js';
 import { WordList } from './wordList.js';
 
 /** Why a payment was refused, in the order in which the rules are looked at. */
@@ -47,14 +48,6 @@ export interface ReceivePolicyOptions {
   readonly maxChannels?: number | undefined;
   /** Payments let in that are remembered, for ten minutes: 10,000 if absent. */
   readonly maxRemembered?: number | undefined;
-}
-
-/** What a policy remembers, as plain JSON. */
-export interface PolicyState {
-  readonly version: 1;
-  readonly channels: readonly (readonly [string, BucketLevel])[];
-  readonly total?: BucketLevel;
-  readonly judged: readonly JudgedHash[];
 }
 
 export interface PolicyStatistics {

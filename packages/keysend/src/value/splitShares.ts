@@ -5,7 +5,7 @@ import type { ExtraFee, FeeMode, SplitRequest, SplitSource, SplitWarning } from 
 import { MAX_SPLIT, MAX_VALUE_RECIPIENTS, type ValueRecipient } from './valueBlock.js';
 
 /** One recipient's part of the whole: `numerator` of the table's denominator. */
-export interface SplitShare {
+interface SplitShare {
   readonly key: string;
   readonly recipient: Recipient;
   readonly numerator: bigint;
