@@ -9,6 +9,7 @@ export { memoryStore } from './store/memoryStore.js';
 export type * from './store/toolkitStore.js';
 export { type WebStorage, webStore } from './store/webStore.js';
 export * from './value/index.js';
+export * from './wallets/eclair/index.js';
 export type * from './wallets/holdingWallet.js';
 export type { Schedule, WalletFetch } from './wallets/http/index.js';
 export * from './wallets/lnd/index.js';

@@ -1,0 +1,1 @@
+export { type EclairWalletOptions, eclairWallet } from './eclairWallet.js';
