@@ -5,6 +5,7 @@ export * from './ledger/index.js';
 export * from './policy/index.js';
 export * from './proof/index.js';
 export * from './records/index.js';
+export * from './sessions/index.js';
 export { memoryStore } from './store/memoryStore.js';
 export type * from './store/toolkitStore.js';
 export { type WebStorage, webStore } from './store/webStore.js';

@@ -114,19 +114,44 @@ export function reserve(
   }
   if (amountMsat < 0n) throw new KeysendError('request_invalid', 'a reservation is negative');
   const states = names.map((name) => budgetState(tx, { name, atMs, scope }));
-  for (const { name, periodKey, remainingMsat } of states) {
-    if (amountMsat <= remainingMsat) continue;
-    const when = periodKey === 'total' ? '' : ` for ${periodKey}`;
-    throw new KeysendError(
-      'budget_exceeded',
-      `the budget ${name} has ${remainingMsat} msat left${when}, and this may cost ${amountMsat} msat with its fees`,
-    );
-  }
+  for (const state of states) checkReach(state, amountMsat);
   for (const { name, periodKey, usedMsat, reservedMsat } of states) {
     writeUse(tx, { name, periodKey }, { used: usedMsat, reserved: reservedMsat + amountMsat });
   }
   const places = states.map(({ name, periodKey }) => [name, periodKey] as const);
   writeHold(tx, id, { amountMsat: amountMsat.toString(), places });
+}
+
+/**
+ * Says no before anything is reserved where a budget does not reach for all of these together.
+ * @throws KeysendError `budget_exceeded`, `not_found`
+ */
+export function checkTogether(
+  reader: StoreReader,
+  requests: readonly { names: readonly string[]; amountMsat: bigint; scope?: string | undefined }[],
+  atMs: number,
+): void {
+  const wanted = new Map<string, { name: string; scope: string | undefined; amountMsat: bigint }>();
+  for (const { names, amountMsat, scope } of requests) {
+    for (const name of new Set(names)) {
+      const { periodKey } = budgetState(reader, { name, atMs, scope });
+      const place = useKey({ name, periodKey });
+      const before = wanted.get(place)?.amountMsat ?? 0n;
+      wanted.set(place, { name, scope, amountMsat: before + amountMsat });
+    }
+  }
+  for (const { name, scope, amountMsat } of wanted.values()) {
+    checkReach(budgetState(reader, { name, atMs, scope }), amountMsat);
+  }
+}
+
+function checkReach({ name, periodKey, remainingMsat }: BudgetState, amountMsat: bigint): void {
+  if (amountMsat <= remainingMsat) return;
+  const when = periodKey === 'total' ? '' : ` for ${periodKey}`;
+  throw new KeysendError(
+    'budget_exceeded',
+    `the budget ${name} has ${remainingMsat} msat left${when}, and this may cost ${amountMsat} msat with its fees`,
+  );
 }
 
 /**

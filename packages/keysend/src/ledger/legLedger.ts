@@ -12,6 +12,7 @@ import { knownLeg, type LegRange, listLegs, readLeg, readSummary, summarize } fr
 import {
   abandonLeg,
   approveLeg,
+  checkReservations,
   denyLeg,
   expectState,
   planLeg,
@@ -113,6 +114,7 @@ export class LegLedger {
   planIn(tx: StoreTransaction, legs: readonly LegPlan[]): Leg[] {
     for (const leg of legs) checkPlan(leg);
     const context = this.#context();
+    checkReservations(tx, context, legs);
     return legs.map((leg) => planLeg(tx, context, leg));
   }
 

@@ -109,6 +109,7 @@ export class LegPayer {
     const sent = { key, owner, walletId: at.asked.id, destination, invoice, paymentHash };
     const started = await this.#change((tx, context) => startLeg(tx, context, sent));
     if (started === undefined) return this.#next(knownLeg(this.#options.store, key), at);
+    at.visit.lookups = 0;
     return this.#send(started, at);
   }
 

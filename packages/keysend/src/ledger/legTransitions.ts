@@ -3,7 +3,7 @@ import type { StoreTransaction } from '../store/toolkitStore.js';
 import type { Destination } from '../value/recipient.js';
 import type { PaymentOutcome } from '../wallets/wallet.js';
 import type { AuditSink, PaymentGuard } from './auditSink.js';
-import { release, reserve, settle, spendUnreserved } from './budgets.js';
+import { checkTogether, release, reserve, settle, spendUnreserved } from './budgets.js';
 import { defaultMaxFeeMsat, type Leg, type LegFailure, type LegInvoice, type LegPlan } from './leg.js';
 import { planContent } from './legCodec.js';
 import { insertLeg, knownLeg, nextSequence, readLeg, updateLeg } from './legStore.js';
@@ -20,6 +20,25 @@ export interface TransitionContext {
 }
 
 // Each of these reads the payment again: between two transactions, another process may have changed it.
+
+/**
+ * Says no where the budgets do not reach for all of these payments together.
+ * @throws KeysendError `budget_exceeded`, `not_found` for an unknown budget
+ */
+export function checkReservations(
+  tx: StoreTransaction,
+  context: TransitionContext,
+  plans: readonly LegPlan[],
+): void {
+  const costs = plans
+    .filter(({ key, budgets = [] }) => budgets.length > 0 && readLeg(tx, key) === undefined)
+    .map(({ budgets: names = [], scope, amountMsat, maxFeeMsat = defaultMaxFeeMsat(amountMsat) }) => ({
+      names,
+      scope,
+      amountMsat: amountMsat + maxFeeMsat,
+    }));
+  checkTogether(tx, costs, context.nowMs);
+}
 
 /**
  * Stores a payment that is to be made, and reserves what it may cost.
