@@ -3,6 +3,7 @@ import { ClientError } from '@rivulet/sdk';
 import { Command, CommanderError } from 'commander';
 import type { CliContext } from './cliContext.js';
 import { CliError, type ExitCode, exitCodes } from './cliError.js';
+import { registerAudit } from './commands/audit.js';
 import { registerBackup } from './commands/backup.js';
 import { registerChannels } from './commands/channels.js';
 import { registerDaemon } from './commands/daemon.js';
@@ -15,8 +16,11 @@ import { registerListen } from './commands/listen.js';
 import { registerNetwork } from './commands/network.js';
 import { registerPay } from './commands/pay.js';
 import { registerPayments } from './commands/payments.js';
+import { registerPayout } from './commands/payout.js';
 import { registerPeers } from './commands/peers.js';
+import { registerReceipt } from './commands/receipt.js';
 import { registerRouting } from './commands/routing.js';
+import { registerRules } from './commands/rules.js';
 import { registerSimulate } from './commands/simulate.js';
 import { registerTower } from './commands/tower.js';
 import { registerWallet } from './commands/wallet.js';
@@ -55,9 +59,13 @@ function createProgram(context: CliContext): Command {
     registerInvoices,
     registerPay,
     registerListen,
+    registerPayout,
+    registerRules,
     registerRouting,
     registerForwarding,
     registerNetwork,
+    registerReceipt,
+    registerAudit,
     registerTower,
     registerBackup,
     registerDemo,

@@ -1,0 +1,412 @@
+import { basename, extname } from 'node:path';
+import { budgetState, type LegLedger, type LegSummary, listBudgets } from '@rivulet/keysend';
+import {
+  createPayout,
+  listPayouts,
+  type PayoutFile,
+  type PayoutPreview,
+  payoutLegKey,
+  payoutRows,
+  previewPayout,
+  readPayout,
+  readPayoutFile,
+  runPayout,
+} from '@rivulet/keysend/automation';
+import type { CliContext } from '../cliContext.js';
+import { CliError, exitCodes, usageError } from '../cliError.js';
+import { formatMsat, parseSatsToMsat } from '../format/amount.js';
+import { parseWholeNumber } from '../format/number.js';
+import { formatTable, formatTime, printable } from '../format/text.js';
+import { printJson } from '../output.js';
+import { addToolkitOptions, type CliToolkit, type ToolkitOptions, withToolkit } from '../toolkit.js';
+import { openLedger } from '../toolkitLedger.js';
+import { formatOf, readText, writeReport } from './payoutFiles.js';
+import { printProgress } from './payoutProgress.js';
+import {
+  describeFile,
+  describeRows,
+  describeStates,
+  describeSummary,
+  type Outcome,
+  summaryJson,
+  summaryOf,
+} from './payoutText.js';
+import { allOptions, examples, type RegisterCommand } from './registerCommand.js';
+
+interface PayoutOptions extends ToolkitOptions {
+  readonly name?: string;
+  readonly format?: string;
+  readonly keysFromContent?: boolean;
+  readonly dryRun?: boolean;
+  readonly yes?: boolean;
+  readonly concurrency?: string;
+  readonly report?: string;
+  readonly maxFee?: string;
+  readonly budget?: readonly string[];
+  readonly approvalAbove?: string;
+}
+
+const fileHelp = `
+The file: CSV with the columns key, recipient (a node's public key, or name@host), amount (satoshi, up to three
+decimals) or amount_msat, and, where wanted, name, message, custom_key and custom_value (a record), note. Or JSON: an
+array of such objects, or one a line. Every problem of the file is told at once, and nothing is paid then.
+
+A key is paid once, whatever becomes of this command, however often it is repeated and whatever the file is called.
+The same line twice is one payment; the same key for something else is an error. Without keys, --keys-from-content
+makes them from what a line pays: two lines that pay the same are then one payment.
+`;
+
+export const registerPayout: RegisterCommand = (program, context) => {
+  const payout = program.command('payout').description('pay many at once from a file, each key exactly once');
+  addToolkitOptions(
+    payout
+      .command('run', { isDefault: true })
+      .description('pay what a file says (the word run can be left out)')
+      .argument('<file>', 'CSV or JSON')
+      .option('--name <name>', 'what this payout is called (default: the name of the file)')
+      .option('--format <format>', 'csv or json (default: by the name of the file)')
+      .option('--keys-from-content', 'lines without a key get one from what they pay')
+      .option('--dry-run', 'show what would be paid, and pay nothing')
+      .option('--yes', 'do not ask (nobody is asked where there is no terminal, or with --json)')
+      .option('--concurrency <number>', 'how many are under way at once', '100')
+      .option('--max-fee <sats>', "the most that each may cost on its way (default: the wallet's limit)")
+      .option('--budget <name>', 'take it from this budget; may be given several times', collect)
+      .option('--approval-above <sats>', 'payments of more than this wait for: rivulet payout approve')
+      .option('--report <file>', 'write what became of each key: CSV, or JSON where the name ends so'),
+  )
+    .addHelpText('after', fileHelp)
+    .addHelpText(
+      'after',
+      examples(
+        'rivulet payout july.csv --dry-run',
+        'rivulet payout july.csv --report july-report.csv',
+        'rivulet payout refunds.json --yes --max-fee 10 --approval-above 100,000 --json',
+      ),
+    )
+    .action((path: string, _, command) => {
+      const options = allOptions<PayoutOptions>(command);
+      return withToolkit(context, options, (toolkit) => runFile(context, { toolkit, path, options }));
+    });
+
+  payout
+    .command('list')
+    .description('the payouts there are, and how far they have come')
+    .action((_, command) => {
+      const options = allOptions<ToolkitOptions>(command);
+      return withToolkit(context, options, async ({ store }) => {
+        const payouts = listPayouts(store);
+        if (options.json === true) {
+          const shown = payouts.map(({ summary, ...rest }) => ({ ...rest, ...summaryJson(summary) }));
+          return printJson(context, { payouts: shown });
+        }
+        const rows = payouts.map(({ name, createdAtMs, summary }) => [
+          name,
+          formatTime(createdAtMs),
+          String(summary.legs),
+          formatMsat(summary.amountMsat),
+          describeStates(summary),
+        ]);
+        context.out(
+          rows.length === 0
+            ? 'no payouts yet\n'
+            : `${formatTable(['NAME', 'PLANNED AT', '>PAYMENTS', '>AMOUNT', 'STATES'], rows)}\n`,
+        );
+      });
+    });
+
+  payout
+    .command('show')
+    .description('what became of each key of a payout')
+    .argument('<name>')
+    .option('--state <state>', 'only these: planned, held, sending, succeeded, failed, unknown, abandoned')
+    .option('--report <file>', 'write it to a file: CSV, or JSON where the name ends so')
+    .addHelpText(
+      'after',
+      examples('rivulet payout show july', 'rivulet payout show july --state failed --report failed.csv'),
+    )
+    .action((name: string, _, command) => {
+      const options = allOptions<ToolkitOptions & { state?: string; report?: string }>(command);
+      return withToolkit(context, options, async ({ store }) => {
+        const { summary } = readPayout(store, name);
+        const all = payoutRows(store, { name });
+        const { state } = options;
+        const rows = state === undefined ? all : all.filter((row) => row.state === state);
+        if (options.report !== undefined) writeReport(options.report, rows);
+        if (options.json === true)
+          return printJson(context, { name, ...summaryJson(summary), payments: rows });
+        context.out(`${describeRows(rows)}\n${describeSummary(summary)}\n`);
+      });
+    });
+
+  addDecision(payout, context, {
+    name: 'approve',
+    description: 'let held payments leave with the next run of their payout',
+    done: 'approved',
+    decide: ({ ledger, keys, by }) => ledger.approve(keys, by),
+  });
+  addDecision(payout, context, {
+    name: 'deny',
+    description: 'give held payments up',
+    done: 'denied',
+    decide: ({ ledger, keys, by }) => ledger.deny(keys, by),
+  });
+  addDecision(payout, context, {
+    name: 'abandon',
+    description: 'give up payments that are planned, held or failed',
+    done: 'abandoned',
+    decide: ({ ledger, keys, by }) => ledger.abandon(keys, by),
+  });
+  addDecision(payout, context, {
+    name: 'retry',
+    description: 'plan failed payments once more; then run the payout',
+    done: 'planned again',
+    decide: ({ ledger, keys }) => ledger.retry(keys),
+  });
+
+  addToolkitOptions(
+    payout
+      .command('resume')
+      .description('go on with a payout whose file is not at hand: after an interruption, approvals, retries')
+      .argument('<name>')
+      .option('--concurrency <number>', 'how many are under way at once', '100'),
+  ).action((name: string, _, command) => {
+    const options = allOptions<PayoutOptions>(command);
+    return withToolkit(context, options, async (toolkit) => {
+      readPayout(toolkit.store, name);
+      const summary = await pay(context, { toolkit, name, options });
+      finish(context, { options, name, summary });
+    });
+  });
+
+  payout
+    .command('resolve')
+    .description('say what became of a payment of which nobody knows; look into the wallet first')
+    .argument('<key>')
+    .requiredOption('--outcome <outcome>', 'paid or not-paid')
+    .option('--by <name>', 'who says so', 'user')
+    .addHelpText('after', examples('rivulet payout resolve july-17 --outcome not-paid --by ann'))
+    .action((key: string, _, command) => {
+      const options = allOptions<ToolkitOptions & { outcome: string; by: string }>(command);
+      const { outcome, by } = options;
+      if (outcome !== 'paid' && outcome !== 'not-paid') throw usageError('--outcome is paid or not-paid');
+      return withToolkit(context, options, async (toolkit) => {
+        const leg = openLedger(toolkit).resolve(
+          payoutLegKey(key),
+          outcome === 'paid' ? 'paid' : 'not_paid',
+          by,
+        );
+        if (options.json === true) return printJson(context, { key, state: leg.state });
+        context.out(
+          `${key} is ${leg.state}${leg.state === 'failed' ? '; plan it again with: rivulet payout retry' : ''}\n`,
+        );
+      });
+    });
+};
+
+type Decide = (given: { ledger: LegLedger; keys: readonly string[]; by: string }) => readonly unknown[];
+
+function addDecision(
+  payout: Parameters<RegisterCommand>[0],
+  context: CliContext,
+  given: { name: string; description: string; done: string; decide: Decide },
+): void {
+  const { name, description, done, decide } = given;
+  payout
+    .command(name)
+    .description(description)
+    .argument('<keys...>', 'keys of payments; or with --all the name of a payout')
+    .option('--all', 'all payments of a payout that are in such a state')
+    .option('--by <name>', 'who decides', 'user')
+    .addHelpText(
+      'after',
+      examples(
+        `rivulet payout ${name} july-17 july-18 --by ann`,
+        `rivulet payout ${name} july --all --by ann`,
+      ),
+    )
+    .action((given: string[], _, command) => {
+      const options = allOptions<ToolkitOptions & { all?: boolean; by: string }>(command);
+      return withToolkit(context, options, async (toolkit) => {
+        const ledger = openLedger(toolkit);
+        const states = statesFor[name] ?? [];
+        const keys =
+          options.all === true
+            ? given.flatMap((payoutName) => {
+                readPayout(toolkit.store, payoutName);
+                const rows = payoutRows(toolkit.store, { name: payoutName });
+                return rows.filter(({ state }) => states.includes(state)).map(({ key }) => payoutLegKey(key));
+              })
+            : given.map(payoutLegKey);
+        const { length } = decide({ ledger, keys, by: options.by });
+        if (options.json === true) return printJson(context, { payments: length });
+        const next =
+          name === 'approve' || name === 'retry' ? '; pay them with: rivulet payout resume <name>' : '';
+        context.out(`${length} ${length === 1 ? 'payment' : 'payments'} ${done}${next}\n`);
+      });
+    });
+}
+
+const statesFor: Readonly<Record<string, readonly string[]>> = {
+  approve: ['held'],
+  deny: ['held'],
+  abandon: ['planned', 'held', 'failed'],
+  retry: ['failed'],
+};
+
+function collect(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, value];
+}
+
+async function runFile(
+  context: CliContext,
+  given: { toolkit: CliToolkit; path: string; options: PayoutOptions },
+): Promise<void> {
+  const { toolkit, path, options } = given;
+  const { store, now } = toolkit;
+  const format = formatOf(path, options.format);
+  const file = readPayoutFile(readText(path), format, { keysFromContent: options.keysFromContent === true });
+  const name = options.name ?? basename(path, extname(path)).replace(/[^a-zA-Z0-9._-]/g, '-');
+  const preview = previewPayout(store, file.lines);
+  if (options.dryRun === true) return showDryRun(context, { ...given, name, file, preview });
+  // Problems that only a run would tell of are told before anybody is asked.
+  const plan = {
+    ledger: openLedger(toolkit),
+    store,
+    now,
+    audit: toolkit.audit,
+    name,
+    lines: file.lines,
+    ...(options.budget === undefined ? {} : { budgets: options.budget }),
+    ...(options.maxFee === undefined ? {} : { maxFeeMsat: parseFee(options.maxFee) }),
+    ...(options.approvalAbove === undefined
+      ? {}
+      : { approvalAboveMsat: parseSatsToMsat(options.approvalAbove, '--approval-above') }),
+  };
+  if (options.json !== true) {
+    context.err(`${describeFile({ name, file, preview }).join('\n')}\n`);
+    if (preview.conflicts.length === 0) await confirm(context, { options, preview });
+  }
+  createPayout(plan);
+  await pay(context, { toolkit, name, options });
+  const keys = file.lines.map(({ key }) => key);
+  const rows = payoutRows(store, { keys });
+  if (options.report !== undefined) writeReport(options.report, rows);
+  finish(context, { options, name, summary: summaryOf(rows), duplicates: file.duplicates.length });
+}
+
+async function confirm(
+  context: CliContext,
+  { options, preview }: { options: PayoutOptions; preview: PayoutPreview },
+): Promise<void> {
+  if (options.yes === true || context.ask === undefined || preview.fresh.length === 0) return;
+  const amount = formatMsat(preview.freshMsat);
+  const answer = await context.ask(`Pay ${preview.fresh.length} payments of ${amount} in all? [y/N] `);
+  if (/^y(es)?$/i.test(answer.trim())) return;
+  throw new CliError('payment_declined', 'nothing was paid');
+}
+
+async function pay(
+  context: CliContext,
+  given: { toolkit: CliToolkit; name: string; options: PayoutOptions },
+): Promise<LegSummary> {
+  const { toolkit, name, options } = given;
+  const concurrency = parseWholeNumber(options.concurrency ?? '100', {
+    what: '--concurrency',
+    minimum: 1,
+    maximum: 1_000,
+  });
+  const ledger = openLedger(toolkit, await toolkit.wallet());
+  const progress = printProgress(context, { options, now: toolkit.now });
+  const summary = await runPayout({
+    ledger,
+    name,
+    now: toolkit.now,
+    concurrency,
+    signal: toolkit.signal,
+    onProgress: progress.show,
+  });
+  progress.end();
+  return summary;
+}
+
+async function showDryRun(
+  context: CliContext,
+  given: {
+    toolkit: CliToolkit;
+    options: PayoutOptions;
+    name: string;
+    file: PayoutFile;
+    preview: PayoutPreview;
+  },
+): Promise<void> {
+  const { toolkit, options, name, file, preview } = given;
+  const { store, now } = toolkit;
+  const balance = await toolkit
+    .wallet()
+    .then((wallet) => wallet.balance({ signal: toolkit.signal }))
+    .then(({ spendableMsat }) => spendableMsat)
+    .catch(() => undefined);
+  const budgets = listBudgets(store)
+    .filter(({ name: budget, period }) => options.budget?.includes(budget) === true && period !== 'episode')
+    .map((budget) => budgetState(store, { name: budget.name, atMs: now() }));
+  if (options.json === true) {
+    printJson(context, {
+      dryRun: true,
+      name,
+      payments: file.lines.length,
+      amountMsat: file.totalMsat.toString(),
+      toPay: preview.fresh.length,
+      toPayMsat: preview.freshMsat.toString(),
+      duplicates: file.duplicates,
+      known: preview.known.map(({ line, ...rest }) => ({ line: line.line, key: line.key, ...rest })),
+      conflicts: preview.conflicts,
+      ...(balance === undefined ? {} : { spendableMsat: balance.toString() }),
+      budgets: budgets.map(({ name: budget, remainingMsat }) => ({
+        name: budget,
+        remainingMsat: remainingMsat.toString(),
+      })),
+    });
+  } else {
+    const lines = describeFile({ name, file, preview });
+    const funds = balance === undefined ? 'not known: the wallet does not answer' : formatMsat(balance);
+    const short = balance !== undefined && balance < preview.freshMsat ? ' (too little)' : '';
+    lines.push(`wallet        ${funds}${short}`);
+    for (const { name: budget, remainingMsat } of budgets) {
+      const little = remainingMsat < preview.freshMsat ? ' (too little)' : '';
+      lines.push(`budget        ${printable(budget)}: ${formatMsat(remainingMsat)} left${little}`);
+    }
+    context.out(`${lines.join('\n')}\nnothing was paid: this was a dry run\n`);
+  }
+  if (preview.conflicts.length > 0) {
+    throw new CliError('payment_failed', 'some keys stand for other payments: see above');
+  }
+}
+
+/** Prints what became of it. @throws CliError where not all of it was paid. */
+function finish(
+  context: CliContext,
+  given: { options: PayoutOptions; name: string; summary: Outcome; duplicates?: number },
+): void {
+  const { options, name, summary, duplicates } = given;
+  if (options.json === true) printJson(context, { name, ...summaryJson(summary), duplicates });
+  else context.out(`${describeSummary(summary)}\n`);
+  const { planned, sending, unknown, failed } = summary.states;
+  if (unknown.legs + sending.legs > 0) {
+    throw new CliError(
+      'payment_outcome_unknown',
+      `of ${unknown.legs + sending.legs} payments nobody knows the outcome: repeat the command, it pays nothing twice. See: rivulet payout show ${name}`,
+      { exitCode: exitCodes.unknownOutcome },
+    );
+  }
+  if (context.signal.aborted && planned.legs > 0) return;
+  if (failed.legs + planned.legs > 0) {
+    throw new CliError(
+      'payment_failed',
+      `${failed.legs + planned.legs} payments were not made. See: rivulet payout show ${name} --state failed`,
+    );
+  }
+}
+
+function parseFee(text: string): bigint {
+  return /^0+(\.0{1,3})?$/.test(text) ? 0n : parseSatsToMsat(text, '--max-fee');
+}
