@@ -121,9 +121,10 @@ describe('a payment with a proof and a receipt', () => {
     const book = new ReceiptBook({ store: payer.store, now: () => 7, audit: payer.audit });
     payer.store.transaction((tx) => {
       payer.ledger.planIn(tx, [plan]);
-      book.ask(tx, paymentOfLeg(plan, payer.secret));
+      book.ask(tx, paymentOfLeg(plan, payer.secret), plan.key);
     });
     await payer.ledger.run();
+    expect(book.legOf(bytesToHex(sha256(payer.sent[0]!.preimage)))).toBe('boost/1/0');
 
     const received = arrived(payer.sent[0]!);
     expect(verifySenderProof({ ...received, recipient: payee.nodeId })).toMatchObject({

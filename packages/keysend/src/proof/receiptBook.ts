@@ -21,6 +21,7 @@ interface AskedReceipt {
   readonly sender?: string;
   readonly records: string;
   readonly askedAtMs: number;
+  readonly leg?: string;
 }
 
 export type AcceptedReceipt =
@@ -48,9 +49,10 @@ export class ReceiptBook {
   /**
    * Remembers a payment whose records ask for a receipt, before it leaves: in the transaction of its leg.
    * @param payment with the records as they are sent.
+   * @param leg the key of the ledger's leg, from which its preimage derives.
    * @throws KeysendError `request_invalid` where they ask for none.
    */
-  ask(tx: StoreTransaction, payment: PaymentWithRecords): void {
+  ask(tx: StoreTransaction, payment: PaymentWithRecords, leg?: string): void {
     checkPayment(payment);
     const request = readReceiptRequest(payment);
     if (request === undefined) {
@@ -64,6 +66,7 @@ export class ReceiptBook {
       ...(request.sender === undefined ? {} : { sender: request.sender }),
       records: request.records,
       askedAtMs: this.#now(),
+      ...(leg === undefined ? {} : { leg }),
     };
     tx.put(askedKey(payment.paymentHash), JSON.stringify(asked));
   }
@@ -71,6 +74,11 @@ export class ReceiptBook {
   /** The nonce with which a payment's receipt is asked for. */
   nonceOf(paymentHash: string): string | undefined {
     return this.#asked(paymentHash)?.nonce;
+  }
+
+  /** The leg that made a payment, where `ask` was told. */
+  legOf(paymentHash: string): string | undefined {
+    return this.#asked(paymentHash)?.leg;
   }
 
   /** Takes a receipt that came in any way: only for a payment that we made, and only as it was made. */
