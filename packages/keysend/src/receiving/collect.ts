@@ -1,6 +1,6 @@
 import { KeysendError } from '../keysendError.js';
 import { pause, type Schedule } from '../ledger/schedule.js';
-import type { ToolkitStore } from '../store/toolkitStore.js';
+import type { StoreTransaction, ToolkitStore } from '../store/toolkitStore.js';
 import type { ReceivedPayment, Wallet } from '../wallets/wallet.js';
 import type { BoostStore } from './boostStore.js';
 import { type ProveSender, readBoost, senderProver } from './readBoost.js';
@@ -29,6 +29,8 @@ export interface CollectOptions {
   readonly signal: AbortSignal;
   readonly now: () => number;
   readonly schedule: Schedule;
+  /** In the transaction that stores what was new of a batch: what has to be stored with it. */
+  readonly alongside?: (tx: StoreTransaction, boosts: readonly ReceivedBoost[]) => void;
   /** What was new of a batch, after it is stored: also when nothing was. */
   readonly onBoosts?: (boosts: readonly ReceivedBoost[]) => void;
   readonly onState?: (state: CollectState) => void;
@@ -117,14 +119,16 @@ async function proverOf(wallet: Wallet, signal: AbortSignal): Promise<ProveSende
 }
 
 function ingest(
-  { store, boosts, source }: CollectOptions,
+  { store, boosts, source, alongside }: CollectOptions,
   { batch, proveSender }: { batch: readonly ReceivedPayment[]; proveSender: ProveSender | undefined },
 ): readonly ReceivedBoost[] {
   const read = batch.map((payment) => readBoost(payment, { source, proveSender }));
   const cursor = batch.at(-1)?.cursor;
-  return store.transaction((tx) =>
-    boosts.ingest(tx, { source, boosts: read, ...(cursor === undefined ? {} : { cursor }) }),
-  );
+  return store.transaction((tx) => {
+    const taken = boosts.ingest(tx, { source, boosts: read, ...(cursor === undefined ? {} : { cursor }) });
+    alongside?.(tx, taken);
+    return taken;
+  });
 }
 
 /** What comes without waiting comes together: one commit for many payments that were missed. */

@@ -40,6 +40,7 @@ export function readBoost(
   const records = new Map([...payment.records].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)));
   records.delete(keysendRecordType);
   const problems: string[] = [];
+  const boostagram = boostagramOf(records, problems);
   const values = new Map<string, KnownValue>();
   let account: NewBoost['account'];
   for (const [type, bytes] of records) {
@@ -56,7 +57,6 @@ export function readBoost(
   const claim = proof && decodeProofRecord(proof);
   if (typeof claim === 'string') problems.push(`sender_proof: ${claim}`);
   else if (claim?.signed !== undefined && proven === undefined) problems.push('sender_proof: not_verified');
-  const boostagram = boostagramOf(records, problems);
   const { podcastGuid, podcastId } = podcastOf(values);
   const given = boostagram ?? {};
   const text = (name: string): string | undefined => {

@@ -4,7 +4,7 @@ import type { ToolkitStore } from '../store/toolkitStore.js';
 import type { Wallet } from '../wallets/wallet.js';
 import { BoostFeed, type BoostListener } from './boostFeed.js';
 import type { BoostStore } from './boostStore.js';
-import { type CollectState, collect } from './collect.js';
+import { type CollectOptions, type CollectState, collect } from './collect.js';
 import { type ReceivingLogger, silentLogger } from './receivingLogger.js';
 import type { WebhookPoster } from './webhooks/webhookPoster.js';
 import { WebhookStore } from './webhooks/webhookStore.js';
@@ -22,6 +22,8 @@ export interface ReceivingOptions {
   /** 0 to 1, below 1; spreads retries. */
   readonly random?: () => number;
   readonly logger?: ReceivingLogger;
+  /** In the transaction that stores new payments: an audit log, a review. What it throws keeps them from being stored. */
+  readonly alongside?: CollectOptions['alongside'];
 }
 
 /** How old a payment is forgotten at. */
@@ -135,13 +137,14 @@ export class ReceivingService {
 
   async #collect(given: { source: string; wallet: Wallet; signal: AbortSignal }): Promise<void> {
     const { source } = given;
-    const { toolkit, now, schedule } = this.#options;
+    const { toolkit, now, schedule, alongside } = this.#options;
     try {
       await collect({
         ...given,
         ...toolkit,
         now,
         schedule,
+        ...(alongside === undefined ? {} : { alongside }),
         onBoosts: (boosts) => {
           if (boosts.length > 0) this.notify();
         },

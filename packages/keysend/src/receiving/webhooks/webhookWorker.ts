@@ -51,7 +51,7 @@ const leastAttempts = 5;
 /** How often it is looked whether another process has stored something, or changed a webhook. */
 const pollMs = 30_000;
 const pageSize = 200;
-/** What a filter left out need not be looked at again after a restart. */
+/** What a filter left out need not be looked at again after a restart: noted after so many, or every now and then. */
 const noteEvery = 1_000;
 const maxProblemLength = 200;
 
@@ -147,6 +147,7 @@ export class WebhookWorker {
 
   async #run(id: string): Promise<void> {
     let seen = 0;
+    let notedAtMs = this.#options.now();
     let goesOn = true;
     while (goesOn && !this.#stop.signal.aborted) {
       await this.#safely(id, async () => {
@@ -168,7 +169,8 @@ export class WebhookWorker {
           return;
         }
         seen = found.seen;
-        if (seen - line.after >= noteEvery) {
+        if (seen - line.after >= noteEvery || (seen > line.after && now() - notedAtMs >= pollMs)) {
+          notedAtMs = now();
           webhooks.advance(id, line.after, (before) => ({ ...before, after: seen }));
         }
         await (found.isEnd ? this.#idle(pollMs) : pause(this.#options.schedule, 0, this.#stop.signal));
