@@ -1,6 +1,6 @@
 import { KeysendError } from '../keysendError.js';
-import type { Schedule } from '../ledger/schedule.js';
 import type { Fetched, Fetcher, FetchLimits } from '../value/fetcher.js';
+import { type Schedule, systemSchedule } from '../wallets/http/schedule.js';
 import { checkUrl, type FetchAllowance } from './urlPolicy.js';
 
 /** As much of the platform's `fetch` as is used. */
@@ -20,18 +20,13 @@ const redirects: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 /** Types that nothing here can be: not worth their bytes. */
 const refusedTypes = /^\s*(?:audio|video|image|font|multipart)\//i;
 
-const platformSchedule: Schedule = (delayMs, run) => {
-  const timer = setTimeout(run, delayMs);
-  return () => clearTimeout(timer);
-};
-
 /**
  * Gets documents from strangers: HTTPS alone (but what `allow` says), no credentials, at most 3 redirections that are
  * each checked, never more bytes than were allowed (counted as they come, unpacked), never longer than was allowed, and
  * nothing of private networks.
  */
 export function boundedFetcher(options: BoundedFetcherOptions = {}): Fetcher {
-  const { schedule = platformSchedule, allow } = options;
+  const { schedule = systemSchedule, allow } = options;
   const fetchOne = options.fetch ?? ((url, init) => globalThis.fetch(url, init));
   return async (url, limits) => {
     const first = checkUrl(url, { allow });

@@ -47,8 +47,10 @@ export function readDocument({ status, body }: Fetched, address: KeysendAddress)
   const text = bytesToUtf8(body);
   const parsed = text === undefined ? undefined : parseJson(text);
   const json = parsed !== undefined && 'json' in parsed ? parsed.json : undefined;
-  if (isJsonObject(json) && isError(json)) return undefined;
-  if (status < 200 || status > 299) throw unusable(address, `the status of its answer is ${status}`);
+  const isOk = status >= 200 && status <= 299;
+  // LUD-01: an error is in the body; with a status that says that the host itself fails, it is not about the name.
+  if ((isOk || status === 400) && isJsonObject(json) && isError(json)) return undefined;
+  if (!isOk) throw unusable(address, `the status of its answer is ${status}`);
   return isJsonObject(json) ? json : undefined;
 }
 

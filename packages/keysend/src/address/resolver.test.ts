@@ -205,6 +205,7 @@ describe('resolving by LNURL-pay', () => {
     ['404', 404, ''],
     ['410', 410, 'gone'],
     ['an error of the host’s own', 200, '{"status":"ERROR","reason":"x"}'],
+    ['an error with its status', 400, '{"status":"error"}'],
     ['a page for people', 200, '<!doctype html><title>App</title>'],
   ])('comes after %s', async (_name, status, body) => {
     const { host } = answers((end) => end(status, body));
@@ -223,6 +224,7 @@ describe('resolving by LNURL-pay', () => {
     ['503 with a page', 503, '<html>'],
     ['403', 403, ''],
     ['429', 429, '{}'],
+    ['500 with an error', 500, '{"status":"ERROR"}'],
     ['no key', 200, '{}'],
   ])('does not come after %s', async (_name, status, body) => {
     const { host, asked } = answers((end) => end(status, body));
