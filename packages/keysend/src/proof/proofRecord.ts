@@ -2,10 +2,8 @@ import {
   ByteReader,
   ByteWriter,
   bytesToHex,
-  bytesToUtf8,
   hexToBytes,
   readBigSize,
-  utf8ToBytes,
   writeBigSize,
 } from '@rivulet/core/bytes';
 import { sha256 } from '@rivulet/core/crypto';
@@ -22,8 +20,6 @@ const version = 1;
 const nonceLength = 16;
 const keyLength = 33;
 const maxCovered = 32;
-/** What comes in one line of text without quotes and escapes, whoever writes it. */
-const replyToPattern = /^[0-9A-Za-z._~@:/?&=%+-]{1,255}$/;
 
 /** What the record holds; every field of it is in the text that is signed. */
 export interface ProofRecord {
@@ -38,7 +34,7 @@ export interface ProofRecord {
   readonly covered: readonly bigint[];
   /** 32 hex digits: what a receipt has to repeat. No receipt is wanted where it is absent. */
   readonly nonce?: string;
-  /** Where the receipt is to be sent: a node id. */
+  /** The node that the receipt is to be sent to, 66 hex digits. */
   readonly replyTo?: string;
 }
 
@@ -70,7 +66,7 @@ export function encodeProofRecord(record: ProofRecord): Uint8Array {
         ]),
     { type: fields.covered, value: types.finish() },
     ...(nonce === undefined ? [] : [{ type: fields.nonce, value: hexToBytes(checkNonce(nonce)) }]),
-    ...(replyTo === undefined ? [] : [{ type: fields.replyTo, value: utf8ToBytes(checkReplyTo(replyTo)) }]),
+    ...(replyTo === undefined ? [] : [{ type: fields.replyTo, value: hexToBytes(checkReplyTo(replyTo)) }]),
   ]);
 }
 
@@ -87,17 +83,15 @@ export function decodeProofRecord(value: Uint8Array): ProofRecord | ProofRecordF
     const covered = decodeCovered(found.get(fields.covered));
     const signed = decodeSigned(found);
     const nonce = found.get(fields.nonce);
-    const replyToBytes = found.get(fields.replyTo);
-    const replyTo = replyToBytes === undefined ? undefined : bytesToUtf8(replyToBytes);
+    const replyTo = found.get(fields.replyTo);
     if (covered === undefined || signed === 'malformed') return 'malformed';
     if (nonce !== undefined && nonce.length !== nonceLength) return 'malformed';
-    if (replyToBytes !== undefined && (replyTo === undefined || !replyToPattern.test(replyTo)))
-      return 'malformed';
+    if (replyTo !== undefined && !isKey(replyTo)) return 'malformed';
     return {
       covered,
       ...(signed === undefined ? {} : { signed }),
       ...(nonce === undefined ? {} : { nonce: bytesToHex(nonce) }),
-      ...(replyTo === undefined ? {} : { replyTo }),
+      ...(replyTo === undefined ? {} : { replyTo: bytesToHex(replyTo) }),
     };
   } catch {
     return 'malformed';
@@ -109,11 +103,20 @@ function decodeSigned(found: ReadonlyMap<bigint, Uint8Array>): ProofRecord['sign
   const signature = found.get(fields.signature);
   const signedAt = found.get(fields.signedAt);
   if (sender === undefined && signature === undefined && signedAt === undefined) return undefined;
-  if (sender?.length !== keyLength || signature?.length !== signatureLength || signedAt?.length !== 8)
+  if (
+    sender === undefined ||
+    !isKey(sender) ||
+    signature?.length !== signatureLength ||
+    signedAt?.length !== 8
+  )
     return 'malformed';
   const signedAtMs = Number(new ByteReader(signedAt).u64());
   if (!Number.isSafeInteger(signedAtMs)) return 'malformed';
   return { sender: bytesToHex(sender), signature, signedAtMs };
+}
+
+function isKey(bytes: Uint8Array): boolean {
+  return bytes.length === keyLength && (bytes[0] === 2 || bytes[0] === 3);
 }
 
 function decodeCovered(value: Uint8Array | undefined): bigint[] | undefined {
@@ -172,10 +175,10 @@ export function checkNonce(nonce: string): string {
   );
 }
 
-function checkReplyTo(replyTo: string): string {
-  if (replyToPattern.test(replyTo)) return replyTo;
+function checkReplyTo(nodeId: string): string {
+  if (/^0[23][0-9a-f]{64}$/.test(nodeId)) return nodeId;
   throw new KeysendError(
     'request_invalid',
-    'where a receipt is sent must be a node id or an address of up to 255 letters, digits and ._~@:/?&=%+-',
+    'a receipt is sent back to a node id: 66 lower-case hex digits that begin with 02 or 03',
   );
 }

@@ -159,7 +159,7 @@ function invalidProofs(proof: ValidProof): ProofVectors['senderProofs']['invalid
     {
       name: 'replies to another node',
       reason: 'signature_wrong',
-      ...swap(hexOf(proof.receipt!.replyTo!), hexOf(nodeOf(otherKey))),
+      ...swap(`0b21${proof.receipt!.replyTo!}`, `0b21${nodeOf(otherKey)}`),
     },
     {
       name: 'another sender',
@@ -219,9 +219,9 @@ function invalidProofs(proof: ValidProof): ProofVectors['senderProofs']['invalid
       ...swap('0805fe020c2116', '080afe020c2116fe020c2115'),
     },
     {
-      name: 'replies to a text with a space',
+      name: 'replies to what is no key',
       reason: 'malformed',
-      ...swap(hexOf(proof.receipt!.replyTo!), hexOf(`${proof.receipt!.replyTo!.slice(0, 65)} `)),
+      ...swap(`0b21${proof.receipt!.replyTo!}`, `0b2104${proof.receipt!.replyTo!.slice(2)}`),
     },
   ];
 }

@@ -81,8 +81,7 @@ export class ReceiptReturner {
     const { recipient, issuer, pay, store } = this.#options;
     const request = readReceiptRequest({ ...payment, recipient });
     const nodeId = request?.replyTo;
-    if (nodeId === undefined || !/^0[23][0-9a-f]{64}$/.test(nodeId) || nodeId === recipient)
-      return 'not_asked';
+    if (nodeId === undefined || nodeId === recipient) return 'not_asked';
     // A receipt that comes back asks for none in turn: two toolkits would never end.
     if (payment.records.has(receiptRecordType)) return 'not_asked';
     if (payment.amountMsat < this.#limits.minPaymentMsat) return 'too_small';

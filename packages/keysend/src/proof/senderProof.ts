@@ -25,7 +25,7 @@ export type SignText = (text: string) => Promise<string>;
 export interface ReceiptWish {
   /** 16 random bytes as 32 hex digits, new for every payment: only who has it gets the receipt. */
   readonly nonce: string;
-  /** The node that the receipt is to be sent to by keysend; nothing is sent where it is absent. */
+  /** The node that the receipt is to be sent to by keysend, 66 hex digits; nothing is sent where it is absent. */
   readonly replyTo?: string;
 }
 
@@ -50,7 +50,7 @@ export async function createSenderProof(request: SenderProofRequest, sign: SignT
   }
   const record = wishedRecord(request);
   const digest = recordsDigest(request.records, record.covered) as string;
-  // Checks the nonce and the address of replies, before anything is signed.
+  // Checks the nonce and where replies go, before anything is signed.
   encodeProofRecord(record);
   const text = senderText(request, { record, sender, signedAtMs, digest });
   const signature = await sign(text);
