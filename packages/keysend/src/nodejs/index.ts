@@ -4,7 +4,9 @@ export {
   guardedFetcher,
   type ResolvedAddress,
 } from './guardedFetch.js';
+export { type OpenWalletOptions, openWallet } from './openWallet.js';
 export { Paywall, type PaywallGrant, type PaywallOptions, paywallRecord } from './paywall.js';
+export { type PinnedFetchOptions, pinnedFetch } from './pinnedFetch.js';
 export { loadToolkitSecret } from './toolkitSecret.js';
 export {
   createWebhookHandler,

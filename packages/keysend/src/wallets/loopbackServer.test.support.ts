@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 
 /** A real HTTP server on loopback that can break all its connections, go away and come back at the same port. */
@@ -10,18 +11,22 @@ export class LoopbackServer {
   /** What went wrong in the handler: a test's mistake, to be seen. */
   readonly errors: unknown[] = [];
 
-  constructor(handle: (exchange: Exchange) => unknown) {
+  readonly #tls: ServerTls | undefined;
+
+  constructor(handle: (exchange: Exchange) => unknown, tls?: ServerTls) {
     this.#handle = handle;
+    this.#tls = tls;
   }
 
   get url(): string {
-    return `http://127.0.0.1:${this.#port}`;
+    return `${this.#tls === undefined ? 'http' : 'https'}://127.0.0.1:${this.#port}`;
   }
 
   async start(): Promise<void> {
-    const server = createServer((request, response) => {
+    const listener = (request: IncomingMessage, response: ServerResponse) => {
       void this.#answer(request, response);
-    });
+    };
+    const server = this.#tls === undefined ? createServer(listener) : createSecureServer(this.#tls, listener);
     server.on('connection', (socket) => {
       this.#sockets.add(socket);
       socket.on('close', () => this.#sockets.delete(socket));
@@ -61,6 +66,12 @@ export class LoopbackServer {
       response.writeHead(500).end(String(error));
     }
   }
+}
+
+/** PEM. */
+export interface ServerTls {
+  readonly key: string;
+  readonly cert: string;
 }
 
 export interface Exchange {

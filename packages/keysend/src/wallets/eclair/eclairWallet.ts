@@ -227,7 +227,7 @@ class EclairWallet implements Wallet {
       const earlier = await this.#outcomeOf({ paymentHash }, signal);
       if (earlier.status !== 'failed') return earlier;
     } catch (problem) {
-      return outcomeBefore(errorOfProblem(problem));
+      return outcomeBefore(problem);
     }
     try {
       const amount: Record<string, string> =

@@ -24,7 +24,7 @@ const unconnected: ReadonlySet<string> = new Set([
 
 /** Those of TLS that end the handshake: the request is sent after it. */
 const untrusted =
-  /^(ERR_TLS_CERT_|CERT_|SELF_SIGNED_|DEPTH_ZERO_SELF_SIGNED_CERT$|UNABLE_TO_(GET|VERIFY|DECRYPT|DECODE)_|HOSTNAME_MISMATCH$|INVALID_CA$|PATH_LENGTH_EXCEEDED$|CERTIFICATE_NOT_PINNED$)/;
+  /^(ERR_TLS_CERT_|CERT_|SELF_SIGNED_|DEPTH_ZERO_SELF_SIGNED_CERT$|UNABLE_TO_(GET|VERIFY|DECRYPT|DECODE)_|HOSTNAME_MISMATCH$|INVALID_CA$|PATH_LENGTH_EXCEEDED$)/;
 
 interface SystemError {
   readonly code?: unknown;
@@ -42,10 +42,16 @@ function* allErrors(error: unknown, depth = 0): Generator<SystemError> {
 
 /** Whether it happened before anything was sent. Browsers do not say: there it stays open. */
 export function verdictOfFetchError(error: unknown): Verdict {
+  let insecure = false;
   for (const { code, syscall } of allErrors(error)) {
     const text = String(code ?? '');
     if (unconnected.has(text) || (syscall === 'connect' && text.startsWith('E'))) {
       return { certain: true, failure: 'unreachable', retryable: true, says: 'cannot be reached' };
+    }
+    if (text === 'CERTIFICATE_NOT_PINNED') {
+      const says =
+        'shows another certificate than the one that was given: it has a new one, or it is not the same';
+      return { certain: true, failure: 'unreachable', retryable: false, says };
     }
     if (untrusted.test(text)) {
       const says = `shows a certificate that is not trusted (${text}): give its own, or its fingerprint`;
@@ -59,6 +65,12 @@ export function verdictOfFetchError(error: unknown): Verdict {
         says: 'does not speak TLS: use http',
       };
     }
+    // Of `pinnedFetch`: whatever broke, nothing was sent.
+    if (text === 'TLS_HANDSHAKE_FAILED') insecure = true;
+  }
+  if (insecure) {
+    const says = 'broke the connection before it was secure';
+    return { certain: true, failure: 'unreachable', retryable: true, says };
   }
   return { certain: false, failure: 'unreachable', retryable: true, says: 'broke the connection' };
 }

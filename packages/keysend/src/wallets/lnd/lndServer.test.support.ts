@@ -2,7 +2,13 @@ import { randomBytes } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import { bytesToHex, hexToBytes } from '@rivulet/core/bytes';
 import { sha256 } from '@rivulet/core/crypto';
-import { type Exchange, LoopbackServer, sendJson, spoil } from '../loopbackServer.test.support.js';
+import {
+  type Exchange,
+  LoopbackServer,
+  type ServerTls,
+  sendJson,
+  spoil,
+} from '../loopbackServer.test.support.js';
 import type { WalletFailure } from '../wallet.js';
 import type { IncomingKeysend, SendBehaviour, SentKeysend } from '../walletWorld.test.support.js';
 
@@ -93,7 +99,7 @@ const reasons: Partial<Record<WalletFailure, string>> = {
  */
 export class LndServer {
   readonly macaroonHex = `0201036c6e64${randomBytes(32).toString('hex')}`;
-  readonly server = new LoopbackServer((exchange) => this.#handle(exchange));
+  readonly server: LoopbackServer;
   readonly nodeId = `02${'ab'.repeat(32)}`;
   version = '0.20.1-beta commit=v0.20.1-beta';
   /** Instead of serving: what LND says while it cannot. */
@@ -112,6 +118,10 @@ export class LndServer {
   #neededFeeMsat: bigint | undefined;
   #hanging: StoredPayment | undefined;
   #onHang: (() => void)[] = [];
+
+  constructor(tls?: ServerTls) {
+    this.server = new LoopbackServer((exchange) => this.#handle(exchange), tls);
+  }
 
   hanging(): Promise<void> {
     return new Promise((resolve) => {

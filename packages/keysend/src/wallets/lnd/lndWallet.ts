@@ -11,6 +11,7 @@ import {
   systemSchedule,
   type WalletFetch,
   WalletHttp,
+  type WalletHttpRequest,
 } from '../http/index.js';
 import type { CallOptions, WalletBalance, WalletCapabilities, WalletInfo } from '../wallet.js';
 import { explainLnd, int64, toBase64 } from './lndHttp.js';
@@ -69,27 +70,31 @@ export function lndWallet(options: LndWalletOptions): HoldingWallet {
   const invoices = new LndInvoices(http, schedule);
   let known: WalletCapabilities | undefined;
 
-  async function ask<T extends z.ZodMiniType>(
-    schema: T,
-    request: { method: 'GET' | 'POST'; path: string; json?: unknown; signal?: AbortSignal | undefined },
-  ): Promise<z.output<T>> {
+  /** @throws HttpProblem */
+  async function read<T extends z.ZodMiniType>(schema: T, request: WalletHttpRequest): Promise<z.output<T>> {
+    const parsed = schema.safeParse(await http.json(request));
+    if (!parsed.success) throw http.notUnderstood();
+    return parsed.data;
+  }
+
+  /** @throws KeysendError */
+  async function ask<T extends z.ZodMiniType>(schema: T, request: WalletHttpRequest): Promise<z.output<T>> {
     try {
-      const parsed = schema.safeParse(await http.json(request));
-      if (!parsed.success) throw http.notUnderstood();
-      return parsed.data;
+      return await read(schema, request);
     } catch (problem) {
       throw errorOfProblem(problem);
     }
   }
 
-  async function capabilities({ signal }: CallOptions = {}): Promise<WalletCapabilities> {
+  /** @throws HttpProblem */
+  async function readCapabilities({ signal }: CallOptions): Promise<WalletCapabilities> {
     if (known !== undefined) return known;
-    const version = await ask(getInfo, { method: 'GET', path: '/v1/getinfo', signal }).then(
+    const version = await read(getInfo, { method: 'GET', path: '/v1/getinfo', signal }).then(
       (info) => info.version,
-      (error: unknown) => {
+      (problem: unknown) => {
         // A macaroon for payments alone need not allow it. Keysends are in every version of the last years.
-        if (error instanceof KeysendError && error.code === 'wallet_unauthorized') return '';
-        throw error;
+        if (problem instanceof HttpProblem && problem.failure === 'unauthorized') return '';
+        throw problem;
       },
     );
     const capabilities: WalletCapabilities = {
@@ -109,7 +114,13 @@ export function lndWallet(options: LndWalletOptions): HoldingWallet {
 
   return {
     kind: 'lnd',
-    capabilities,
+    async capabilities(call = {}) {
+      try {
+        return await readCapabilities(call);
+      } catch (problem) {
+        throw errorOfProblem(problem);
+      }
+    },
     async info({ signal } = {}): Promise<WalletInfo> {
       const info = await ask(getInfo, { method: 'GET', path: '/v1/getinfo', signal });
       const network = info.chains?.[0]?.network;
@@ -135,7 +146,7 @@ export function lndWallet(options: LndWalletOptions): HoldingWallet {
     async keysend(request, call = {}) {
       let can: WalletCapabilities;
       try {
-        can = await capabilities(call);
+        can = await readCapabilities(call);
       } catch (error) {
         return outcomeBefore(error);
       }
