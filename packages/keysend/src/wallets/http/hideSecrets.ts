@@ -6,7 +6,8 @@ export function shownText(text: string, secrets: readonly string[]): string {
   for (const secret of secrets) {
     if (secret !== '') shown = shown.replaceAll(secret, '[hidden]');
   }
+  // With what would turn the direction of the text around.
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
-  shown = shown.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, ' ').trim();
+  shown = shown.replace(/[\s\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]+/g, ' ').trim();
   return shown.length > maxLength ? `${shown.slice(0, maxLength)}…` : shown;
 }
