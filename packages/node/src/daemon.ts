@@ -1,11 +1,13 @@
 import { join } from 'node:path';
 import { initCrypto } from '@rivulet/core/crypto';
+import type { NodeService } from '@rivulet/sdk';
 import { type FileStorage, openStorage } from '@rivulet/storage';
-import { type ApiServer, startApiServer } from './api/index.js';
+import { startApiServer } from './api/index.js';
 import { type ChainSource, openChainSource } from './chainSource.js';
 import { type Config, redactedConfig } from './config/index.js';
 import { type DaemonNode, startDaemonNode, takeDiskReserve } from './daemonNode.js';
 import { createService } from './driver/index.js';
+import { KeysendDesk, keysendPolicyService } from './keysends/index.js';
 import { createLogger, type Logger } from './logging/index.js';
 import { claimStorage } from './ownership.js';
 import { startConfiguredTower } from './tower/index.js';
@@ -81,8 +83,11 @@ export async function runDaemon({
     const stopRequested = new Promise<void>((resolve) => {
       requestStop = resolve;
     });
+    const desk = new KeysendDesk({ config, logger });
+    closers.push(() => desk.stop());
     const started = await startDaemonNode({
       config,
+      desk,
       seed,
       restored: !created,
       storage,
@@ -97,11 +102,15 @@ export async function runDaemon({
     });
     const { node } = started;
     closers.push(() => node.stop());
+    // While there is a node to ask still.
+    closers.push(() => desk.stop());
     const tower = config.tower.enabled
       ? await startConfiguredTower({ config, backend: source.backend, wallet: node.sweepWallet, logger })
       : undefined;
     if (tower !== undefined) closers.push(() => tower.close());
-    const api = await startApi({ config, started, tower, source, logger, onStop: () => requestStop() });
+    const service = serviceOf({ config, started, desk, tower, source, onStop: () => requestStop() });
+    await desk.start(service);
+    const api = await startApiServer({ service, dataDir, ...config.api, logger });
     closers.push(() => api.close());
     const ready: DaemonReady = {
       nodeId: node.nodeId,
@@ -150,30 +159,30 @@ function openDatabase({
   });
 }
 
-function startApi({
+function serviceOf({
   config,
   started: { node, towers, health },
+  desk,
   tower,
   source,
-  logger,
   onStop,
 }: {
   config: Config;
   started: DaemonNode;
+  desk: KeysendDesk;
   tower: TowerServer | undefined;
   source: ChainSource;
-  logger: Logger;
   onStop: () => void;
-}): Promise<ApiServer> {
+}): NodeService {
   const { mine } = source;
-  const service = createService({
+  return createService({
     node,
     alias: config.alias,
     version,
     health,
     towers: { towers, ...(tower === undefined ? {} : { towerServer: () => tower.status() }) },
+    keysendPolicy: keysendPolicyService(desk.policy),
     onStop,
     ...(mine === undefined ? {} : { mine }),
   });
-  return startApiServer({ service, dataDir: config.dataDir, ...config.api, logger });
 }

@@ -10,6 +10,7 @@ export type DaemonErrorCode =
   | 'words_changed'
   | 'data_folder'
   | 'mining_failed'
+  | 'port_taken'
   /** The backend, or the database, is of another network than the one that is configured. */
   | 'wrong_network';
 

@@ -14,6 +14,7 @@ import type { ChainSource } from './chainSource.js';
 import type { Config } from './config/index.js';
 import { type Admission, type NodePart, RivuletNode, toNodeAddresses } from './driver/index.js';
 import { DiskGuard, type HealthSources, InvariantChecker } from './health/index.js';
+import type { KeysendDesk } from './keysends/index.js';
 import type { Logger } from './logging/index.js';
 import { nodePolicyOf } from './nodePolicyOf.js';
 import { systemScheduler } from './peers/index.js';
@@ -41,6 +42,7 @@ export interface DaemonNodeOptions {
   readonly storage: FileStorage;
   readonly reserve: DiskReserve;
   readonly source: ChainSource;
+  readonly desk: KeysendDesk;
   readonly logger: Logger;
   /** Ends a start that is under way. */
   readonly signal?: AbortSignal;
@@ -110,9 +112,13 @@ export async function startDaemonNode(options: DaemonNodeOptions): Promise<Daemo
     policy: nodePolicyOf(config),
     reconnect: config.reconnect,
     parts,
-    admission: admissionOf({ guard, backups: () => backups, onStorageLost: options.onStorageLost }),
+    admission: {
+      ...admissionOf({ guard, backups: () => backups, onStorageLost: options.onStorageLost }),
+      keysendPolicy: options.desk.policy,
+    },
     logger,
   });
+  options.desk.attach(node);
   const interrupt = (): void => node?.interrupt();
   try {
     options.signal?.addEventListener('abort', interrupt, { once: true });

@@ -70,6 +70,17 @@ export const channelIdList = textList.pipe(
   ),
 );
 
+/** What can stand before the `@` of a keysend address. */
+export const nameList = textList.pipe(
+  z
+    .array(
+      text
+        .transform((value) => value.toLowerCase())
+        .refine((value) => /^[a-z0-9._-]{1,64}$/.test(value), 'expected names of a to z, digits, ., _ and -'),
+    )
+    .max(1_000, 'expected at most 1000 names'),
+);
+
 /** `host:port`, an IPv6 address in brackets. */
 const hostAndPort = text
   .regex(

@@ -8,6 +8,7 @@ import {
   hostName,
   httpUrlList,
   integer,
+  nameList,
   pathList,
   text,
   zmqUrl,
@@ -93,6 +94,21 @@ export const settings = z.strictObject({
       minAmountMsat: amount(0n, maxSat * 1000n)
         .default(1n)
         .describe('refuse spontaneous payments below this'),
+    })
+    .prefault({}),
+  address: z
+    .strictObject({
+      enabled: boolean
+        .default(false)
+        .describe('answer for keysend addresses (name@domain), and give receipts, over HTTP'),
+      host: hostName
+        .default('127.0.0.1')
+        .describe('where that is answered; a web server with TLS stands before it'),
+      port: port.default(9737).describe('the port where that is answered; 0 for any that is free'),
+      domain: hostName
+        .optional()
+        .describe('the domain of the addresses: with it, hints to private channels are signed and given'),
+      names: nameList.default([]).describe('the names that stand for this node: name,…'),
     })
     .prefault({}),
   disk: z

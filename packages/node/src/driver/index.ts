@@ -7,5 +7,6 @@ export type { Admission, NodeEvents, NodeOptions, NodePolicy } from './nodeOptio
 export type { NodePart } from './nodePart.js';
 export { OpeningError, type OpeningErrorCode } from './openingError.js';
 export { defaultPaymentPolicy } from './paymentPolicy.js';
+export { currencyOf } from './payments/currency.js';
 export { PaymentError, type PaymentErrorCode } from './payments/paymentError.js';
 export { createService, type Miner } from './service.js';

@@ -5,7 +5,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { type Scheduler, systemScheduler } from '../peers/index.js';
 import { ManualScheduler } from '../peers/testing/manualScheduler.js';
 import { Pair, startNode, type TestSettings, until } from './pair.test.support.js';
-import type { WaitingKeysend } from './payments/receiver.js';
+import type { KeysendPolicyPort, WaitingKeysend } from './payments/receiver.js';
 
 let pair: Pair | undefined;
 afterEach(async () => {
@@ -16,7 +16,7 @@ afterEach(async () => {
 const amountMsat = 2_000_000n;
 const records = new Map([[7629169n, utf8ToBytes('{"action":"boost"}')]]);
 
-type Judge = NonNullable<NonNullable<TestSettings['admission']>['judgeKeysend']>;
+type Judge = KeysendPolicyPort['judge'];
 
 /** Two nodes with a channel; bob asks `judge`. */
 async function judged(judge: Judge, settings: Omit<TestSettings, 'admission'> = {}): Promise<Pair> {
@@ -28,7 +28,7 @@ async function judged(judge: Judge, settings: Omit<TestSettings, 'admission'> = 
 async function restartBob(made: Pair, judge: Judge, settings: Omit<TestSettings, 'admission'> = {}) {
   const { node, store } = made.bob;
   await node.stop();
-  const admission = { accepting: true, whyNoChannels: undefined, judgeKeysend: judge };
+  const admission = { accepting: true, whyNoChannels: undefined, keysendPolicy: { judge } };
   made.bob = await startNode(made.chain, { seed: 2, store, settings: { ...settings, admission } });
   await made.caughtUp();
   await made.connect();

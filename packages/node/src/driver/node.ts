@@ -208,7 +208,7 @@ export class RivuletNode extends EventEmitter<NodeEvents> {
       logger,
       onPayment: (payment) => this.emit('payment', payment),
       onHeld: (invoice) => this.emit('invoiceHeld', invoice),
-      judgeKeysend: options.admission?.judgeKeysend,
+      keysendPolicy: options.admission?.keysendPolicy,
       onKeysendHeld: (keysend) => this.emit('keysendHeld', keysend),
     });
     const ownGossip = new OwnGossip(this.turns, (turn, told) => this.remotePolicies.put(turn, told));

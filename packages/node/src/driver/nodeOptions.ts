@@ -18,7 +18,7 @@ import type { ChannelPolicySettings } from './channelPolicies.js';
 import type { RivuletNode } from './node.js';
 import type { NodePart } from './nodePart.js';
 import type { SendDefaults } from './payments/outgoing.js';
-import type { JudgeKeysend, WaitingKeysend } from './payments/receiver.js';
+import type { KeysendPolicyPort, WaitingKeysend } from './payments/receiver.js';
 import type { RebalancePolicy } from './rebalancer.js';
 
 /** What a channel may do, and payments; see ChannelPolicy and AcceptPolicy of the core. */
@@ -55,7 +55,7 @@ export interface Admission {
   /** Why no channel can be opened now, for people. */
   readonly whyNoChannels: string | undefined;
   /** What becomes of a keysend that has arrived: it is not settled yet. All are taken where it is absent. */
-  readonly judgeKeysend?: JudgeKeysend | undefined;
+  readonly keysendPolicy?: KeysendPolicyPort | undefined;
   /** The database could not store a turn. */
   onStorageFailure?(error: StorageError): void;
 }

@@ -26,7 +26,7 @@ import type { RivuletNode } from './node.js';
 import type { WaitingKeysend } from './payments/receiver.js';
 import { abandonmentService } from './serviceAbandonment.js';
 import { checkOtherNode } from './serviceChecks.js';
-import { keysendService } from './serviceKeysends.js';
+import { type KeysendPolicyService, keysendService } from './serviceKeysends.js';
 import { paymentService } from './servicePayments.js';
 import { routingService } from './serviceRouting.js';
 import { type TowerServices, towerService } from './serviceTowers.js';
@@ -45,13 +45,14 @@ export interface ServiceOptions {
   readonly mine?: Miner;
   readonly towers?: TowerServices;
   readonly health?: HealthSources;
+  readonly keysendPolicy?: KeysendPolicyService;
   /** Shuts the daemon down; called after the answer to `stop` was given. */
   readonly onStop: () => void;
 }
 
 /** What stands behind the API of a node. */
 export function createService(options: ServiceOptions): NodeService {
-  const { node, alias, version, mine, onStop, towers = {}, health = {} } = options;
+  const { node, alias, version, mine, onStop, towers = {}, health = {}, keysendPolicy } = options;
   const peerOf = async (request: { nodeId: string; host?: string; port?: number }): Promise<PeerInfo> => {
     checkOtherNode(node, request.nodeId);
     const connected = node.peers.getPeer(request.nodeId);
@@ -81,7 +82,7 @@ export function createService(options: ServiceOptions): NodeService {
     descriptors: async () => ({ descriptors: node.wallet.descriptors() }),
     balance: async () => balance(node),
     ...paymentService(node),
-    ...keysendService(node),
+    ...keysendService(node, keysendPolicy),
     ...routingService(node),
     ...walletService(node),
     ...abandonmentService(node),

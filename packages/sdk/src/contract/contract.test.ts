@@ -204,6 +204,20 @@ const bodies: { readonly [N in EndpointName]: { request: object; response: objec
       ],
     },
   },
+  keysendPolicy: {
+    request: {},
+    response: {
+      policy: { version: 1, minimumMsat: '1000' },
+      statistics: { accepted: 1, held: 0, refused: 2, refusedBy: { minimum: 2 }, heldBy: {} },
+    },
+  },
+  setKeysendPolicy: {
+    request: { policy: { version: 1, minimumMsat: '1000' } },
+    response: {
+      policy: { version: 1, minimumMsat: '1000' },
+      statistics: { accepted: 0, held: 0, refused: 0, refusedBy: {}, heldBy: {} },
+    },
+  },
   decideKeysend: { request: { paymentHash: hash, accept: true }, response: {} },
   createInvoice: {
     request: { amountMsat: '1000000', description: 'coffee', expirySeconds: 3600, hold: true },

@@ -20,6 +20,19 @@ export const heldKeysend = z.object({
 
 export type HeldKeysendInfo = z.output<typeof heldKeysend>;
 
+/** By what keysends are judged before they settle, and what became of them since the start. */
+const policyAnswer = z.object({
+  /** Settings of `ReceivePolicy` of @rivulet/keysend: version 1, amounts as digits; what is absent limits nothing. */
+  policy: z.record(z.string(), z.unknown()),
+  statistics: z.object({
+    accepted: z.int().min(0),
+    held: z.int().min(0),
+    refused: z.int().min(0),
+    refusedBy: z.record(z.string(), z.int()),
+    heldBy: z.record(z.string(), z.int()),
+  }),
+});
+
 /** Endpoints of what the policy of keysends holds. */
 export const keysendEndpoints = {
   heldKeysends: {
@@ -27,6 +40,18 @@ export const keysendEndpoints = {
     path: '/v1/held-keysends',
     request: z.strictObject({}),
     response: z.object({ keysends: z.array(heldKeysend) }),
+  },
+  keysendPolicy: {
+    method: 'GET',
+    path: '/v1/keysend-policy',
+    request: z.strictObject({}),
+    response: policyAnswer,
+  },
+  setKeysendPolicy: {
+    method: 'POST',
+    path: '/v1/set-keysend-policy',
+    request: z.strictObject({ policy: z.record(z.string(), z.unknown()) }),
+    response: policyAnswer,
   },
   decideKeysend: {
     method: 'POST',

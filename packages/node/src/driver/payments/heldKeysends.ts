@@ -45,9 +45,12 @@ export class HeldKeysends {
     this.#deadlines.set(hash, held.untilMs);
   }
 
-  delete(tx: StorageTransaction, paymentHash: Uint8Array): void {
+  /** Whether it was there. */
+  delete(tx: StorageTransaction, paymentHash: Uint8Array): boolean {
     const hash = bytesToHex(paymentHash);
-    if (this.#deadlines.delete(hash)) tx.deleteValue(prefix + hash);
+    if (!this.#deadlines.delete(hash)) return false;
+    tx.deleteValue(prefix + hash);
+    return true;
   }
 
   hashes(): Uint8Array[] {

@@ -95,7 +95,7 @@ export class Invoices {
         description: { type: 'text', text: description },
         expirySeconds,
         minFinalCltvDelta: invoiceFinalCltvDelta,
-        hints: this.#hints(amountMsat ?? 0n),
+        hints: this.hints(amountMsat ?? 0n),
         features: createFeatures({
           compulsory: ['varOnionOptin', 'paymentSecret'],
           optional: ['basicMpp', 'attributionData'],
@@ -121,7 +121,7 @@ export class Invoices {
   }
 
   /** The unannounced channels over which most can come in; none where the network knows a way to us. */
-  #hints(amountMsat: bigint): HintHop[][] {
+  hints(amountMsat: bigint): HintHop[][] {
     const usable = [...this.#options.turns.channels.values()].filter(isUsable);
     if (usable.some(isAnnounced)) return [];
     return usable

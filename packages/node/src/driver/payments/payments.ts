@@ -18,7 +18,7 @@ import { Forwarder, type ForwardTerms } from './forwarder.js';
 import { HtlcAdder, type HtlcRef, refOf } from './htlcAdder.js';
 import { Invoices } from './invoices.js';
 import { Outgoing, type SendDefaults } from './outgoing.js';
-import { type JudgeKeysend, Receiver, type WaitingKeysend } from './receiver.js';
+import { type KeysendPolicyPort, Receiver, type WaitingKeysend } from './receiver.js';
 import { type HtlcOutcome, type ObserveLiquidity, Sender } from './sender.js';
 
 export interface PaymentsOptions {
@@ -48,7 +48,7 @@ export interface PaymentsOptions {
   /** A payment that became final; after it is durable. */
   readonly onPayment: (payment: OutgoingPayment | IncomingPayment) => void;
   readonly onHeld: (invoice: ListedInvoice) => void;
-  readonly judgeKeysend?: JudgeKeysend | undefined;
+  readonly keysendPolicy?: KeysendPolicyPort | undefined;
   readonly onKeysendHeld: (keysend: WaitingKeysend) => void;
 }
 
@@ -107,7 +107,7 @@ export class Payments {
       logger,
       onPayment: options.onPayment,
       onHeld: options.onHeld,
-      judge: options.judgeKeysend,
+      keysendPolicy: options.keysendPolicy,
       onKeysendHeld: options.onKeysendHeld,
     });
     this.forwarder = new Forwarder({

@@ -41,13 +41,18 @@ export interface ReceiverOptions {
   /** A hold invoice that is paid in full; after that is durable. */
   readonly onHeld: (invoice: ListedInvoice) => void;
   /** Says what becomes of a keysend that is all here; all are taken where it is absent. */
-  readonly judge?: JudgeKeysend | undefined;
+  readonly keysendPolicy?: KeysendPolicyPort | undefined;
   /** A keysend that waits for a decision; after that is durable. */
   readonly onKeysendHeld: (keysend: WaitingKeysend) => void;
 }
 
-/** Called inside the turn: has to be quick. */
-export type JudgeKeysend = (keysend: Omit<IncomingKeysend, 'recipient'>) => PolicyVerdict;
+/** What a node's owner wants of keysends. */
+export interface KeysendPolicyPort {
+  /** Called inside the turn: has to be quick. */
+  judge(keysend: Omit<IncomingKeysend, 'recipient'>): PolicyVerdict;
+  /** One that waited was taken, or went back; after that is durable. `paymentHash`: 64 hex digits. */
+  decided?(paymentHash: string, action: 'accept' | 'refuse'): void;
+}
 
 /** A keysend that waits for a decision. */
 export interface WaitingKeysend extends HeldKeysend {
@@ -126,7 +131,7 @@ export class Receiver {
       this.#refuse(turn, final, judgement);
       return;
     }
-    const judged = judgement.set.kind === 'keysend' && !own && this.#options.judge !== undefined;
+    const judged = judgement.set.kind === 'keysend' && !own && this.#options.keysendPolicy !== undefined;
     const added = this.#sets.add({
       part: judgement.set,
       keep: judged,
@@ -177,7 +182,7 @@ export class Receiver {
   #verdictOf(set: CompleteSet): PolicyVerdict {
     const [first] = set.parts as [SetPart];
     try {
-      const verdict = this.#options.judge?.({
+      const verdict = this.#options.keysendPolicy?.judge({
         paymentHash: bytesToHex(set.paymentHash),
         amountMsat: set.amountMsat,
         records: set.customRecords,
@@ -195,14 +200,19 @@ export class Receiver {
   #settleKeysend(turn: Turn, set: CompleteSet): void {
     const { preimage } = set;
     if (preimage === undefined) throw new Error('a keysend without its preimage');
-    this.#sets.takeHeld(set.paymentHash);
-    this.#held.delete(turn.tx, set.paymentHash);
+    this.#release(turn, set.paymentHash, 'accept');
     this.#settle(turn, { set, preimage, own: false });
   }
 
+  /** It waits no longer. */
+  #release(turn: Turn, paymentHash: Uint8Array, action: 'accept' | 'refuse'): void {
+    this.#sets.takeHeld(paymentHash);
+    if (!this.#held.delete(turn.tx, paymentHash)) return;
+    turn.afterCommit(() => this.#options.keysendPolicy?.decided?.(bytesToHex(paymentHash), action));
+  }
+
   #returnKeysend(turn: Turn, set: CompleteSet): void {
-    this.#sets.takeHeld(set.paymentHash);
-    this.#held.delete(turn.tx, set.paymentHash);
+    this.#release(turn, set.paymentHash, 'refuse');
     const height = this.#options.blockHeight();
     for (const part of set.parts) {
       this.#failPart(turn, { ...part, failure: unknownDetails(part.amountMsat, height) });
@@ -334,7 +344,7 @@ export class Receiver {
   #fail(turn: Turn, { parts, paymentHash, reason }: EndedSet): void {
     this.#options.logger.info({ reason, parts: parts.length }, 'a payment that was not complete is refused');
     for (const part of parts) this.#failPart(turn, part);
-    this.#held.delete(turn.tx, paymentHash);
+    this.#release(turn, paymentHash, 'refuse');
     // After a restart a set may be without a part that went meanwhile, and so was never complete again.
     if (turn.tx.getInvoice(paymentHash)?.state === 'held') {
       turn.tx.updateInvoice(paymentHash, { state: 'cancelled' });
@@ -376,7 +386,7 @@ export class Receiver {
     for (const ended of this.#sets.expire(nowMs)) this.#fail(turn, ended);
     for (const paymentHash of this.#held.due(nowMs)) {
       const set = this.#sets.getHeld(paymentHash);
-      if (set === undefined) this.#held.delete(turn.tx, paymentHash);
+      if (set === undefined) this.#release(turn, paymentHash, 'refuse');
       else this.#returnKeysend(turn, set);
     }
     this.#setTimer(turn);

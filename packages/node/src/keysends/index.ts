@@ -1,0 +1,2 @@
+export { KeysendDesk } from './keysendDesk.js';
+export { keysendPolicyService } from './policyService.js';
