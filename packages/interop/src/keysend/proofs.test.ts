@@ -1,0 +1,212 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Regtest, startRegtest } from '@rivulet/chain';
+import { bytesToHex, hexToBytes, utf8ToBytes } from '@rivulet/core/bytes';
+import { sha256 } from '@rivulet/core/crypto';
+import {
+  type DestinationResolver,
+  LegLedger,
+  type LegPlan,
+  memoryStore,
+  paymentOfLeg,
+  proveLeg,
+  ReceiptBook,
+  ReceiptIssuer,
+  ReceiptReturner,
+  type ReceivedPayment,
+  rivuletWallet,
+  type ToolkitStore,
+  verifyReceipt,
+  verifySenderProof,
+  type Wallet,
+} from '@rivulet/keysend';
+import { AuditLog, createGuard, verifyAudit } from '@rivulet/keysend/compliance';
+import { type Daemon, loadConfig, runDaemon } from '@rivulet/node';
+import { createClient, type NodeEvent, type RivuletClient, tokenFileName } from '@rivulet/sdk';
+import { Result_PublicKeySecp256k1ErrorZ_OK, UtilMethods } from 'lightningdevkit';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { loadLdk } from '../ldk/ldkRuntime.js';
+
+/** A real node, and an app beside it. */
+interface Here {
+  readonly daemon: Daemon;
+  readonly client: RivuletClient;
+  readonly wallet: Wallet;
+  readonly nodeId: string;
+  readonly secret: Uint8Array;
+  readonly store: ToolkitStore;
+  readonly audit: AuditLog;
+  readonly ledger: LegLedger;
+}
+
+let folder: string;
+let chain: Regtest;
+let alice: Here;
+let bob: Here;
+
+const resolver: DestinationResolver = {
+  resolve: async ({ address }) => ({ type: 'keysend', nodeId: address, records: new Map() }),
+  invoice: () => Promise.reject(new Error('no invoices here')),
+};
+
+async function startNode(name: string): Promise<Here> {
+  const dataDir = join(folder, name);
+  const config = loadConfig({
+    flags: {
+      dataDir,
+      'listen.port': '0',
+      'api.port': '0',
+      'chain.type': 'bitcoind',
+      'chain.url': chain.rpcUrl,
+      'chain.user': chain.rpcUser,
+      'chain.password': chain.rpcPassword,
+      'keysend.accept': 'true',
+      'channels.minimumDepth': '1',
+    },
+  });
+  const daemon = await runDaemon({ config });
+  const token = readFileSync(join(dataDir, tokenFileName), 'utf8').trim();
+  const client = createClient({ url: daemon.ready.apiUrl, token });
+  const wallet = rivuletWallet(client);
+  const store = memoryStore();
+  const audit = new AuditLog({ store });
+  const secret = sha256(utf8ToBytes(name));
+  const ledger = new LegLedger({
+    store,
+    wallet,
+    secret,
+    now: Date.now,
+    schedule: (delayMs, run) => {
+      // Only what is due at once: nothing here has to be tried again.
+      if (delayMs === 0) queueMicrotask(run);
+      return () => {};
+    },
+    resolver,
+    owner: name,
+    isOwnerAlive: () => false,
+    audit,
+    guard: createGuard({ audit }),
+  });
+  return { daemon, client, wallet, nodeId: daemon.ready.nodeId, secret, store, audit, ledger };
+}
+
+async function seen(
+  here: Here,
+  act: () => Promise<unknown>,
+  fits: (event: NodeEvent) => boolean,
+): Promise<void> {
+  const ended = new AbortController();
+  const events = await here.client.events({ signal: ended.signal });
+  await act();
+  for await (const event of events) if (fits(event)) break;
+  ended.abort();
+}
+
+async function nextOf(wallet: Wallet, fits: (payment: ReceivedPayment) => boolean): Promise<ReceivedPayment> {
+  for await (const payment of wallet.subscribe({ signal: new AbortController().signal })) {
+    if (fits(payment)) return payment;
+  }
+  throw new Error('it never came');
+}
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'rivulet-proofs-'));
+  chain = await startRegtest({ rpcUser: 'a', rpcPassword: 'b' });
+  [alice, bob] = await Promise.all([startNode('alice'), startNode('bob')]);
+  await seen(
+    alice,
+    () => alice.client.mine({ blocks: 101 }),
+    (event) => event.type === 'block' && event.height >= 101,
+  );
+  const { nodeId, listening } = bob.daemon.ready;
+  const [at] = listening;
+  await seen(
+    alice,
+    async () => {
+      const request = { nodeId, capacitySat: 1_000_000n, pushSat: 300_000n };
+      await alice.client.openChannel({ ...request, host: at?.host ?? '', port: at?.port ?? 0 });
+      await alice.client.mine({ blocks: 6 });
+    },
+    (event) => event.type === 'channel_changed' && event.channel.usable,
+  );
+});
+
+afterAll(async () => {
+  for (const here of [alice, bob]) await here?.daemon.stop();
+  await chain?.stop();
+  if (folder !== undefined) rmSync(folder, { recursive: true });
+});
+
+describe('proofs between real nodes', () => {
+  test('a boost is signed by its sender, and its receipt comes back by keysend', async () => {
+    const plan: LegPlan = {
+      key: 'boost/1/0',
+      group: 'boost/1',
+      recipient: { type: 'node', address: bob.nodeId },
+      amountMsat: 21_000n,
+      records: new Map([[7_629_169n, utf8ToBytes('{"action":"boost","message":"grüße 🎧"}')]]),
+    };
+    const signer = { nodeId: alice.nodeId, sign: (text: string) => alice.wallet.signMessage(text) };
+    const receipt = { replyTo: alice.nodeId };
+    const proven = await proveLeg(plan, { secret: alice.secret, signer, receipt, nowMs: Date.now() });
+    const book = new ReceiptBook({ store: alice.store, now: Date.now, audit: alice.audit });
+    const payment = paymentOfLeg(proven, alice.secret);
+    alice.store.transaction((tx) => {
+      alice.ledger.planIn(tx, [proven]);
+      book.ask(tx, payment, plan.key);
+    });
+    const arriving = nextOf(bob.wallet, ({ paymentHash }) => paymentHash === payment.paymentHash);
+    expect((await alice.ledger.run()).states.succeeded.legs).toBe(1);
+    const arrived = await arriving;
+    expect(verifySenderProof({ ...arrived, recipient: bob.nodeId })).toMatchObject({
+      status: 'valid',
+      nodeId: alice.nodeId,
+      uncovered: [],
+    });
+    expect(verifySenderProof({ ...arrived, recipient: alice.nodeId }).status).toBe('invalid');
+
+    const { store, audit, wallet } = bob;
+    const given = { store, audit, recipient: bob.nodeId, now: Date.now };
+    const issuer = new ReceiptIssuer({ ...given, sign: (text) => wallet.signMessage(text) });
+    const pay = async (leg: LegPlan) => {
+      bob.ledger.plan([leg]);
+      await bob.ledger.run({ keys: [leg.key] });
+    };
+    const returning = nextOf(alice.wallet, ({ amountMsat }) => amountMsat === 1_000n);
+    expect(await new ReceiptReturner({ ...given, issuer, pay }).handle(arrived)).toBe('returned');
+    const accepted = book.acceptPayment(await returning);
+    expect(accepted).toMatchObject({
+      status: 'stored',
+      receipt: { sender: alice.nodeId, amountMsat: '21000' },
+    });
+    expect(verifyReceipt(book.get(payment.paymentHash), { expected: { recipient: bob.nodeId } }).status).toBe(
+      'valid',
+    );
+    for (const here of [alice, bob]) expect(verifyAudit(here.store).status).toBe('intact');
+  });
+
+  test("a node's signature of such a text is what LDK makes and takes", async () => {
+    await loadLdk();
+    const text = `keysend-sender/1 payment_hash=${'ab'.repeat(32)} recipient=${bob.nodeId} amount_msat=1`;
+    const signature = await alice.wallet.signMessage(text);
+    // The bindings' booleans are numbers.
+    const takes = (of: string) =>
+      Boolean(UtilMethods.constructor_verify(utf8ToBytes(of), signature, hexToBytes(alice.nodeId)));
+    expect([takes(text), takes(`${text} `)]).toEqual([true, false]);
+    const found = UtilMethods.constructor_recover_pk(utf8ToBytes(text), signature);
+    expect(found instanceof Result_PublicKeySecp256k1ErrorZ_OK && bytesToHex(found.res)).toBe(alice.nodeId);
+  });
+});
+
+test('LDK makes the signatures of the vectors', async () => {
+  await loadLdk();
+  const file = new URL('../../../keysend/fixtures/proofs.json', import.meta.url);
+  const { senderProofs, receipts } = JSON.parse(readFileSync(file, 'utf8'));
+  for (const { text, privateKey, signature } of senderProofs.valid) {
+    expect(UtilMethods.constructor_sign(utf8ToBytes(text), hexToBytes(privateKey))).toBe(signature);
+  }
+  for (const { text, privateKey, receipt } of receipts.valid) {
+    expect(UtilMethods.constructor_sign(utf8ToBytes(text), hexToBytes(privateKey))).toBe(receipt.signature);
+  }
+});
