@@ -27,6 +27,8 @@ export const int64 = z.pipe(
 /** gRPC's status codes, as far as they matter here. */
 export const grpcCode = { invalidArgument: 3, notFound: 5, alreadyExists: 6, permissionDenied: 7 } as const;
 const resourceExhausted = 8;
+/** Cancelled, deadline exceeded, resource exhausted, unavailable: said by what is between LND and us as well. */
+const betweenCodes: ReadonlySet<number> = new Set([1, 4, resourceExhausted, 14]);
 const unimplemented = 12;
 const unauthenticated = 16;
 
@@ -58,6 +60,11 @@ export function grpcErrorOfText(text: string | undefined): GrpcError | undefined
   } catch {
     return undefined;
   }
+}
+
+/** Whether it is an answer of LND itself, which has then done with the request. */
+export function isOfLnd({ code }: GrpcError): boolean {
+  return !betweenCodes.has(code);
 }
 
 /** Said before a request gets to the part that would carry it out. */

@@ -9,6 +9,7 @@ import {
   grpcErrorOf,
   grpcErrorOfText,
   int64,
+  isOfLnd,
   problemOfGrpc,
   toBase64,
   toPathBase64,
@@ -210,7 +211,8 @@ export class LndSender {
    */
   async #afterDoubt(problem: HttpProblem, sending: Sending): Promise<PaymentOutcome> {
     const { paymentHash, signal, amountMsat, timeoutSeconds } = sending;
-    const answer = grpcErrorOfText(problem.body);
+    const said = grpcErrorOfText(problem.body);
+    const answer = said !== undefined && isOfLnd(said) ? said : undefined;
     const open = outcomeOfProblem(problem);
     let payment: LndPayment | undefined;
     try {

@@ -172,6 +172,36 @@ describe('the wallet of an LND node', () => {
     expect(server.sent).toHaveLength(1);
   });
 
+  test('does not take for an answer of LND what is only between', async () => {
+    const server = await startServer();
+    const wallet = walletOf(server);
+    await wallet.capabilities();
+    server.refusalCode = 14;
+    server.refusal = 'connection error: transport is closing';
+    expect((await wallet.keysend(request)).status).toBe('unknown');
+  });
+
+  test('reads on when nothing came for so long that fetch gave up', async () => {
+    const server = await startServer();
+    server.receive({ amountMsat: 1_000n, records: new Map() });
+    server.receive({ amountMsat: 2_000n, records: new Map() });
+    let silences = 2;
+    const fetch = (url: string, init: RequestInit): Promise<Response> => {
+      if (!url.includes('/subscribe') || silences-- <= 0) return globalThis.fetch(url, init);
+      const cause = Object.assign(new Error('Headers Timeout Error'), { code: 'UND_ERR_HEADERS_TIMEOUT' });
+      return Promise.reject(new TypeError('fetch failed', { cause }));
+    };
+    const wallet = lndWallet({ url: server.server.url, macaroonHex: server.macaroonHex, fetch });
+    const { signal } = new AbortController();
+    const amounts: bigint[] = [];
+    for await (const { amountMsat } of wallet.subscribe({ signal })) {
+      amounts.push(amountMsat);
+      if (amounts.length === 2) break;
+    }
+    expect(amounts).toEqual([1_000n, 2_000n]);
+    expect(silences).toBeLessThan(0);
+  });
+
   test('a second one at once waits for the outcome of the first', async () => {
     const server = await startServer();
     const wallet = walletOf(server);
