@@ -1,5 +1,5 @@
+import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex, hexToBytes, utf8ToBytes } from '@rivulet/core/bytes';
-import { sha256 } from '@rivulet/core/crypto';
 import { encodeZbase32 } from '@rivulet/core/tower';
 import { base64 } from '@scure/base';
 import * as z from 'zod/mini';

@@ -1,5 +1,5 @@
+import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex, hexToBytes } from '@rivulet/core/bytes';
-import { sha256 } from '@rivulet/core/crypto';
 import * as z from 'zod/mini';
 import { defaultMaxFeeMsat, failed, preimageRecordType } from '../checkKeysend.js';
 import { HttpProblem, outcomeOfProblem, type WalletHttp } from '../http/index.js';

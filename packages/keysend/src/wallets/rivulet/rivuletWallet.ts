@@ -1,5 +1,5 @@
+import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex } from '@rivulet/core/bytes';
-import { sha256 } from '@rivulet/core/crypto';
 import type { Payment, RivuletClient } from '@rivulet/sdk';
 import { KeysendError } from '../../keysendError.js';
 import { checkKeysend, failed } from '../checkKeysend.js';
