@@ -29,6 +29,9 @@ export type CliErrorCode =
   | 'channel_not_found'
   | 'invoice_not_found'
   | 'tower_not_found'
+  | 'boost_not_found'
+  | 'delivery_failed'
+  | 'wallet_failed'
   | 'simulation_failed'
   | 'not_available';
 

@@ -1,6 +1,8 @@
 import { bytesToHex } from '@rivulet/core/bytes';
 import { type RecordJson, readRecord, recordToJson } from '../records/readRecord.js';
-import type { ReceivedBoost } from './receivedBoost.js';
+import { type BoostFilterJson, filterToJson } from './boostFilterJson.js';
+import type { BoostTotals, Sum } from './boostStore.js';
+import { type BoostKind, boostKinds, type ReceivedBoost } from './receivedBoost.js';
 
 /** A received payment as plain JSON: for APIs, webhooks and files. Amounts are digits. */
 export interface BoostJson {
@@ -46,6 +48,41 @@ export function boostToJson(boost: ReceivedBoost): BoostJson {
     },
     records: Array.from(records, ([type, bytes]) => recordToJson(readRecord(type, bytes))),
   };
+}
+
+export interface SumJson {
+  readonly count: number;
+  readonly amountMsat: string;
+}
+
+/** Totals as plain JSON. */
+export interface TotalsJson {
+  readonly total: SumJson & { readonly kinds: Readonly<Record<BoostKind, SumJson>> };
+  readonly groups: readonly (TotalsJson['total'] & {
+    readonly key: string;
+    readonly name: string;
+    readonly filter?: BoostFilterJson;
+  })[];
+  readonly groupCount: number;
+}
+
+export function totalsToJson({ groups, total, groupCount }: BoostTotals): TotalsJson {
+  return {
+    total: sumsToJson(total),
+    groups: groups.map(({ key, name, filter, ...sums }) => ({
+      key,
+      name,
+      ...sumsToJson(sums),
+      ...(filter === undefined ? {} : { filter: filterToJson(filter) }),
+    })),
+    groupCount,
+  };
+}
+
+function sumsToJson({ kinds, ...sum }: BoostTotals['total']): TotalsJson['total'] {
+  const plain = ({ count, amountMsat }: Sum): SumJson => ({ count, amountMsat: amountMsat.toString() });
+  const each = boostKinds.map((kind) => [kind, plain(kinds[kind])] as const);
+  return { ...plain(sum), kinds: Object.fromEntries(each) as Record<BoostKind, SumJson> };
 }
 
 /** All records as text: `type=hex`, separated by spaces. */

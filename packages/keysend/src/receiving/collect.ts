@@ -73,6 +73,20 @@ export async function collect(options: CollectOptions): Promise<void> {
   onState?.({ status: 'stopped' });
 }
 
+/**
+ * The name of a wallet that is its own node's: the same wherever it is opened. Two ways to one node have two names, and
+ * each payment would count twice: collect over one of them.
+ * @throws KeysendError `request_invalid` where the wallet does not say which node it is.
+ */
+export async function sourceOf(wallet: Wallet, signal?: AbortSignal): Promise<string> {
+  const { nodeId } = await wallet.info(signal === undefined ? {} : { signal });
+  if (nodeId !== undefined) return `${wallet.kind}:${nodeId}`;
+  throw new KeysendError(
+    'request_invalid',
+    `this ${wallet.kind} wallet has no node id: give it a name of its own`,
+  );
+}
+
 function describe(error: unknown): { code: string; message: string } {
   const code =
     error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'failed';

@@ -1,9 +1,9 @@
 export type { BoostListener } from './boostFeed.js';
 export { type BoostFilter, matchesFilter } from './boostFilter.js';
 export { type BoostFilterJson, filterFromJson, filterToJson } from './boostFilterJson.js';
-export { type BoostJson, boostToJson } from './boostJson.js';
+export { type BoostJson, boostToJson, type SumJson, type TotalsJson, totalsToJson } from './boostJson.js';
 export type * from './boostStore.js';
-export { type CollectOptions, type CollectState, collect } from './collect.js';
+export { type CollectOptions, type CollectState, collect, sourceOf } from './collect.js';
 export { type ExportFormat, exportBoosts } from './exportBoosts.js';
 export { keyedBoosts } from './keyedBoosts.js';
 export { type ProveSender, type ReadBoostOptions, readBoost, senderProver } from './readBoost.js';
