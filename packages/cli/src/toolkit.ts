@@ -12,11 +12,10 @@ import {
   type Wallet,
 } from '@rivulet/keysend';
 import { AuditLog, createGuard } from '@rivulet/keysend/compliance';
-import { guardedFetcher, loadToolkitSecret } from '@rivulet/keysend/node';
+import { guardedFetcher, loadToolkitSecret, openWallet } from '@rivulet/keysend/node';
 import { openToolkit, type Toolkit } from '@rivulet/keysend/sqlite';
 import type { Command } from 'commander';
 import type { CliContext, GlobalOptions } from './cliContext.js';
-import { CliError } from './cliError.js';
 import { dataDirOf, openClient } from './daemonClient.js';
 
 /** Options of every command that pays or receives over a wallet. */
@@ -77,7 +76,7 @@ export async function withToolkit<T>(
     const fetcher = guardedFetcher(options.allowLocal === true ? { allow: localAllowance } : {});
     let opening: Promise<Wallet> | undefined;
     const wallet = async (): Promise<Wallet> => {
-      opening ??= openWalletOf(context, options);
+      opening ??= openWalletOf(context, { options, store });
       const one = await opening;
       if (!opened.includes(one)) opened.push(one);
       return one;
@@ -103,9 +102,12 @@ export async function withToolkit<T>(
 }
 
 /** The wallet that is asked for; the daemon of the data folder where none is. */
-async function openWalletOf(context: CliContext, options: ToolkitOptions): Promise<Wallet> {
+async function openWalletOf(
+  context: CliContext,
+  { options, store }: { options: ToolkitOptions; store: ToolkitStore },
+): Promise<Wallet> {
   const url = options.wallet ?? context.env.RIVULET_WALLET;
-  if (url !== undefined) throw new CliError('not_available', 'other wallets are not wired yet');
+  if (url !== undefined) return openWallet(url, { env: context.env, store });
   return rivuletWallet(openClient(dataDirOf(context, options)));
 }
 
