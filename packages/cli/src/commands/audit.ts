@@ -6,7 +6,6 @@ import {
   AuditLog,
   type AuditRecord,
   type AuditVerdict,
-  auditReport,
   auditTypes,
   type Flag,
   FlagBook,
@@ -14,6 +13,7 @@ import {
   parseAuditAnchor,
   reportToCsv,
   reportToJson,
+  storeReport,
   verifyAudit,
   verifyAuditLines,
 } from '@rivulet/keysend/compliance';
@@ -157,7 +157,7 @@ export const registerAudit: RegisterCommand = (program, context) => {
       const toMs = options.to === undefined ? Date.now() + 1 : parseTime(options.to, '--to').endMs;
       if (toMs <= fromMs) throw usageError('--to is before --from');
       await withToolkit(context, options, async ({ store }) => {
-        const report = auditReport({ records: new AuditLog({ store }).records(), fromMs, toMs });
+        const report = storeReport(store, { fromMs, toMs });
         if (options.csv === true) context.out(reportToCsv(report));
         else if (options.json === true) context.out(`${reportToJson(report)}\n`);
         else context.out(`${describeReport(report)}\n`);

@@ -6,7 +6,7 @@ const longest = 20;
 
 /** A report for people. */
 export function describeReport(report: AuditReport): string {
-  const { fromMs, toMs, totals, byDay, byCounterparty, byPurpose, entries } = report;
+  const { fromMs, toMs, totals, byDay, byCounterparty, byPurpose, entries, open } = report;
   const changes = ['limit_changed', 'rule_changed', 'counterparty_changed', 'monitor_changed'];
   const counted = ['leg_held', 'leg_approved', 'leg_denied', 'payment_failed', 'payment_unknown'];
   const countOf = (types: readonly string[]): number =>
@@ -19,6 +19,9 @@ export function describeReport(report: AuditReport): string {
       .filter((type) => entries[type] !== undefined)
       .map((type) => `${type.replaceAll('_', ' ')}: ${entries[type]}`),
     `flags: ${totals.flags}; changes of limits and rules: ${countOf(changes)}`,
+    ...open.flatMap(({ state, payments, amountMsat }) =>
+      payments === 0 ? [] : [`${state} now: ${formatMsat(amountMsat)} in ${payments} payments`],
+    ),
     ...table('DAY', byDay),
     ...table('COUNTERPARTY', byCounterparty),
     ...table('PURPOSE', byPurpose),

@@ -19,6 +19,7 @@ export {
   type ReportSums,
   reportToCsv,
   reportToJson,
+  storeReport,
 } from './report.js';
 export {
   type AuditFault,

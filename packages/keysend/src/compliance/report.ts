@@ -1,6 +1,9 @@
 import type { LegState, LegSummary } from '../ledger/leg.js';
+import { readSummary } from '../ledger/legStore.js';
+import type { ToolkitStore } from '../store/toolkitStore.js';
 import { type AuditType, unknownCounterparty } from './auditEntry.js';
 import type { AuditRecord } from './auditLine.js';
+import { AuditLog } from './auditLog.js';
 import { dayOf } from './guard.js';
 
 /** Payments and what they come to. */
@@ -36,6 +39,15 @@ export interface AuditReport {
     readonly payments: number;
     readonly amountMsat: bigint;
   }[];
+}
+
+/** The report of a store: of its log, and of what is open in its ledger. */
+export function storeReport(
+  store: ToolkitStore,
+  { fromMs, toMs }: { readonly fromMs: number; readonly toMs: number },
+): AuditReport {
+  const records = new AuditLog({ store }).records();
+  return auditReport({ records, fromMs, toMs, ledger: readSummary(store, undefined) });
 }
 
 /**

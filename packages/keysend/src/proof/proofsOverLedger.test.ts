@@ -3,7 +3,7 @@ import { secp256k1, sha256 } from '@rivulet/core/crypto';
 import { describe, expect, test } from 'vitest';
 import { AuditLog } from '../compliance/auditLog.js';
 import { createGuard } from '../compliance/guard.js';
-import { auditReport } from '../compliance/report.js';
+import { storeReport } from '../compliance/report.js';
 import { verifyAudit } from '../compliance/verifyAudit.js';
 import type { LegPlan } from '../ledger/leg.js';
 import { LegLedger } from '../ledger/legLedger.js';
@@ -159,11 +159,9 @@ describe('a payment with a proof and a receipt', () => {
       expect(text).not.toBe('');
       for (const secret of secrets) expect(text).not.toContain(secret);
     }
-    const { totals } = auditReport({
-      records: payer.audit.records(),
-      fromMs: 0,
-      toMs: Number.MAX_SAFE_INTEGER,
-    });
+    payer.ledger.plan([{ ...planFor(payee), key: 'later' }]);
+    const { totals, open } = storeReport(payer.store, { fromMs: 0, toMs: Number.MAX_SAFE_INTEGER });
+    expect(open[0]).toEqual({ state: 'planned', payments: 1, amountMsat: 50_000n });
     expect(totals).toMatchObject({ sent: 1, sentMsat: 50_000n, feesMsat: 3n });
   });
 

@@ -4,7 +4,13 @@ import type { AuditSink } from '../ledger/auditSink.js';
 import type { ToolkitStore } from '../store/toolkitStore.js';
 import type { ReceivedPayment } from '../wallets/wallet.js';
 import { verifyNodeSignature } from './nodeSignature.js';
-import { checkNonce, coverableTypes, recordsDigest } from './proofRecord.js';
+import {
+  checkNonce,
+  coverableTypes,
+  decodeProofRecord,
+  recordsDigest,
+  senderProofType,
+} from './proofRecord.js';
 import { parseReceipt, type Receipt, signedReceiptText } from './receipt.js';
 import { checkPayment, type ReceiptRequest, readReceiptRequest, type SignText } from './senderProof.js';
 
@@ -45,9 +51,9 @@ export class ReceiptIssuer {
    */
   async issue(payment: ReceivedPayment, options: IssueOptions = {}): Promise<Receipt> {
     const { recipient, sign, store } = this.#options;
-    const request = this.#requestOf(payment, options);
     const issued = this.get(payment.paymentHash);
-    if (issued !== undefined) return withNonce(issued, request.nonce);
+    if (issued !== undefined) return withNonce(issued, options.nonce);
+    const request = this.#requestOf(payment, options);
     const unsigned: Omit<Receipt, 'signature'> = {
       type: 'keysend-receipt',
       version: 1,
@@ -92,11 +98,19 @@ export class ReceiptIssuer {
     const { recipient } = this.#options;
     const received = { ...payment, recipient };
     checkPayment(received);
-    const request = readReceiptRequest(received);
-    if (request !== undefined) {
-      if (nonce === undefined || sameText(nonce, request.nonce)) return request;
+    // Before any signature is looked at: whoever guesses costs us nothing.
+    const value = payment.records.get(senderProofType);
+    const record = value === undefined ? undefined : decodeProofRecord(value);
+    if (
+      typeof record === 'object' &&
+      record.nonce !== undefined &&
+      nonce !== undefined &&
+      !sameText(nonce, record.nonce)
+    ) {
       throw new KeysendError('receipt_invalid', 'this payment asks for its receipt with another nonce');
     }
+    const request = readReceiptRequest(received);
+    if (request !== undefined) return request;
     if (!unasked) {
       throw new KeysendError('receipt_invalid', `payment ${payment.paymentHash} asks for no receipt`);
     }
@@ -111,8 +125,8 @@ export class ReceiptIssuer {
   }
 }
 
-function withNonce(receipt: Receipt, nonce: string): Receipt {
-  if (sameText(receipt.nonce, nonce)) return receipt;
+function withNonce(receipt: Receipt, nonce: string | undefined): Receipt {
+  if (nonce === undefined || sameText(receipt.nonce, nonce)) return receipt;
   throw new KeysendError('receipt_invalid', 'the receipt of this payment was issued with another nonce');
 }
 
