@@ -1,0 +1,1 @@
+export { type ClnWalletOptions, clnWallet } from './clnWallet.js';
