@@ -289,6 +289,48 @@ export function walletSuite(
       expect(await world.sent()).toHaveLength(1);
     });
 
+    test('through a storm of faults it pays each key once, and calls nothing failed that was paid', async ({
+      skip,
+    }) => {
+      const { repeats } = await wallet.capabilities();
+      if (world.nextSend === undefined || repeats === 'none') return skip();
+      const failure = world.failures?.[0] ?? 'no_route';
+      const faults: SendBehaviour[] = [
+        { type: 'succeed' },
+        { type: 'fail', failure },
+        { type: 'cut', paid: true },
+        { type: 'cut', paid: false },
+        { type: 'paid_then_500' },
+        { type: 'paid_then_garbage' },
+        { type: 'paid_then_half' },
+      ];
+      const possible = faults.filter(({ type }) => can(type));
+      // Always the same storm: what fails has to fail again.
+      let state = 20_260_101;
+      const random = (below: number) => {
+        state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
+        return (state >>> 8) % below;
+      };
+      const keys = await Promise.all(
+        Array.from({ length: 6 }, (_, index) =>
+          fitting(wallet, world, { amountMsat: 10_000n + BigInt(index) }),
+        ),
+      );
+      const timesPaid = async (request: KeysendRequest) =>
+        (await world.sent()).filter(({ amountMsat }) => amountMsat === request.amountMsat).length;
+      for (let step = 0; step < 60; step++) {
+        const request = keys[random(keys.length)];
+        const behaviour = possible[random(possible.length)];
+        if (request === undefined || behaviour === undefined) continue;
+        world.nextSend(behaviour);
+        const outcome = random(4) === 0 ? await lookup(request) : await keysend(request);
+        const paid = await timesPaid(request);
+        expect(paid).toBeLessThanOrEqual(1);
+        if (outcome?.status === 'failed' || outcome === undefined) expect(paid).toBe(0);
+        if (outcome?.status === 'succeeded') expect(paid).toBe(1);
+      }
+    });
+
     test('says that there are too many requests', async ({ skip }) => {
       if (!can('rate_limit')) return skip();
       world.nextSend?.({ type: 'rate_limit' });

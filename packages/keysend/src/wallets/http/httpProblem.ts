@@ -70,12 +70,21 @@ export function errorOfProblem(problem: unknown): KeysendError {
   return new KeysendError(code, problem.message, { cause: problem.cause });
 }
 
+const failures: Partial<Record<KeysendErrorCode, WalletFailure>> = {
+  wallet_unauthorized: 'unauthorized',
+  wallet_unreachable: 'unreachable',
+  wallet_cannot: 'wallet_cannot',
+  request_invalid: 'request_invalid',
+};
+
 /** Of a payment that was not sent, since what had to be asked before it was refused like this. */
 export function outcomeBefore(problem: unknown): PaymentOutcome {
-  if (!(problem instanceof HttpProblem)) {
-    const { message } = errorOfProblem(problem);
-    return { status: 'failed', failure: 'other', message: `${message}; nothing was paid`, retryable: true };
+  if (problem instanceof HttpProblem) {
+    const { failure, message, retryable } = problem;
+    return { status: 'failed', failure, message: `${message}; nothing was paid`, retryable };
   }
-  const { failure, message, retryable } = problem;
+  const { code, message } = errorOfProblem(problem);
+  const failure = failures[code] ?? 'other';
+  const retryable = failure === 'unreachable' || failure === 'other';
   return { status: 'failed', failure, message: `${message}; nothing was paid`, retryable };
 }
