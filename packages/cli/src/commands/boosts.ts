@@ -63,6 +63,9 @@ export const registerBoosts: RegisterCommand = (program, context) => {
       const options = allOptions<ListOptions>(command);
       const { cursor, oldest } = options;
       const limit = parseWholeNumber(options.limit ?? '20', { what: '--limit', minimum: 1, maximum: 1_000 });
+      if (cursor !== undefined && !/^[np]\d{1,16}\.\d{1,16}$/.test(cursor)) {
+        throw usageError('--cursor takes what the end of a list says');
+      }
       await withToolkit(context, options, async ({ toolkit, now }) => {
         const page = toolkit.boosts.list(parseFilter(options, now()), {
           limit,
