@@ -3,6 +3,7 @@ import { hexToBytes } from '../bytes/hex.js';
 import { CryptoError } from './cryptoError.js';
 import { loadNativeBackend } from './nativeBackend.js';
 import { nobleBackend } from './nobleBackend.js';
+import { setPublicCurve } from './publicCurve.js';
 import type { Secp256k1 } from './secp256k1.js';
 import { loadWasmBackend } from './wasmBackend.js';
 
@@ -49,6 +50,7 @@ export async function initCrypto(options: { prefer?: BackendName } = {}): Promis
       const backend = await load();
       selfTest(backend);
       active = backend;
+      setPublicCurve(backend);
       break;
     } catch {
       // Not on this machine: the next one.

@@ -1,12 +1,12 @@
 import { hkdf } from '@noble/hashes/hkdf.js';
 import { ripemd160 } from '@noble/hashes/legacy.js';
 import { sha256 as nobleSha256 } from '@noble/hashes/sha2.js';
-import { symmetricCrypto } from './symmetric.js';
+import { activeHashes } from './activeHashes.js';
 
 export { ripemd160 };
 
 export function sha256(data: Uint8Array): Uint8Array {
-  return symmetricCrypto().sha256(data);
+  return activeHashes().sha256(data);
 }
 
 /** Bitcoin's double SHA-256. */
@@ -21,7 +21,7 @@ export function hash160(data: Uint8Array): Uint8Array {
 
 /** HMAC-SHA-256 of the parts, one after the other. */
 export function hmacSha256(key: Uint8Array, ...parts: readonly Uint8Array[]): Uint8Array {
-  return symmetricCrypto().hmacSha256(key, parts);
+  return activeHashes().hmacSha256(key, parts);
 }
 
 /** HKDF-SHA-256 of RFC 5869 with an empty `info`. */

@@ -1,18 +1,15 @@
 import { chacha20, chacha20poly1305 } from '@noble/ciphers/chacha.js';
-import { hmac } from '@noble/hashes/hmac.js';
-import { sha256 } from '@noble/hashes/sha2.js';
 import { equalBytes } from '../bytes/bytes.js';
 import { hexToBytes } from '../bytes/hex.js';
+import { type Hashes, portableHashes, setHashes } from './activeHashes.js';
 import { CryptoError } from './cryptoError.js';
 
 /**
  * The hashes and ciphers that each payment takes kilobytes of, so that a platform's own can take their place.
  * Lengths of keys (32) and nonces (12) were checked before. Results are Uint8Arrays with a buffer of their own.
  */
-export interface SymmetricCrypto {
+export interface SymmetricCrypto extends Hashes {
   readonly name: string;
-  sha256(data: Uint8Array): Uint8Array;
-  hmacSha256(key: Uint8Array, parts: readonly Uint8Array[]): Uint8Array;
   /** RFC 8439, the counter from 0; into `output` where it is given, which may be `data` itself. */
   chacha20(input: {
     key: Uint8Array;
@@ -39,12 +36,7 @@ export interface SymmetricCrypto {
 
 const portable: SymmetricCrypto = {
   name: 'noble',
-  sha256: (data) => sha256(data),
-  hmacSha256(key, parts) {
-    const state = hmac.create(sha256, key);
-    for (const part of parts) state.update(part);
-    return state.digest();
-  },
+  ...portableHashes,
   chacha20: ({ key, nonce, data, output }) =>
     output === undefined ? chacha20(key, nonce, data) : chacha20(key, nonce, data, output),
   encryptAead: ({ key, nonce, associatedData, plaintext, output }) =>
@@ -107,4 +99,5 @@ export function setSymmetricCrypto(candidate: SymmetricCrypto): void {
     );
   }
   active = candidate;
+  setHashes(candidate);
 }

@@ -1,6 +1,6 @@
 import { bech32 } from '@scure/base';
 import { concatBytes, utf8ToBytes } from '../bytes/index.js';
-import { CryptoError, secp256k1, sha256 } from '../crypto/index.js';
+import { CryptoError, publicCurve, sha256 } from '../crypto/index.js';
 import type { HintHop } from '../graph/index.js';
 import { readHumanReadablePart } from './humanReadablePart.js';
 import {
@@ -192,13 +192,13 @@ function readSignature(
   if (recovery > 3) throw invalid('its recovery id is above 3');
   if (nodeId !== undefined) {
     // BOLT 11, reader: MUST use the `n` field to validate the signature; not low-S: MUST fail the payment
-    if (!secp256k1.verify(signature, hash, nodeId))
+    if (!publicCurve.verify(signature, hash, nodeId))
       throw invalid('it is not by the node that the invoice names');
     return { signature, nodeId };
   }
   try {
     // BOLT 11, reader: otherwise public-key recovery, from high-S and low-S signatures
-    return { signature, nodeId: secp256k1.recover(signature, recovery, hash) };
+    return { signature, nodeId: publicCurve.recover(signature, recovery, hash) };
   } catch (cause) {
     if (!(cause instanceof CryptoError)) throw cause;
     throw invalid('no key can have made it', cause);

@@ -1,5 +1,5 @@
 import { ByteReader, ByteWriter, bytesToUtf8 } from '../bytes/index.js';
-import { secp256k1 } from '../crypto/index.js';
+import { publicCurve } from '../crypto/index.js';
 import type { HintHop } from '../graph/index.js';
 import type { FeatureBits } from '../wire/index.js';
 import type { FallbackAddress } from './invoice.js';
@@ -98,7 +98,7 @@ function checkMinimal(letter: FieldLetter, words: Uint8Array): void {
 /** @throws InvoiceError `field_invalid` */
 export function readNodeId(letter: FieldLetter, words: Uint8Array): Uint8Array {
   const nodeId = readBytes(letter, words);
-  if (!secp256k1.isPublicKey(nodeId)) throw invalidField(letter, 'it holds no point on the curve');
+  if (!publicCurve.isPublicKey(nodeId)) throw invalidField(letter, 'it holds no point on the curve');
   return nodeId;
 }
 
@@ -126,7 +126,7 @@ export function readHint(words: Uint8Array): HintHop[] {
   const hops: HintHop[] = [];
   while (reader.left > 0) {
     const nodeId = reader.bytes(33);
-    if (!secp256k1.isPublicKey(nodeId)) throw invalidField('r', 'it names a node by no point on the curve');
+    if (!publicCurve.isPublicKey(nodeId)) throw invalidField('r', 'it names a node by no point on the curve');
     hops.push({
       nodeId,
       shortChannelId: reader.u64(),
@@ -145,7 +145,7 @@ export function hintToWords(hops: readonly HintHop[]): Uint8Array {
   }
   const writer = new ByteWriter(hops.length * hintHopLength);
   for (const hop of hops) {
-    if (!secp256k1.isPublicKey(hop.nodeId)) throw invalidField('r', 'a hop has no valid node id');
+    if (!publicCurve.isPublicKey(hop.nodeId)) throw invalidField('r', 'a hop has no valid node id');
     const { shortChannelId, feeBaseMsat, feeProportionalMillionths, cltvExpiryDelta } = hop;
     if (
       BigInt.asUintN(64, shortChannelId) !== shortChannelId ||

@@ -1,5 +1,5 @@
 import { concatBytes, utf8ToBytes } from '../bytes/index.js';
-import { CryptoError, secp256k1, sha256d } from '../crypto/index.js';
+import { CryptoError, publicCurve, secp256k1, sha256d } from '../crypto/index.js';
 import { decodeZbase32, encodeZbase32 } from './zbase32.js';
 
 const prefix = utf8ToBytes('Lightning Signed Message:');
@@ -26,7 +26,7 @@ export function recoverMessageKey(message: Uint8Array, signature: string): Uint8
   const recovery = (bytes[0] as number) - firstHeader;
   if (recovery < 0 || recovery > 3) return undefined;
   try {
-    return secp256k1.recover(bytes.subarray(1), recovery, digest(message));
+    return publicCurve.recover(bytes.subarray(1), recovery, digest(message));
   } catch (error) {
     if (error instanceof CryptoError) return undefined;
     throw error;
