@@ -5,6 +5,7 @@ import { apiFileName, tokenFileName } from '@rivulet/sdk';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { KeysendError } from '../keysendError.js';
 import { memoryStore } from '../store/memoryStore.js';
+import { ClnServer } from '../wallets/cln/clnServer.test.support.js';
 import { EclairServer } from '../wallets/eclair/eclairServer.test.support.js';
 import { LndServer } from '../wallets/lnd/lndServer.test.support.js';
 import type { LoopbackServer } from '../wallets/loopbackServer.test.support.js';
@@ -76,6 +77,16 @@ describe('a wallet from a URL', () => {
     }
     const other = await openWallet(`${address}?macaroon-file=${bytes}&cert-file=${tlsFile('impostor.pem')}`);
     await expect(other.info()).rejects.toMatchObject({ code: 'wallet_unreachable' });
+  });
+
+  test('of Core Lightning, with its rune in a file', async () => {
+    const node = await up(new ClnServer());
+    const rune = file('rune', `${node.rune}\n`);
+    const wallet = await openWallet(`cln+${node.server.url}?rune-file=${rune}`);
+    expect(await wallet.info()).toMatchObject({ kind: 'cln', nodeId: node.nodeId });
+    const certificate = `ca-file=${tlsFile('authority.pem')}`;
+    const secure = await openWallet(`cln+https://127.0.0.1:1?rune-file=${rune}&${certificate}`);
+    await expect(secure.info()).rejects.toMatchObject({ code: 'wallet_unreachable' });
   });
 
   test('of Eclair, which remembers its payments in the store that is given', async () => {

@@ -4,6 +4,7 @@ import { apiFile, apiFileName, createClient, tokenFileName } from '@rivulet/sdk'
 import { WebSocket } from 'ws';
 import { KeysendError } from '../keysendError.js';
 import type { ToolkitStore } from '../store/toolkitStore.js';
+import { clnWallet } from '../wallets/cln/index.js';
 import { eclairWallet } from '../wallets/eclair/index.js';
 import type { Schedule, WalletFetch } from '../wallets/http/index.js';
 import { lndWallet } from '../wallets/lnd/index.js';
@@ -51,8 +52,10 @@ export async function openWallet(text: string, options: OpenWalletOptions = {}):
       const macaroonHex = await secrets.hex('macaroon');
       return lndWallet({ url: url.address, macaroonHex, ...(await fetchOf(url, secrets)), ...timers });
     }
-    case 'cln':
-      throw new KeysendError('wallet_cannot', 'Core Lightning is not wired yet');
+    case 'cln': {
+      const rune = await secrets.text('rune');
+      return clnWallet({ url: url.address, rune, ...(await fetchOf(url, secrets)), ...timers });
+    }
     case 'eclair': {
       const password = await secrets.text('password');
       const remember = store === undefined ? {} : { store };
