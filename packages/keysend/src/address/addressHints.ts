@@ -1,5 +1,5 @@
 import { bytesToHex, hexToBytes, RivuletError } from '@rivulet/core/bytes';
-import { secp256k1 } from '@rivulet/core/crypto';
+import { publicCurve } from '@rivulet/core/crypto';
 import type { HintHop } from '@rivulet/core/graph';
 import { formatShortChannelId, parseShortChannelId } from '@rivulet/core/wire';
 import { KeysendError } from '../keysendError.js';
@@ -209,7 +209,7 @@ function isUint(value: unknown, bits: number): value is number {
 }
 
 function isPoint(nodeId: Uint8Array): boolean {
-  return nodeId.length === 33 && secp256k1.isPublicKey(nodeId);
+  return nodeId.length === 33 && publicCurve.isPublicKey(nodeId);
 }
 
 function unsayable(reason: string): KeysendError {

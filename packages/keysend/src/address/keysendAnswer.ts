@@ -1,5 +1,5 @@
 import { bytesToUtf8, hexToBytes } from '@rivulet/core/bytes';
-import { secp256k1 } from '@rivulet/core/crypto';
+import { publicCurve } from '@rivulet/core/crypto';
 import { KeysendError } from '../keysendError.js';
 import { isJsonObject, type JsonObject, type JsonValue, jsonField, parseJson } from '../records/json.js';
 import { accountRecord } from '../records/writeRecord.js';
@@ -63,7 +63,7 @@ function isError(json: JsonObject): boolean {
 export function nodeIdOf(value: JsonValue | undefined): string | undefined {
   if (typeof value !== 'string') return undefined;
   const nodeId = value.trim().toLowerCase();
-  return /^0[23][0-9a-f]{64}$/.test(nodeId) && secp256k1.isPublicKey(hexToBytes(nodeId)) ? nodeId : undefined;
+  return /^0[23][0-9a-f]{64}$/.test(nodeId) && publicCurve.isPublicKey(hexToBytes(nodeId)) ? nodeId : undefined;
 }
 
 /** A list, nothing, or (seen) one object without its list; keys as numbers too. */

@@ -1,5 +1,5 @@
 import { bytesToHex, bytesToUtf8 } from '@rivulet/core/bytes';
-import { secp256k1 } from '@rivulet/core/crypto';
+import { publicCurve } from '@rivulet/core/crypto';
 import { type JsonProblem, type JsonValue, parseJson } from './json.js';
 import { type KnownRecord, knownRecord, type RecordName } from './knownRecords.js';
 
@@ -69,7 +69,7 @@ function readValue({ encoding }: KnownRecord, bytes: Uint8Array): RecordValue | 
       return bytes.length === preimageLength ? { kind: 'bytes' } : 'length_invalid';
     case 'public_key':
       if (bytes.length !== publicKeyLength) return 'length_invalid';
-      return secp256k1.isPublicKey(bytes) ? { kind: 'public_key', nodeId: bytesToHex(bytes) } : 'key_invalid';
+      return publicCurve.isPublicKey(bytes) ? { kind: 'public_key', nodeId: bytesToHex(bytes) } : 'key_invalid';
     case 'signature':
       return bytes.length >= minSignatureLength && bytes.length <= maxSignatureLength
         ? { kind: 'bytes' }
