@@ -5,6 +5,8 @@ import type { CliContext } from './cliContext.js';
 import { CliError, type ExitCode, exitCodes } from './cliError.js';
 import { registerAudit } from './commands/audit.js';
 import { registerBackup } from './commands/backup.js';
+import { registerBoosts } from './commands/boosts.js';
+import { registerBoost } from './commands/boost.js';
 import { registerChannels } from './commands/channels.js';
 import { registerDaemon } from './commands/daemon.js';
 import { registerDemo } from './commands/demo.js';
@@ -22,6 +24,8 @@ import { registerReceipt } from './commands/receipt.js';
 import { registerRouting } from './commands/routing.js';
 import { registerRules } from './commands/rules.js';
 import { registerSimulate } from './commands/simulate.js';
+import { registerSplit } from './commands/split.js';
+import { registerStream } from './commands/stream.js';
 import { registerTower } from './commands/tower.js';
 import { registerWallet } from './commands/wallet.js';
 import { registerWalletCoins } from './commands/walletCoins.js';
@@ -59,6 +63,9 @@ function createProgram(context: CliContext): Command {
     registerInvoices,
     registerPay,
     registerListen,
+    registerBoost,
+    registerSplit,
+    registerStream,
     registerPayout,
     registerRules,
     registerRouting,
@@ -68,6 +75,7 @@ function createProgram(context: CliContext): Command {
     registerAudit,
     registerTower,
     registerBackup,
+    registerBoosts,
     registerDemo,
     registerSimulate,
   ]) {

@@ -156,7 +156,7 @@ function readRecipient(element: XmlElement, alone: boolean, context: Context): V
 
 const NODE = /^0[23][0-9a-f]{64}$/;
 const LNADDRESS =
-  /^[a-z0-9._+-]{1,64}@(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}(?::\d{1,5})?$/;
+  /^[a-z0-9._+-]{1,64}@(?:localhost|(?:\d{1,3}\.){3}\d{1,3}|(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63})(?::\d{1,5})?$/;
 
 /** The two forms cannot be taken for each other, so that the address says more than the type. */
 function readAddress(

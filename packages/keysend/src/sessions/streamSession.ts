@@ -180,9 +180,14 @@ export class StreamSession {
 
   /** Tries once more what failed, and what the budget did not allow. */
   retry(): void {
-    const { ledger } = this.#options;
+    const { ledger, onProblem } = this.#options;
     if (this.#state.blocked !== undefined) this.#settle(this.#state, 0);
-    ledger.retry(ledger.list({ group: this.group, state: 'failed' }).map(({ key }) => key));
+    try {
+      ledger.retry(ledger.list({ group: this.group, state: 'failed' }).map(({ key }) => key));
+    } catch (error) {
+      if (!(error instanceof KeysendError) || error.code !== 'budget_exceeded') throw error;
+      onProblem?.(error);
+    }
     this.#pay(undefined);
   }
 
