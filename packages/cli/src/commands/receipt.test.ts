@@ -1,20 +1,27 @@
 import { readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { bytesToHex } from '@rivulet/core/bytes';
 import { secp256k1, sha256 } from '@rivulet/core/crypto';
 import {
+  createReceiptRequest,
   derivePreimage,
   type LegPlan,
+  parseReceipt,
   paymentOfLeg,
   proveLeg,
   ReceiptBook,
   ReceiptIssuer,
+  senderProofType,
   signAsNode,
+  verifyReceipt,
 } from '@rivulet/keysend';
 import { loadToolkitSecret } from '@rivulet/keysend/node';
 import { openToolkit } from '@rivulet/keysend/sqlite';
+import { ServiceError } from '@rivulet/sdk';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { CliWorld } from '../cli.test.support.js';
+import { CliWorld, payment as examplePayment, until } from '../cli.test.support.js';
 
 let world: CliWorld;
 beforeEach(() => {
@@ -112,5 +119,110 @@ describe('rivulet receipt', () => {
     });
     expect(await world.run('receipt', 'export', 'ab'.repeat(32))).toMatchObject({ code: 1 });
     expect(await world.run('receipt', 'get', 'ab')).toMatchObject({ code: 2 });
+  });
+
+  test('fetches what is not here yet from the recipient, and keeps it once it is checked', async () => {
+    const { receipt } = await paidWithReceipt();
+    const { store, close } = openToolkit({ path: file('toolkit.sqlite') });
+    store.transaction((tx) => tx.delete(`receipt/got/${receipt.paymentHash}`));
+    close();
+    const asked: string[] = [];
+    let answer = receipt;
+    const server = createServer((request, response) => {
+      asked.push(request.url ?? '');
+      response.setHeader('content-type', 'application/json').end(JSON.stringify(answer));
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/receipts`;
+    const get = (...args: string[]) =>
+      world.run('receipt', 'get', receipt.paymentHash, '--url', url, ...args);
+    try {
+      answer = { ...receipt, amountMsat: '22000' };
+      expect(await get('--allow-local')).toMatchObject({ code: 1, err: expect.stringMatching(/not valid/) });
+      answer = receipt;
+      expect((await get()).code).toBe(1);
+      expect(await get('--allow-local')).toMatchObject({ code: 0, out: expect.stringContaining(payee) });
+      expect(asked.at(-1)).toBe(`/receipts/${receipt.paymentHash}?nonce=${receipt.nonce}`);
+      expect((await world.run('receipt', 'get', receipt.paymentHash)).code).toBe(0);
+    } finally {
+      server.close();
+    }
+  });
+});
+
+/** A daemon that has received one keysend, which asks for a receipt. */
+async function receiving() {
+  const nonce = '0f'.repeat(16);
+  const records = new Map([[senderProofType, createReceiptRequest(new Map(), { nonce })]]);
+  const { paymentHash } = examplePayment;
+  const received = { ...examplePayment, direction: 'incoming' as const, sequence: 1, records };
+  await world.serve({
+    info: async () => ({
+      nodeId: payee,
+      alias: 'bob',
+      version: '0.1.0',
+      crypto: 'native',
+      network: 'regtest',
+      blockHeight: 101,
+      blockHash: paymentHash,
+      synced: true,
+      listening: [],
+      peers: 1,
+      channels: { usable: 1, open: 1, pending: 0, closing: 0 },
+      keysend: { accept: true, minAmountMsat: 1n },
+    }),
+    invoices: async () => {
+      throw new ServiceError('unknown_invoice', 'none');
+    },
+    payments: async ({ after = 0 }: { after?: number }) => ({ payments: after === 0 ? [received] : [] }),
+    signMessage: async ({ message }: { message: string }) => ({
+      nodeId: payee,
+      signature: signAsNode(message, payeeKey),
+    }),
+  });
+  return { nonce, paymentHash };
+}
+
+describe('rivulet receipt issue', () => {
+  test('signs for what the daemon has received, with the right nonce, the same each time', async () => {
+    const { nonce, paymentHash } = await receiving();
+    const issue = (...args: string[]) => world.run('receipt', 'issue', paymentHash, ...args);
+    const { out, code, err } = await issue('--nonce', nonce);
+    expect([code, err]).toEqual([0, '']);
+    const receipt = parseReceipt(out);
+    expect(verifyReceipt(receipt, { expected: { recipient: payee, paymentHash, nonce } }).status).toBe(
+      'valid',
+    );
+    expect(parseReceipt((await issue('--json')).out)).toEqual(receipt);
+    expect(await issue('--nonce', '00'.repeat(16))).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/nonce/),
+    });
+    expect((await world.run('audit', 'list')).out).toContain('receipt_issued');
+  });
+
+  test('gives up on a payment that never came', async () => {
+    await receiving();
+    const timers: (() => void)[] = [];
+    const schedule = (delayMs: number, run: () => void) => {
+      if (delayMs === 5_000) timers.push(run);
+      return () => {};
+    };
+    const given = ['receipt', 'issue', 'ee'.repeat(32), '--wait', '5'];
+    const running = world.start({ schedule }, ...given);
+    await until(() => timers.length > 0);
+    for (const end of timers) end();
+    expect(await running.done).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/has received no keysend/),
+    });
+  });
+
+  test("anchors of the audit log are signed by the daemon's node", async () => {
+    const { nonce, paymentHash } = await receiving();
+    await world.run('receipt', 'issue', paymentHash, '--nonce', nonce);
+    expect((await world.run('audit', 'anchor', '--sign', '--out', file('anchor.json'))).code).toBe(0);
+    const verified = await world.run('audit', 'verify', '--anchor', file('anchor.json'));
+    expect(verified.out).toContain(`anchor  entry 1, signed by ${payee}`);
   });
 });

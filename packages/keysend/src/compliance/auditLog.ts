@@ -12,7 +12,7 @@ export interface AuditHead {
 }
 
 const headKey = 'auditHead';
-export const auditPrefix = 'audit/';
+const auditPrefix = 'audit/';
 
 const pageSize = 500;
 const maxTextLength = 4_000;

@@ -61,7 +61,7 @@ const preimage = '44'.repeat(32);
 const hashOf = (hex: string): string => bytesToHex(sha256(hexToBytes(hex)));
 const sign = (key: string) => async (text: string) => signAsNode(text, hexToBytes(key));
 
-export function recordsOf(json: Readonly<Record<string, string>>): Map<bigint, Uint8Array> {
+function recordsOf(json: Readonly<Record<string, string>>): Map<bigint, Uint8Array> {
   return new Map(Object.entries(json).map(([type, hex]) => [BigInt(type), hexToBytes(hex)]));
 }
 
