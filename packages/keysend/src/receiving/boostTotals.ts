@@ -6,7 +6,7 @@ import { type BoostKind, boostKinds } from './receivedBoost.js';
 export const dayMs = 86_400_000;
 
 /** `2026-11-21`, UTC. */
-export function dayText(day: number): string {
+function dayText(day: number): string {
   return new Date(day * dayMs).toISOString().slice(0, 10);
 }
 

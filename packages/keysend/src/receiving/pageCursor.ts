@@ -3,7 +3,7 @@ import type { BoostPage, PageRequest } from './boostStore.js';
 import type { ReceivedBoost } from './receivedBoost.js';
 
 /** A place in a list by time of receipt: between a boost and its neighbour. */
-export interface Place {
+interface Place {
   readonly receivedAtMs: number;
   readonly id: number;
 }
