@@ -195,6 +195,48 @@ describe('the wallet of a real Rivulet node', () => {
     });
   });
 
+  test('pays once through connections that break before and after the node has the request', async () => {
+    const { apiUrl: url, dataDir } = alice.daemon.ready;
+    const token = readFileSync(join(dataDir, tokenFileName), 'utf8').trim();
+    const broken = (code: string) =>
+      new TypeError('fetch failed', { cause: Object.assign(new Error(code), { code }) });
+    let state = 7;
+    const random = (below: number) => {
+      state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
+      return (state >>> 8) % below;
+    };
+    const faulty: typeof fetch = async (input, init) => {
+      const fault = random(4);
+      if (fault === 1) throw broken('ECONNREFUSED');
+      if (fault === 2) throw broken('ECONNRESET');
+      const response = await fetch(input, init);
+      if (fault === 3) throw broken('ECONNRESET');
+      return response;
+    };
+    const wallet = rivuletWallet(createClient({ url, token, fetch: faulty }));
+    const requests = Array.from({ length: 5 }, () => requestTo(bob));
+    const timesPaid = async (request: KeysendRequest) => {
+      const { payments } = await bob.client.payments({ direction: 'incoming', limit: 1_000 });
+      return payments.filter(({ paymentHash }) => paymentHash === hashOf(request)).length;
+    };
+    const statuses = new Set<string>();
+    for (let step = 0; step < 40; step++) {
+      const request = requests[random(requests.length)] as KeysendRequest;
+      const { status } = await wallet.keysend(request);
+      statuses.add(status);
+      const paid = await timesPaid(request);
+      expect(paid).toBeLessThanOrEqual(1);
+      if (status === 'succeeded') expect(paid).toBe(1);
+      // Refused connections are `failed`, of this try: what an earlier one has paid stays paid.
+    }
+    expect(statuses).toContain('unknown');
+    expect(statuses).toContain('succeeded');
+    for (const request of requests) {
+      expect((await alice.wallet.keysend(request)).status).toBe('succeeded');
+      expect(await timesPaid(request)).toBe(1);
+    }
+  });
+
   test('pays an invoice, which is no keysend to its receiver', async () => {
     const { invoice, paymentHash } = await bob.client.createInvoice({
       amountMsat: 50_000n,

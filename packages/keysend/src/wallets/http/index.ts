@@ -1,4 +1,3 @@
-export { type Verdict, verdictOfStatus } from './classify.js';
 export { Deadline } from './deadline.js';
 export { shownText } from './hideSecrets.js';
 export { errorOfProblem, HttpProblem, outcomeBefore, outcomeOfProblem } from './httpProblem.js';

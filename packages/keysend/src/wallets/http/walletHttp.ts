@@ -35,6 +35,8 @@ export interface WalletHttpRequest {
   readonly json?: unknown;
   readonly form?: Readonly<Record<string, string>>;
   readonly timeoutMs?: number;
+  /** Instead of the server's. */
+  readonly maxBytes?: number;
   readonly signal?: AbortSignal | undefined;
   /** Of this request, to be hidden as well. */
   readonly secrets?: readonly string[];
@@ -66,7 +68,7 @@ export class WalletHttp {
   /** @throws HttpProblem: for everything but an answer of 2xx that came whole. */
   async text(request: WalletHttpRequest): Promise<string> {
     return this.#exchange(request, async (response) => {
-      const maxBytes = this.#options.maxBytes ?? 4_000_000;
+      const maxBytes = request.maxBytes ?? this.#options.maxBytes ?? 4_000_000;
       const body = await readText(response.body, maxBytes);
       if (!response.ok) throw this.#problemOfAnswer(response.status, body, request);
       return body;
@@ -102,7 +104,7 @@ export class WalletHttp {
     const deadline = this.#begin(request, request.timeoutMs);
     try {
       const response = await this.#send(request, deadline);
-      const maxBytes = this.#options.maxBytes ?? 4_000_000;
+      const maxBytes = request.maxBytes ?? this.#options.maxBytes ?? 4_000_000;
       if (!response.ok) {
         const body = await deadline.race(readText(response.body, maxBytes));
         throw this.#problemOfAnswer(response.status, body, request);

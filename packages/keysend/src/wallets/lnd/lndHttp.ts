@@ -1,5 +1,5 @@
 import { base64 } from '@scure/base';
-import * as z from 'zod/mini';
+import * as z from '../../schema/index.js';
 import { HttpProblem } from '../http/index.js';
 
 /** Bytes as LND's REST gateway writes and reads them. */

@@ -1,5 +1,5 @@
 import { bytesToHex } from '@rivulet/core/bytes';
-import * as z from 'zod/mini';
+import * as z from '../../schema/index.js';
 import { preimageRecordType } from '../checkKeysend.js';
 import type { HeldKeysend } from '../holdingWallet.js';
 import { HttpProblem, pause, type Schedule, type WalletHttp } from '../http/index.js';
@@ -180,7 +180,7 @@ export class LndInvoices {
     throw new HttpProblem(this.#http.shown(message), { certain, failure, retryable });
   }
 
-  #read<T extends z.ZodMiniType>(schema: T, body: unknown): z.output<T> {
+  #read<T extends z.AnySchema>(schema: T, body: unknown): z.output<T> {
     const parsed = schema.safeParse(body);
     if (!parsed.success) throw this.#http.notUnderstood();
     return parsed.data;

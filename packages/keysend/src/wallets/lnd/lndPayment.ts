@@ -1,5 +1,5 @@
 import { bytesToHex } from '@rivulet/core/bytes';
-import * as z from 'zod/mini';
+import * as z from '../../schema/index.js';
 import { failed } from '../checkKeysend.js';
 import type { PaymentOutcome } from '../wallet.js';
 import { fromBase64, int64 } from './lndHttp.js';

@@ -1,6 +1,6 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex, hexToBytes } from '@rivulet/core/bytes';
-import * as z from 'zod/mini';
+import * as z from '../../schema/index.js';
 import { defaultMaxFeeMsat, failed, preimageRecordType } from '../checkKeysend.js';
 import { HttpProblem, outcomeOfProblem, type WalletHttp } from '../http/index.js';
 import type { CallOptions, InvoiceRequest, KeysendRequest, PaymentOutcome, PaymentQuery } from '../wallet.js';
@@ -28,6 +28,8 @@ import {
 const graceMs = 15_000;
 /** A day: how far LND's clock and the caller's may be apart. */
 const clocksApartMs = 86_400_000;
+
+const largeAnswer = 32_000_000;
 
 const payReq = z.object({ payment_hash: z.string(), num_msat: z.optional(int64) });
 const paymentList = z.object({ payments: z.array(lndPayment), first_index_offset: z.optional(int64) });
@@ -273,7 +275,9 @@ export class LndSender {
     let offset = 0n;
     for (;;) {
       const path = `/v1/payments?include_incomplete=true&reversed=true&max_payments=100&index_offset=${offset}`;
-      const page = this.#read(paymentList, await this.#http.json({ method: 'GET', path, signal }));
+      // With every attempt and its route.
+      const answer = await this.#http.json({ method: 'GET', path, signal, maxBytes: largeAnswer });
+      const page = this.#read(paymentList, answer);
       const found = page.payments.find((payment) => payment.payment_hash === paymentHash);
       if (found !== undefined) return found;
       const oldest = page.payments[0];
@@ -346,7 +350,7 @@ export class LndSender {
     }
   }
 
-  #read<T extends z.ZodMiniType>(schema: T, body: unknown): z.output<T> {
+  #read<T extends z.AnySchema>(schema: T, body: unknown): z.output<T> {
     const parsed = schema.safeParse(body);
     if (!parsed.success) throw this.#http.notUnderstood();
     return parsed.data;

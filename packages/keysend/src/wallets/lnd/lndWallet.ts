@@ -1,6 +1,6 @@
 import { hexToBytes, utf8ToBytes } from '@rivulet/core/bytes';
-import * as z from 'zod/mini';
 import { KeysendError } from '../../keysendError.js';
+import * as z from '../../schema/index.js';
 import { checkKeysend } from '../checkKeysend.js';
 import type { HoldingWallet } from '../holdingWallet.js';
 import {
@@ -71,14 +71,14 @@ export function lndWallet(options: LndWalletOptions): HoldingWallet {
   let known: WalletCapabilities | undefined;
 
   /** @throws HttpProblem */
-  async function read<T extends z.ZodMiniType>(schema: T, request: WalletHttpRequest): Promise<z.output<T>> {
+  async function read<T extends z.AnySchema>(schema: T, request: WalletHttpRequest): Promise<z.output<T>> {
     const parsed = schema.safeParse(await http.json(request));
     if (!parsed.success) throw http.notUnderstood();
     return parsed.data;
   }
 
   /** @throws KeysendError */
-  async function ask<T extends z.ZodMiniType>(schema: T, request: WalletHttpRequest): Promise<z.output<T>> {
+  async function ask<T extends z.AnySchema>(schema: T, request: WalletHttpRequest): Promise<z.output<T>> {
     try {
       return await read(schema, request);
     } catch (problem) {
@@ -134,7 +134,8 @@ export function lndWallet(options: LndWalletOptions): HoldingWallet {
     },
     async balance({ signal } = {}): Promise<WalletBalance> {
       const path = '/v1/channels?active_only=true';
-      const list = await ask(channels, { method: 'GET', path, signal });
+      // Some nodes have thousands.
+      const list = await ask(channels, { method: 'GET', path, signal, maxBytes: 32_000_000 });
       let spendableSat = 0n;
       let receivableSat = 0n;
       for (const channel of list.channels) {
