@@ -94,7 +94,10 @@ export type PaymentOutcome =
       readonly feeMsat: bigint;
     }
   | {
-      /** Certainly not paid, and nothing of it is under way. */
+      /**
+       * Certainly not paid, and nothing of it is under way. It is said of this try: what became of an earlier one of
+       * the same key that was `unknown`, only `lookup` tells.
+       */
       readonly status: 'failed';
       readonly failure: WalletFailure;
       /** For people, without secrets. */
