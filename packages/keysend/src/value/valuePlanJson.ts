@@ -1,5 +1,5 @@
-import * as z from 'zod/mini';
 import { KeysendError } from '../keysendError.js';
+import * as z from '../schema/index.js';
 import { MAX_SPLIT } from './valueBlock.js';
 import type { ValuePlan } from './valuePlan.js';
 
@@ -87,7 +87,7 @@ export function readValuePlan(text: string): ValuePlan {
   }
   const parsed = plan.safeParse(json);
   if (!parsed.success) {
-    const where = parsed.error.issues[0]?.path.join('.') ?? '';
+    const where = parsed.path.join('.');
     throw new KeysendError('store_invalid', `The stored value plan is damaged at "${where}": load it again`);
   }
   const { version: _version, remotes, ...rest } = parsed.data;

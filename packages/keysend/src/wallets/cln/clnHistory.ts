@@ -1,5 +1,5 @@
-import * as z from 'zod/mini';
 import { KeysendError } from '../../keysendError.js';
+import * as z from '../../schema/index.js';
 import type { PaymentOutcome } from '../wallet.js';
 import { type ClnRpc, msat } from './clnRpc.js';
 

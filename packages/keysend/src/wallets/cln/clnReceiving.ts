@@ -1,6 +1,6 @@
 import { hexToBytes } from '@rivulet/core/bytes';
-import * as z from 'zod/mini';
 import { KeysendError } from '../../keysendError.js';
+import * as z from '../../schema/index.js';
 import { errorOfProblem, HttpProblem } from '../http/index.js';
 import type { ReceivedPayment } from '../wallet.js';
 import { type ClnRpc, clnCode, clnErrorOf, msat } from './clnRpc.js';

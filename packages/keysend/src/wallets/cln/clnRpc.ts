@@ -1,4 +1,4 @@
-import * as z from 'zod/mini';
+import * as z from '../../schema/index.js';
 import { errorOfProblem, HttpProblem, type Schedule, type WalletFetch, WalletHttp } from '../http/index.js';
 import type { WalletFailure } from '../wallet.js';
 
@@ -108,7 +108,7 @@ export class ClnRpc {
   }
 
   /** @throws HttpProblem */
-  async call<T extends z.ZodMiniType>(
+  async call<T extends z.AnySchema>(
     method: string,
     params: Readonly<Record<string, unknown>>,
     { schema, timeoutMs, signal }: ClnCall & { readonly schema: T },
@@ -126,7 +126,7 @@ export class ClnRpc {
   }
 
   /** The same for calls that pay nothing. @throws KeysendError */
-  async ask<T extends z.ZodMiniType>(
+  async ask<T extends z.AnySchema>(
     method: string,
     params: Readonly<Record<string, unknown>>,
     options: ClnCall & { readonly schema: T },

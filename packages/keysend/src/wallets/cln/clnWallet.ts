@@ -1,7 +1,7 @@
 import { bytesToHex, hexToBytes, utf8ToBytes } from '@rivulet/core/bytes';
 import { sha256 } from '@rivulet/core/crypto';
 import { formatShortChannelId } from '@rivulet/core/wire';
-import * as z from 'zod/mini';
+import * as z from '../../schema/index.js';
 import { checkKeysend, failed } from '../checkKeysend.js';
 import {
   errorOfProblem,

@@ -1,4 +1,4 @@
-import * as z from 'zod/mini';
+import * as z from '../../schema/index.js';
 import { failed } from '../checkKeysend.js';
 import type { PaymentOutcome } from '../wallet.js';
 

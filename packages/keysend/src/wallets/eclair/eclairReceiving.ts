@@ -1,4 +1,4 @@
-import * as z from 'zod/mini';
+import * as z from '../../schema/index.js';
 import { pause, type Schedule } from '../http/index.js';
 import type { ReceivedPayment } from '../wallet.js';
 
@@ -28,6 +28,8 @@ const received = z.array(
  */
 export async function* receivedKeysends(given: {
   readonly list: (form: Record<string, string>) => Promise<unknown>;
+  /** What is thrown for a list in which something else is. */
+  readonly notUnderstood: () => Error;
   readonly schedule: Schedule;
   readonly afterMs: number;
   readonly signal: AbortSignal;
@@ -42,8 +44,9 @@ export async function* receivedKeysends(given: {
     for (let skip = 0; ; skip += pageSize) {
       // Far in the future: Eclair's clock is what counts.
       const form = { from: `${since}`, to: '4102444800', count: `${pageSize}`, skip: `${skip}` };
-      const page = z.parse(received, await list(form));
-      for (const { paymentType, invoice, status } of page) {
+      const page = received.safeParse(await list(form));
+      if (!page.success) throw given.notUnderstood();
+      for (const { paymentType, invoice, status } of page.data) {
         if (paymentType !== 'KeySend' || status.type !== 'received' || !('amount' in status)) continue;
         const receivedAtMs = Date.parse(status.receivedAt.iso);
         const { paymentHash } = invoice;
@@ -54,7 +57,7 @@ export async function* receivedKeysends(given: {
         const amountMsat = BigInt(status.amount);
         yield { paymentHash, amountMsat, receivedAtMs, records: new Map(), cursor };
       }
-      if (page.length < pageSize) break;
+      if (page.data.length < pageSize) break;
     }
     // What no later look can find again needs no remembering.
     for (const [hash, atMs] of told) if (atMs < latestMs - 2 * partsMs) told.delete(hash);

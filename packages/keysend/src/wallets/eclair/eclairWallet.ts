@@ -2,8 +2,8 @@ import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex, hexToBytes, utf8ToBytes } from '@rivulet/core/bytes';
 import { encodeZbase32 } from '@rivulet/core/tower';
 import { base64 } from '@scure/base';
-import * as z from 'zod/mini';
 import { KeysendError } from '../../keysendError.js';
+import * as z from '../../schema/index.js';
 import type { ToolkitStore } from '../../store/toolkitStore.js';
 import { checkKeysend, failed } from '../checkKeysend.js';
 import {
@@ -159,12 +159,16 @@ class EclairWallet implements Wallet {
     const list = (form: Record<string, string>) =>
       this.#http.json({ method: 'POST', path: '/listreceivedpayments', form, signal });
     try {
-      yield* receivedKeysends({ list, schedule: this.#schedule, afterMs: Number(after), signal });
+      yield* receivedKeysends({
+        list,
+        notUnderstood: () => this.#http.notUnderstood(),
+        schedule: this.#schedule,
+        afterMs: Number(after),
+        signal,
+      });
     } catch (problem) {
       if (signal.aborted) return;
-      throw problem instanceof z.core.$ZodError
-        ? errorOfProblem(this.#http.notUnderstood())
-        : errorOfProblem(problem);
+      throw errorOfProblem(problem);
     }
   }
 
@@ -285,7 +289,7 @@ class EclairWallet implements Wallet {
   }
 
   /** @throws HttpProblem */
-  async #read<T extends z.ZodMiniType>(
+  async #read<T extends z.AnySchema>(
     schema: T,
     { path, form = {}, signal }: EclairCall,
   ): Promise<z.output<T>> {
@@ -295,7 +299,7 @@ class EclairWallet implements Wallet {
   }
 
   /** @throws KeysendError */
-  async #ask<T extends z.ZodMiniType>(schema: T, call: EclairCall): Promise<z.output<T>> {
+  async #ask<T extends z.AnySchema>(schema: T, call: EclairCall): Promise<z.output<T>> {
     try {
       return await this.#read(schema, call);
     } catch (problem) {

@@ -61,7 +61,9 @@ export class TestRelay {
 
   /** @param spared who subscribed to such events stays. */
   dropConnections(spared?: number): void {
-    const some = new Set(spared === undefined ? [] : this.subscriptionsTo(spared).map(({ socket }) => socket));
+    const some = new Set(
+      spared === undefined ? [] : this.subscriptionsTo(spared).map(({ socket }) => socket),
+    );
     for (const socket of this.connections) if (!some.has(socket)) socket.terminate();
   }
 
