@@ -37,7 +37,7 @@ export interface CollectOptions {
 }
 
 /** Payments that one transaction takes at most. */
-const maxBatch = 500;
+const maxBatch = 200;
 const firstDelayMs = 1_000;
 const longestDelayMs = 60_000;
 /** A subscription that held for so long was a good one: what ends it is a new trouble. */
