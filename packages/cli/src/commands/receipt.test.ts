@@ -4,10 +4,10 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { bytesToHex } from '@rivulet/core/bytes';
 import { secp256k1, sha256 } from '@rivulet/core/crypto';
+import { derivePreimage, type LegPlan } from '@rivulet/keysend';
+import { loadToolkitSecret } from '@rivulet/keysend/node';
 import {
   createReceiptRequest,
-  derivePreimage,
-  type LegPlan,
   parseReceipt,
   paymentOfLeg,
   proveLeg,
@@ -16,8 +16,7 @@ import {
   senderProofType,
   signAsNode,
   verifyReceipt,
-} from '@rivulet/keysend';
-import { loadToolkitSecret } from '@rivulet/keysend/node';
+} from '@rivulet/keysend/proof';
 import { openToolkit } from '@rivulet/keysend/sqlite';
 import { ServiceError } from '@rivulet/sdk';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';

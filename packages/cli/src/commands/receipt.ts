@@ -1,18 +1,16 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { bytesToHex, hexToBytes } from '@rivulet/core/bytes';
 import { sha256 } from '@rivulet/core/crypto';
+import { derivePreimage, KeysendError, type ReceivedPayment } from '@rivulet/keysend';
 import {
-  derivePreimage,
-  KeysendError,
   parseReceipt,
   type Receipt,
   ReceiptBook,
   type ReceiptExpectation,
   type ReceiptFault,
   ReceiptIssuer,
-  type ReceivedPayment,
   verifyReceipt,
-} from '@rivulet/keysend';
+} from '@rivulet/keysend/proof';
 import type { CliContext } from '../cliContext.js';
 import { CliError, usageError } from '../cliError.js';
 import { formatMsat, parseSatsToMsat } from '../format/amount.js';

@@ -9,19 +9,21 @@ import {
   LegLedger,
   type LegPlan,
   memoryStore,
+  type ReceivedPayment,
+  rivuletWallet,
+  type ToolkitStore,
+  type Wallet,
+} from '@rivulet/keysend';
+import { AuditLog, createGuard, verifyAudit } from '@rivulet/keysend/compliance';
+import {
   paymentOfLeg,
   proveLeg,
   ReceiptBook,
   ReceiptIssuer,
   ReceiptReturner,
-  type ReceivedPayment,
-  rivuletWallet,
-  type ToolkitStore,
   verifyReceipt,
   verifySenderProof,
-  type Wallet,
-} from '@rivulet/keysend';
-import { AuditLog, createGuard, verifyAudit } from '@rivulet/keysend/compliance';
+} from '@rivulet/keysend/proof';
 import { type Daemon, loadConfig, runDaemon } from '@rivulet/node';
 import { createClient, type NodeEvent, type RivuletClient, tokenFileName } from '@rivulet/sdk';
 import { Result_PublicKeySecp256k1ErrorZ_OK, UtilMethods } from 'lightningdevkit';

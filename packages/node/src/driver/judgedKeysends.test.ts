@@ -1,6 +1,6 @@
 import { bytesToHex, hexToBytes, utf8ToBytes } from '@rivulet/core/bytes';
 import { sha256 } from '@rivulet/core/crypto';
-import type { PolicyVerdict } from '@rivulet/keysend';
+import type { PolicyVerdict } from '@rivulet/keysend/policy';
 import { afterEach, describe, expect, test } from 'vitest';
 import { type Scheduler, systemScheduler } from '../peers/index.js';
 import { ManualScheduler } from '../peers/testing/manualScheduler.js';

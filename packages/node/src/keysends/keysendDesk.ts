@@ -8,11 +8,7 @@ import {
   hintsText,
   type KeysendAccount,
   LegLedger,
-  ReceiptBook,
-  ReceiptIssuer,
-  ReceiptReturner,
   type ReceivedPayment,
-  receiptRecordType,
   rivuletWallet,
   type SignedHints,
   type StoreTransaction,
@@ -21,6 +17,7 @@ import {
 } from '@rivulet/keysend';
 import { AuditLog, createGuard, type ToolkitGuard, unknownCounterparty } from '@rivulet/keysend/compliance';
 import { guardedFetch, guardedFetcher, loadToolkitSecret } from '@rivulet/keysend/node';
+import { ReceiptBook, ReceiptIssuer, ReceiptReturner, receiptRecordType } from '@rivulet/keysend/proof';
 import { fetchPoster, type ReceivedBoost, ReceivingService } from '@rivulet/keysend/receiving';
 import { openToolkit, type Toolkit } from '@rivulet/keysend/sqlite';
 import type { NodeService } from '@rivulet/sdk';

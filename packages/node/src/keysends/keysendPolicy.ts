@@ -1,5 +1,5 @@
+import type { AuditSink, ToolkitStore } from '@rivulet/keysend';
 import {
-  type AuditSink,
   type IncomingKeysend,
   type PolicySettings,
   type PolicyState,
@@ -8,9 +8,8 @@ import {
   ReceivePolicy,
   readPolicySettings,
   readPolicyState,
-  type ToolkitStore,
-  verifySenderProof,
-} from '@rivulet/keysend';
+} from '@rivulet/keysend/policy';
+import { verifySenderProof } from '@rivulet/keysend/proof';
 
 const settingsKey = 'receive-policy';
 const stateKey = 'receive-policy-state';

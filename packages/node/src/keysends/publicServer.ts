@@ -4,10 +4,9 @@ import {
   type HttpAnswer,
   type KeysendAccount,
   keysendAddressAnswer,
-  type ReceiptIssuer,
   type ReceivedPayment,
-  receiptAnswer,
 } from '@rivulet/keysend';
+import { type ReceiptIssuer, receiptAnswer } from '@rivulet/keysend/proof';
 import { DaemonError } from '../daemonError.js';
 import type { Logger } from '../logging/index.js';
 

@@ -17,7 +17,7 @@ import {
   unknownDetails,
 } from '@rivulet/core/payment';
 import { encodeTlvStream } from '@rivulet/core/wire';
-import type { IncomingKeysend, PolicyVerdict } from '@rivulet/keysend';
+import type { IncomingKeysend, PolicyVerdict } from '@rivulet/keysend/policy';
 import type { IncomingPayment, ListedInvoice, NodeStorage } from '@rivulet/storage';
 import { channelLogger, type Logger } from '../../logging/logger.js';
 import type { CancelTimer, Scheduler } from '../../peers/index.js';
