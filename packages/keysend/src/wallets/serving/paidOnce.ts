@@ -72,6 +72,12 @@ export class PaidOnce {
     return parse(this.#options.store.get(this.#nameOf(hash)));
   }
 
+  /** All of them, those that were begun first at the beginning. */
+  list(): OnceRow[] {
+    const rows = this.#options.store.list({ prefix: this.#options.prefix }).map(({ value }) => parse(value));
+    return (rows as OnceRow[]).sort((a, b) => a.startedAtMs - b.startedAtMs || (a.hash < b.hash ? -1 : 1));
+  }
+
   pay(payment: OncePayment): OnceResult {
     const { hash, fingerprint } = payment;
     const name = this.#nameOf(hash);
