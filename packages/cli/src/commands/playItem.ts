@@ -26,18 +26,22 @@ export function playItem(options: PlayItem): Promise<boolean> {
   const startedMs = clock();
   const position = (): number => Math.min(toSeconds, fromSeconds + ((clock() - startedMs) / 1_000) * speed);
   return new Promise((resolve, reject) => {
+    let over = false;
     let cancel = (): void => {};
-    const end = (reached: boolean): void => {
+    const leave = (): void => {
+      over = true;
       cancel();
       signal.removeEventListener('abort', stop);
+    };
+    const end = (reached: boolean): void => {
+      leave();
       resolve(reached);
     };
     const guarded = (act: () => void): void => {
       try {
         act();
       } catch (error) {
-        cancel();
-        signal.removeEventListener('abort', stop);
+        leave();
         reject(error);
       }
     };
@@ -51,8 +55,9 @@ export function playItem(options: PlayItem): Promise<boolean> {
         const at = position();
         session.playing(at);
         onPosition?.(at);
-        if (at >= toSeconds) return end(true);
-        cancel = schedule(tickMs, tick);
+        if (over) return;
+        if (at >= toSeconds) end(true);
+        else cancel = schedule(tickMs, tick);
       });
     guarded(() => session.playing(fromSeconds));
     signal.addEventListener('abort', stop);

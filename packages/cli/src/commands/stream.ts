@@ -154,6 +154,10 @@ async function stream(
     schedule: wakefulSchedule,
     signal,
     onPosition: progress.show,
+  }).catch(async (error) => {
+    // What was planned before is still paid.
+    await session.settled();
+    throw error;
   });
   progress.end();
   if (done) await session.stop(toSeconds);

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { memoryStore } from '../store/memoryStore.js';
+import type { CallOptions, KeysendRequest, PaymentOutcome, Wallet } from '../wallets/wallet.js';
 import type { AuditEntry, GuardVerdict } from './auditSink.js';
 import { budgetState, setBudget } from './budgets.js';
 import {
@@ -295,6 +296,39 @@ describe('the ledger', () => {
     expect((await ledger.run()).states.succeeded.legs).toBe(10);
     expect(wallet.mostUnderWay).toBe(8);
     expect([...wallet.paid.values()].every(({ times }) => times === 1)).toBe(true);
+  });
+
+  test('ends the calls of the wallet when it was told to stop and has waited, and settles them next time', async () => {
+    const stop = new AbortController();
+    const { time, store, wallet, make } = world(() => ({ does: 'pay', afterMs: 60_000 }));
+    const stubborn = { ...wallet, info: () => wallet.info(), capabilities: () => wallet.capabilities() };
+    const ended: string[] = [];
+    const ledger = testLedger({
+      time,
+      store,
+      wallet: {
+        ...stubborn,
+        keysend: (request: KeysendRequest, options?: CallOptions) => {
+          void wallet.keysend(request);
+          time.schedule(10, () => stop.abort());
+          return new Promise<PaymentOutcome>((resolve) => {
+            options?.signal?.addEventListener('abort', () => {
+              ended.push(request.key);
+              resolve({ status: 'unknown', message: 'stopped' });
+            });
+          });
+        },
+      } as unknown as Wallet,
+    });
+    ledger.plan([legPlan(0)]);
+    const startMs = time.nowMs;
+    const summary = await ledger.run({ signal: stop.signal });
+    expect(time.nowMs - startMs).toBe(3_010);
+    expect(ended).toEqual(['leg-0']);
+    expect(summary.states.unknown.legs).toBe(1);
+    const next = make();
+    expect((await next.run()).states.succeeded.legs).toBe(1);
+    expect(wallet.paid.get('leg-0')?.times).toBe(1);
   });
 
   test('pays each payment once where two runs and two ledgers are busy with them', async () => {

@@ -44,6 +44,8 @@ export interface AskedWallet {
 /** What one run remembers of one payment. */
 export interface LegVisit {
   readonly key: string;
+  /** Ends the calls of the wallet: then it is not known what became of the payment. */
+  readonly signal: AbortSignal;
   /** How often its outcome was looked for. */
   lookups: number;
   /** Until when another process had said to be busy with it. */
@@ -98,7 +100,8 @@ export class LegPayer {
   async #start(leg: Leg, at: { visit: LegVisit; asked: AskedWallet }): Promise<number | undefined> {
     const { ownership, secret } = this.#options;
     const { key } = leg;
-    const found = await this.#prepare(leg);
+    const found = await this.#prepare(leg, at.visit);
+    if (found === undefined) return undefined;
     if ('failure' in found) {
       const failed = await this.#change((tx, context) => failUnsent(tx, context, { key, ...found }));
       return this.#next(failed, at);
@@ -116,13 +119,15 @@ export class LegPayer {
   /** Where it is paid, and by which invoice: what is stored, as long as it holds. */
   async #prepare(
     leg: Leg,
+    { signal }: LegVisit,
   ): Promise<
     | { destination: Destination; invoice: LegInvoice | undefined }
     | { failure: LegFailure; retryable: boolean }
+    | undefined
   > {
     const { resolver, now } = this.#options;
     try {
-      const destination = leg.destination ?? (await resolver.resolve(leg.recipient));
+      const destination = leg.destination ?? (await resolver.resolve(leg.recipient, { signal }));
       if (destination.type === 'keysend') return { destination, invoice: undefined };
       // The one that is stored was certainly not paid: the payment would not be planned else.
       if (leg.invoice !== undefined && leg.invoice.expiresAtMs > now() + invoiceMarginMs) {
@@ -135,9 +140,11 @@ export class LegPayer {
         return { failure: { code: 'request_invalid', message }, retryable: false };
       }
       const kept = comment === undefined ? '' : [...comment].slice(0, commentLength).join('');
-      const request = { amountMsat, ...(kept === '' ? {} : { comment: kept }) };
+      const request = { amountMsat, signal, ...(kept === '' ? {} : { comment: kept }) };
       return { destination, invoice: await resolver.invoice(destination, request) };
     } catch (error) {
+      // That is no fault of the address.
+      if (signal.aborted) return undefined;
       const code = error instanceof KeysendError ? error.code : 'other';
       const retryable = code === 'address_unreachable' || code === 'fetch_failed' || code === 'other';
       return { failure: { code, message: messageOf(error) }, retryable };
@@ -152,19 +159,20 @@ export class LegPayer {
       const still = await this.#change((tx) => knownLeg(tx, leg.key).owner === ownership.id);
       if (!still) return 0;
     }
-    const outcome = await this.#ask(leg);
+    const outcome = await this.#ask(leg, at.visit);
     if (outcome.status === 'failed' && leg.uncertainUntilMs !== undefined) {
       return this.#confirmFailure(leg, { ...at, outcome });
     }
     return this.#finish(leg, { ...at, outcome });
   }
 
-  #ask(leg: Leg): Promise<PaymentOutcome> {
+  #ask(leg: Leg, { signal }: LegVisit): Promise<PaymentOutcome> {
     const { wallet, secret, timeoutSeconds, schedule } = this.#options;
     const { destination, invoice, key, amountMsat, maxFeeMsat } = leg;
     const limits = { timeoutSeconds, ...(maxFeeMsat === undefined ? {} : { maxFeeMsat }) };
     const pay = async (): Promise<PaymentOutcome> => {
-      if (invoice !== undefined) return wallet.payInvoice({ invoice: invoice.invoice, ...limits });
+      if (invoice !== undefined)
+        return wallet.payInvoice({ invoice: invoice.invoice, ...limits }, { signal });
       if (destination?.type !== 'keysend') {
         throw new KeysendError('store_invalid', `payment ${key}: it is being sent, and nowhere to`);
       }
@@ -175,7 +183,7 @@ export class LegPayer {
       const { nodeId, hints } = destination;
       const records = new Map([...leg.records, ...destination.records]);
       const request = { nodeId, amountMsat, records, key, preimage, ...limits };
-      return wallet.keysend({ ...request, ...(hints === undefined ? {} : { hints }) });
+      return wallet.keysend({ ...request, ...(hints === undefined ? {} : { hints }) }, { signal });
     };
     return new Promise((resolve) => {
       let late = false;
@@ -221,7 +229,7 @@ export class LegPayer {
         `it was sent over another wallet (${ours.walletId}): only that one knows what became of it`,
       );
     }
-    const found = await this.#lookup(ours);
+    const found = await this.#lookup(ours, at.visit);
     if (found === 'unreachable')
       return this.#waitFor(ours, at, 'the wallet cannot be asked what became of it');
     if (found?.status === 'succeeded' || found?.status === 'pending') {
@@ -270,7 +278,7 @@ export class LegPayer {
   ): Promise<number | undefined> {
     const openMs = this.#openMs(leg);
     if (openMs > 0) return openMs;
-    const found = await this.#lookup(leg);
+    const found = await this.#lookup(leg, at.visit);
     if (found === undefined || (found !== 'unreachable' && found.status === 'failed')) {
       return this.#finish(leg, at);
     }
@@ -288,17 +296,12 @@ export class LegPayer {
     return uncertainUntilMs - this.#options.now();
   }
 
-  async #lookup(leg: Leg): Promise<PaymentOutcome | undefined | 'unreachable'> {
+  async #lookup(leg: Leg, { signal }: LegVisit): Promise<PaymentOutcome | undefined | 'unreachable'> {
     const { key, amountMsat, destination, paymentHash = '', startedAtMs = 0 } = leg;
     const nodeId = destination?.type === 'keysend' ? { nodeId: destination.nodeId } : {};
     try {
-      return await this.#options.wallet.lookup({
-        key,
-        amountMsat,
-        paymentHash,
-        sinceMs: startedAtMs,
-        ...nodeId,
-      });
+      const query = { key, amountMsat, paymentHash, sinceMs: startedAtMs, ...nodeId };
+      return await this.#options.wallet.lookup(query, { signal });
     } catch {
       return 'unreachable';
     }

@@ -29,6 +29,9 @@ export interface LegRunParts {
   readonly abortGraceMs: number;
 }
 
+/** How long a wallet may take to end a call. */
+const answerMs = 1_000;
+
 /** How many keys are read at once. */
 const pageSize = 256;
 
@@ -44,6 +47,9 @@ export class LegRun {
   readonly #ready: LegVisit[] = [];
   readonly #waiting = new Map<LegVisit, () => void>();
   readonly #seen = new Set<string>();
+  /** Ends the wallet's calls, too: when a run that is stopped has waited long enough. */
+  readonly #giveUp = new AbortController();
+  #cancelGrace: () => void = () => {};
   #underWay = 0;
   #error: { readonly cause: unknown } | undefined;
   #end: () => void = () => {};
@@ -65,6 +71,7 @@ export class LegRun {
       this.#pump();
     });
     signal?.removeEventListener('abort', abort);
+    this.#cancelGrace();
     for (const cancel of this.#waiting.values()) cancel();
     this.#waiting.clear();
     if (this.#error !== undefined) throw this.#error.cause;
@@ -74,7 +81,12 @@ export class LegRun {
     for (const cancel of this.#waiting.values()) cancel();
     this.#waiting.clear();
     this.#ready.length = 0;
-    this.#parts.schedule(this.#parts.abortGraceMs, () => this.#end());
+    const { schedule, abortGraceMs } = this.#parts;
+    this.#cancelGrace = schedule(abortGraceMs, () => {
+      this.#giveUp.abort();
+      // What does not even end when it is told to is left alone.
+      this.#cancelGrace = schedule(answerMs, () => this.#end());
+    });
     this.#pump();
   }
 
@@ -109,7 +121,7 @@ export class LegRun {
         if (done === true) return undefined;
         if (this.#seen.has(value)) continue;
         this.#seen.add(value);
-        return { key: value, lookups: 0 };
+        return { key: value, lookups: 0, signal: this.#giveUp.signal };
       } catch (cause) {
         this.#error ??= { cause };
         return undefined;
