@@ -266,8 +266,9 @@ async function runFile(
   const format = formatOf(path, options.format);
   const file = readPayoutFile(readText(path), format, { keysFromContent: options.keysFromContent === true });
   const name = options.name ?? basename(path, extname(path)).replace(/[^a-zA-Z0-9._-]/g, '-');
-  const preview = previewPayout(store, file.lines);
-  if (options.dryRun === true) return showDryRun(context, { ...given, name, file, preview });
+  if (options.dryRun === true) {
+    return showDryRun(context, { ...given, name, file, preview: previewPayout(store, file.lines) });
+  }
   // Problems that only a run would tell of are told before anybody is asked.
   const plan = {
     ledger: openLedger(toolkit),
@@ -283,6 +284,7 @@ async function runFile(
       : { approvalAboveMsat: parseSatsToMsat(options.approvalAbove, '--approval-above') }),
   };
   if (options.json !== true) {
+    const preview = previewPayout(store, file.lines);
     context.err(`${describeFile({ name, file, preview }).join('\n')}\n`);
     if (preview.conflicts.length === 0) await confirm(context, { options, preview });
   }

@@ -7,7 +7,7 @@ import { readLeg, readSummary } from '../ledger/legStore.js';
 import type { StoreReader, ToolkitStore } from '../store/toolkitStore.js';
 import { holdLeg } from './holdLeg.js';
 import { PayoutFileError, type PayoutProblem } from './payoutFile.js';
-import { type PayoutLine, payoutContentId } from './payoutLine.js';
+import { type PayoutLine, payoutContent } from './payoutLine.js';
 import { messageRecord } from './rulePlan.js';
 
 // What is stored, beside the payments themselves:
@@ -65,7 +65,7 @@ export function previewPayout(reader: StoreReader, lines: readonly PayoutLine[])
       continue;
     }
     const payout = leg.group.replace(/^payout:/, '');
-    if (contentOf(leg) === payoutContentId(line)) known.push({ line, state: leg.state, payout });
+    if (contentOf(leg) === payoutContent(line)) known.push({ line, state: leg.state, payout });
     else {
       const problem = `the key ${JSON.stringify(line.key)} stands for another payment in payout ${payout} (${leg.amountMsat} msat to ${leg.recipient.address}): a new payment needs a new key`;
       conflicts.push({ line: line.line, problem });
@@ -77,7 +77,7 @@ export function previewPayout(reader: StoreReader, lines: readonly PayoutLine[])
 function contentOf({ recipient, amountMsat, records }: Leg): string {
   const bytes = records.get(messageRecord);
   const message = bytes === undefined ? undefined : bytesToUtf8(bytes);
-  return payoutContentId({ recipient, amountMsat, ...(message === undefined ? {} : { message }) });
+  return payoutContent({ recipient, amountMsat, ...(message === undefined ? {} : { message }) });
 }
 
 export interface CreatePayout {

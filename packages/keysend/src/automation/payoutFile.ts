@@ -1,7 +1,7 @@
 import { CsvError, parse } from 'csv-parse/browser/esm/sync';
 import { KeysendError } from '../keysendError.js';
 import type { PayoutCells, PayoutLine } from './payoutLine.js';
-import { payoutColumn, payoutColumns, payoutContentId, readPayoutLine } from './payoutLine.js';
+import { payoutColumn, payoutColumns, payoutContent, readPayoutLine } from './payoutLine.js';
 
 export interface PayoutProblem {
   /** From 1; 0 for what is wrong with the file as a whole. */
@@ -82,7 +82,7 @@ export function readPayoutFile(
       problems.push(...read.map((problem) => ({ line, problem })));
       continue;
     }
-    const content = payoutContentId(read);
+    const content = payoutContent(read);
     const earlier = byKey.get(read.key);
     if (earlier === undefined) {
       byKey.set(read.key, { line, content });

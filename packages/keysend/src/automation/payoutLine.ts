@@ -155,17 +155,21 @@ export function readPayoutLine(
   const { name, message, note } = cells;
   const recipient: Recipient = { ...(name === undefined ? {} : { name }), ...address, ...custom };
   const content = { recipient, amountMsat, ...(message === undefined ? {} : { message }) };
-  const key = cells.key ?? `content-${payoutContentId(content).slice(0, 40)}`;
+  const key = cells.key ?? contentKey(payoutContent(content));
   return { line, key, ...content, ...(note === undefined ? {} : { note }) };
 }
 
 /** What is the same for two lines exactly when the same would be paid: names and notes do not count. */
-export function payoutContentId({
+export function payoutContent({
   recipient,
   amountMsat,
   message,
 }: Pick<PayoutLine, 'recipient' | 'amountMsat' | 'message'>): string {
   const { address, customKey = null, customValue = null } = recipient;
-  const content = JSON.stringify([address, amountMsat.toString(), message ?? null, customKey, customValue]);
-  return bytesToHex(sha256(new TextEncoder().encode(content)));
+  return JSON.stringify([address, amountMsat.toString(), message ?? null, customKey, customValue]);
+}
+
+function contentKey(content: string): string {
+  const digest = sha256(new TextEncoder().encode(content));
+  return `content-${bytesToHex(digest).slice(0, 40)}`;
 }
