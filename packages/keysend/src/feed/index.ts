@@ -1,3 +1,4 @@
+export { type BoostFeedRequest, type BoostFeedResult, boostFeed } from './boostFeed.js';
 export type { Feed, FeedEnclosure, FeedItem } from './feed.js';
 export type { FeedProblem } from './feedProblems.js';
 export { type LoadValueRequest, loadValue, type RemoteLimits } from './loadValue.js';
