@@ -9,4 +9,5 @@ export { OpeningError, type OpeningErrorCode } from './openingError.js';
 export { defaultPaymentPolicy } from './paymentPolicy.js';
 export { currencyOf } from './payments/currency.js';
 export { PaymentError, type PaymentErrorCode } from './payments/paymentError.js';
+export type { DecidedKeysend, KeysendPolicyPort, WaitingKeysend } from './payments/receiver.js';
 export { createService, type Miner } from './service.js';

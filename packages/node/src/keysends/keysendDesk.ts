@@ -1,78 +1,64 @@
-import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { hexToBytes } from '@rivulet/core/bytes';
 import { decodeTlvStream } from '@rivulet/core/wire';
-import {
-  type AddressHints,
-  createResolver,
-  hintsText,
-  type KeysendAccount,
-  LegLedger,
-  type ReceivedPayment,
-  rivuletWallet,
-  type SignedHints,
-  type StoreTransaction,
-  signHints,
-  type Wallet,
-} from '@rivulet/keysend';
-import { AuditLog, createGuard, type ToolkitGuard, unknownCounterparty } from '@rivulet/keysend/compliance';
-import { guardedFetch, guardedFetcher, loadToolkitSecret } from '@rivulet/keysend/node';
-import { ReceiptBook, ReceiptIssuer, ReceiptReturner, receiptRecordType } from '@rivulet/keysend/proof';
-import { fetchPoster, type ReceivedBoost, ReceivingService } from '@rivulet/keysend/receiving';
+import type { ReceivedPayment } from '@rivulet/keysend';
+import { AuditLog } from '@rivulet/keysend/compliance';
 import { openToolkit, type Toolkit } from '@rivulet/keysend/sqlite';
 import type { NodeService } from '@rivulet/sdk';
+import { StorageError } from '@rivulet/storage';
 import type { Config } from '../config/index.js';
-import { currencyOf, type RivuletNode } from '../driver/index.js';
+import type { RivuletNode } from '../driver/index.js';
 import type { Logger } from '../logging/index.js';
-import { type Scheduler, systemScheduler } from '../peers/index.js';
+import { type CancelTimer, type Scheduler, systemScheduler } from '../peers/index.js';
+import { AddressDesk } from './addressDesk.js';
 import { KeysendPolicy } from './keysendPolicy.js';
-import { localClient } from './localClient.js';
 import { type PublicServer, startPublicServer } from './publicServer.js';
+import { ToolkitDesk } from './toolkitDesk.js';
+
+export interface KeysendDeskOptions {
+  readonly config: Config;
+  readonly logger: Logger;
+  readonly scheduler?: Scheduler;
+  /** Milliseconds since 1970. */
+  readonly now?: () => number;
+  /** Opens the file of the toolkit. @throws StorageError */
+  readonly open?: (path: string) => Toolkit;
+}
 
 const toolkitFileName = 'toolkit.sqlite';
-const secretFileName = 'toolkit-secret';
-/** By which name the store of received payments knows this node. */
-const ownSource = 'rivulet';
-/** Up to which received payment receipts were handled. */
-const handledKey = 'receipts-handled';
-const hintsLifetimeSeconds = 7 * 86_400;
+/** How often it is looked whether the file of the toolkit can be used, and opened again where it cannot. */
+const lookMs = 60_000;
+/** How long a command may keep this process waiting with a transaction of its own: everything waits then. */
+const busyTimeoutMs = 1_000;
 
 /**
  * What a daemon does with keysends beyond settling them: judges them before, keeps them for lists and webhooks,
  * audits them, gives receipts, and answers for keysend addresses. All in the toolkit's own file, which the commands
- * of the toolkit use as well; the node's database has the money and does not depend on it.
+ * of the toolkit use as well; the node's database has the money and does not depend on it. While that file cannot be
+ * used, payments are settled as the policy in memory says; what was missed is taken from the node's list later.
  */
 export class KeysendDesk {
   readonly policy: KeysendPolicy;
-  readonly #toolkit: Toolkit;
-  readonly #audit: AuditLog;
-  readonly #guard: ToolkitGuard;
-  readonly #config: Config;
-  readonly #logger: Logger;
-  readonly #scheduler: Scheduler = systemScheduler;
+  readonly #options: Required<KeysendDeskOptions>;
+  #toolkit: Toolkit | undefined;
+  #work: ToolkitDesk | undefined;
   #node: RivuletNode | undefined;
-  #receiving: ReceivingService | undefined;
   #server: PublicServer | undefined;
-  #wallet: Wallet | undefined;
-  #receipts: { readonly returner: ReceiptReturner; readonly book: ReceiptBook } | undefined;
-  #tending: Promise<void> = Promise.resolve();
-  #stopping = false;
-  readonly #hints = new Map<string, SignedHints>();
+  #looking: Promise<void> = Promise.resolve();
+  #timer: CancelTimer | undefined;
+  #stopping: Promise<void> | undefined;
+  #failing = false;
 
-  /** @throws StorageError, KeysendError */
-  constructor({ config, logger }: { config: Config; logger: Logger }) {
-    this.#config = config;
-    this.#logger = logger;
-    this.#toolkit = openToolkit({ path: join(config.dataDir, toolkitFileName) });
-    const { store } = this.#toolkit;
-    this.#audit = new AuditLog({ store });
-    this.#guard = createGuard({ audit: this.#audit });
-    this.policy = new KeysendPolicy({
-      store,
-      audit: this.#audit,
-      recipient: () => this.#knownNode.nodeId,
-      now: Date.now,
-    });
+  constructor({
+    config,
+    logger,
+    scheduler = systemScheduler,
+    now = Date.now,
+    open = (path) => openToolkit({ path }),
+  }: KeysendDeskOptions) {
+    this.#options = { config, logger, scheduler, now, open };
+    this.policy = new KeysendPolicy({ recipient: () => this.#knownNode.nodeId, scheduler, now, logger });
+    this.#open();
   }
 
   get #knownNode(): RivuletNode {
@@ -90,161 +76,121 @@ export class KeysendDesk {
     return this.#server?.port;
   }
 
+  /** @throws DaemonError `port_taken` */
   async start(service: NodeService): Promise<void> {
-    const { dataDir, address } = this.#config;
+    const { config, logger, now } = this.#options;
     const node = this.#knownNode;
-    const { store } = this.#toolkit;
-    const wallet = rivuletWallet(localClient(service));
-    this.#wallet = wallet;
-    const sign = async (text: string): Promise<string> => node.payments.signMessage(text);
-    const audit = this.#audit;
-    const issuer = new ReceiptIssuer({ store, recipient: node.nodeId, sign, audit, now: Date.now });
-    const book = new ReceiptBook({ store, audit, now: Date.now });
-    const fetcher = guardedFetcher();
-    const ledger = new LegLedger({
-      store,
-      wallet,
-      secret: loadToolkitSecret({ path: join(dataDir, secretFileName), store }),
-      now: Date.now,
-      schedule: (delayMs, run) => this.#scheduler.schedule(delayMs, run),
-      resolver: createResolver({ fetcher, now: Date.now, currency: currencyOf(node.network) }),
-      owner: `daemon ${process.pid} ${randomBytes(8).toString('hex')}`,
-      audit,
-      guard: this.#guard,
-    });
-    const returner = new ReceiptReturner({
-      store,
-      issuer,
-      recipient: node.nodeId,
-      now: Date.now,
-      audit,
-      pay: async (leg) => {
-        ledger.plan([leg]);
-        // Its outcome is the ledger's: whoever handles payments goes on.
-        void ledger
-          .run({ group: leg.group })
-          .catch((err) => this.#logger.warn({ err }, 'receipts could not be sent back now'));
-      },
-    });
-    this.#receiving = new ReceivingService({
-      toolkit: this.#toolkit,
-      wallets: [{ source: ownSource, wallet }],
-      poster: fetchPoster(guardedFetch()),
-      now: Date.now,
-      schedule: (delayMs, run) => this.#scheduler.schedule(delayMs, run),
-      logger: this.#logger,
-      alongside: (tx, boosts) => {
-        for (const boost of boosts) this.#review(tx, boost);
-      },
-    });
-    this.#receipts = { returner, book };
-    this.#receiving.subscribeBoosts(() => void this.#tendReceipts());
-    this.#receiving.start();
-    void this.#tendReceipts();
-    // What a crash left open.
-    void ledger.run({ group: 'receipts' }).catch((err) => this.#logger.warn({ err }, 'receipts wait'));
-    if (!address.enabled) return;
+    await this.#look(service);
+    this.#lookLater(service);
+    const { enabled, host, port } = config.address;
+    if (!enabled) return;
+    const addresses = new AddressDesk({ config, node, now, logger });
     this.#server = await startPublicServer({
-      host: address.host,
-      port: address.port,
-      accountOf: (name) => this.#accountOf(name),
-      issuer,
+      host,
+      port,
+      accountOf: (name) => addresses.accountOf(name),
+      issuer: () => this.#work?.issuer,
       findPayment: (paymentHash) => this.#findPayment(paymentHash),
-      now: Date.now,
-      logger: this.#logger,
+      now,
+      logger,
     });
   }
 
-  /** Ends all, and lets go of the file. A second call does nothing. */
-  async stop(): Promise<void> {
-    if (this.#stopping) return;
-    this.#stopping = true;
+  /** Ends all, and lets go of the file. A second call waits for the first. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  async #stop(): Promise<void> {
+    this.#timer?.();
     await this.#server?.close();
-    await this.#receiving?.stop();
-    await this.#tending;
-    await this.#wallet?.close();
-    this.policy.save();
-    this.#toolkit.close();
+    await this.#looking;
+    await this.#endWork();
+    this.policy.close();
+    this.#close();
   }
 
-  /** In the transaction that stores a payment: what came in is in the log, and what is strange about it is a flag. */
-  #review(tx: StoreTransaction, boost: ReceivedBoost): void {
-    const { paymentHash, amountMsat, receivedAtMs, kind, sender } = boost;
-    const counterparty = sender.provenKey ?? unknownCounterparty;
-    this.#audit.append(tx, {
-      type: 'payment_received',
-      atMs: receivedAtMs,
-      actor: 'rivulet',
-      data: { paymentHash, counterparty, amountMsat: amountMsat.toString(), purpose: kind },
-    });
-    this.#guard.reviewIncoming(tx, { counterparty, amountMsat, atMs: receivedAtMs, id: paymentHash });
-  }
-
-  /** Receipts that are asked for, and those that come: each payment once, in order, from where the last run ended. */
-  #tendReceipts(): Promise<void> {
-    this.#tending = this.#tending.then(async () => {
-      const { boosts, store } = this.#toolkit;
-      while (!this.#stopping) {
-        const after = Number(store.get(handledKey) ?? '0');
-        const arrived = boosts.arrivals(after, 100);
-        const last = arrived.at(-1);
-        if (last === undefined) return;
-        for (const boost of arrived) {
-          // What another wallet received is not ours to sign for.
-          if (boost.source === ownSource) await this.#tendReceipt(boost);
-        }
-        store.transaction((tx) => tx.put(handledKey, String(last.id)));
-      }
-    });
-    this.#tending = this.#tending.catch((err) =>
-      this.#logger.error({ err }, 'receipts could not be handled'),
-    );
-    return this.#tending;
-  }
-
-  async #tendReceipt(boost: ReceivedBoost): Promise<void> {
-    const { paymentHash, amountMsat, receivedAtMs, records } = boost;
-    const payment: ReceivedPayment = { paymentHash, amountMsat, receivedAtMs, records, cursor: '' };
+  /** Never throws: a daemon without its toolkit still has channels to watch. */
+  #open(): void {
+    const { config, logger, open } = this.#options;
     try {
-      if (records.has(receiptRecordType)) this.#receipts?.book.acceptPayment(payment);
-      await this.#receipts?.returner.handle(payment);
+      const toolkit = open(join(config.dataDir, toolkitFileName));
+      this.#toolkit = toolkit;
+      toolkit.database.pragma(`busy_timeout = ${busyTimeoutMs}`);
+      const { store } = toolkit;
+      this.policy.open({ store, audit: new AuditLog({ store }) });
+      if (this.#failing) logger.info({}, 'the file of the toolkit can be used again');
+      this.#failing = false;
     } catch (err) {
-      // One that asks for what cannot be must not keep the receipts of others.
-      this.#logger.warn({ err, paymentHash }, 'the receipt of a payment could not be handled');
+      this.#close();
+      this.#failed(err);
     }
   }
 
-  /** Whom a name stands for; hints where nobody finds this node without. */
-  async #accountOf(name: string): Promise<KeysendAccount | undefined> {
-    const { address, keysend } = this.#config;
-    if (!keysend.accept || !address.names.includes(name)) return undefined;
-    const { nodeId } = this.#knownNode;
-    const hints =
-      address.domain === undefined ? undefined : await this.#hintsFor(`${name}@${address.domain}`);
-    return { nodeId, ...(hints === undefined ? {} : { hints }) };
+  #failed(err: unknown): void {
+    if (!this.#failing) {
+      this.#options.logger.error(
+        { err },
+        'the file of the toolkit cannot be used: payments are neither listed nor told of until it can',
+      );
+    }
+    this.#failing = true;
   }
 
-  async #hintsFor(address: string): Promise<SignedHints | undefined> {
-    const node = this.#knownNode;
-    const hints = node.payments.invoices.hints(0n);
-    if (hints.length === 0) return undefined;
-    const nowSeconds = Math.floor(Date.now() / 1000);
-    const before = this.#hints.get(address);
-    // Signed anew when a channel's terms change, and long before they expire.
-    if (
-      before !== undefined &&
-      before.expires - nowSeconds > hintsLifetimeSeconds / 2 &&
-      sameHints(before.hints, hints)
-    ) {
-      return before;
+  #close(): void {
+    this.policy.detach();
+    try {
+      this.#toolkit?.database.close();
+    } catch (err) {
+      this.#options.logger.warn({ err }, 'the file of the toolkit could not be closed in order');
     }
-    const { nodeId } = node;
-    const expires = nowSeconds + hintsLifetimeSeconds;
-    const signed = await signHints({ nodeId, address, expires, hints }, (text) =>
-      node.payments.signMessage(text),
-    );
-    this.#hints.set(address, signed);
-    return signed;
+    this.#toolkit = undefined;
+  }
+
+  #lookLater(service: NodeService): void {
+    this.#timer = this.#options.scheduler.schedule(lookMs, () => {
+      this.#looking = this.#look(service).finally(() => {
+        if (this.#stopping === undefined) this.#lookLater(service);
+      });
+    });
+  }
+
+  /** Begins where there is nothing at work; a file whose disk failed is opened anew. Never rejects. */
+  async #look(service: NodeService): Promise<void> {
+    if (this.#toolkit !== undefined && isDead(this.#toolkit)) {
+      await this.#endWork();
+      this.#close();
+      this.#failed(new Error('its disk failed'));
+    }
+    if (this.#toolkit === undefined) this.#open();
+    if (this.#toolkit === undefined || this.#work !== undefined) return;
+    const { config, scheduler, now, logger } = this.#options;
+    try {
+      this.#work = new ToolkitDesk({
+        toolkit: this.#toolkit,
+        dataDir: config.dataDir,
+        node: this.#knownNode,
+        service,
+        scheduler,
+        now,
+        logger,
+      });
+      this.#work.start();
+    } catch (err) {
+      this.#failed(err);
+      await this.#endWork();
+    }
+  }
+
+  async #endWork(): Promise<void> {
+    const work = this.#work;
+    this.#work = undefined;
+    try {
+      await work?.stop();
+    } catch (err) {
+      this.#options.logger.warn({ err }, 'the toolkit could not be stopped in order');
+    }
   }
 
   #findPayment(paymentHash: string): ReceivedPayment | undefined {
@@ -260,8 +206,12 @@ export class KeysendDesk {
   }
 }
 
-function sameHints(a: AddressHints, b: AddressHints): boolean {
-  const text = (hints: AddressHints) =>
-    hintsText({ nodeId: '02'.padEnd(66, '0'), address: 'x@example.com', expires: 1, hints });
-  return text(a) === text(b);
+/** After a fault of the disk a connection is of no use any more. */
+function isDead({ database }: Toolkit): boolean {
+  try {
+    database.pragma('user_version');
+    return false;
+  } catch (error) {
+    return error instanceof StorageError && error.code !== 'locked';
+  }
 }

@@ -15,7 +15,8 @@ export interface PublicServerOptions {
   readonly port: number;
   /** Whom a name stands for. */
   readonly accountOf: (name: string) => Promise<KeysendAccount | undefined>;
-  readonly issuer: ReceiptIssuer;
+  /** `undefined` while receipts cannot be stored. */
+  readonly issuer: () => ReceiptIssuer | undefined;
   readonly findPayment: (paymentHash: string) => ReceivedPayment | undefined;
   readonly now: () => number;
   readonly logger: Logger;
@@ -45,11 +46,17 @@ export async function startPublicServer(options: PublicServerOptions): Promise<P
     );
   });
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (cause) => {
+    const refuse = (cause: Error): void => {
       const message = `${options.host}:${options.port} cannot be listened on for keysend addresses: choose another --address-port (${cause.message})`;
       reject(new DaemonError('port_taken', message, { cause }));
+    };
+    server.once('error', refuse);
+    server.listen({ host: options.host, port: options.port }, () => {
+      server.off('error', refuse);
+      // Nobody who cannot be let in ends the daemon (no more file descriptors).
+      server.on('error', (err) => options.logger.warn({ err }, 'the server of keysend addresses failed'));
+      resolve();
     });
-    server.listen({ host: options.host, port: options.port }, resolve);
   });
   return {
     port: (server.address() as AddressInfo).port,
@@ -76,7 +83,9 @@ async function answerOf(request: IncomingMessage, options: PublicServerOptions):
     });
   }
   if (receiptPath.test(url)) {
-    return receiptAnswer({ method, url }, { issuer: options.issuer, find: options.findPayment });
+    const issuer = options.issuer();
+    if (issuer === undefined) return plain(503, 'no receipts now: ask again later');
+    return receiptAnswer({ method, url }, { issuer, find: options.findPayment });
   }
   return plain(404, 'nothing here');
 }

@@ -45,12 +45,12 @@ export class HeldKeysends {
     this.#deadlines.set(hash, held.untilMs);
   }
 
-  /** Whether it was there. */
-  delete(tx: StorageTransaction, paymentHash: Uint8Array): boolean {
+  /** What was there. */
+  delete(tx: StorageTransaction, paymentHash: Uint8Array): HeldKeysend | undefined {
+    const held = this.get(tx, paymentHash);
     const hash = bytesToHex(paymentHash);
-    if (!this.#deadlines.delete(hash)) return false;
-    tx.deleteValue(prefix + hash);
-    return true;
+    if (this.#deadlines.delete(hash)) tx.deleteValue(prefix + hash);
+    return held;
   }
 
   hashes(): Uint8Array[] {

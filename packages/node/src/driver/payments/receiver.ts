@@ -50,8 +50,23 @@ export interface ReceiverOptions {
 export interface KeysendPolicyPort {
   /** Called inside the turn: has to be quick. */
   judge(keysend: Omit<IncomingKeysend, 'recipient'>): PolicyVerdict;
-  /** One that waited was taken, or went back; after that is durable. `paymentHash`: 64 hex digits. */
-  decided?(paymentHash: string, action: 'accept' | 'refuse'): void;
+  /** One waits for a decision; after that is durable. One that is not new waited before a restart already. */
+  waiting?(keysend: WaitingKeysend, about: { readonly isNew: boolean }): void;
+  /** One that waited was taken, or went back; after that is durable. */
+  decided?(keysend: DecidedKeysend): void;
+}
+
+/** A keysend that waits no longer. */
+export interface DecidedKeysend {
+  /** 64 hex digits. */
+  readonly paymentHash: string;
+  /** 0 where it had gone before it was here again after a restart. */
+  readonly amountMsat: bigint;
+  /** Why it waited. */
+  readonly rule: string;
+  readonly accept: boolean;
+  /** Whether somebody decided, or its time was over. */
+  readonly byOwner: boolean;
 }
 
 /** A keysend that waits for a decision. */
@@ -157,26 +172,34 @@ export class Receiver {
     const verdict = before === undefined ? this.#verdictOf(set) : { action: 'hold' as const, ...before };
     switch (verdict.action) {
       case 'accept':
-        this.#settleKeysend(turn, set);
+        this.#settleKeysend(turn, set, { byOwner: false });
         return;
       case 'refuse':
         this.#options.logger.debug(
           { rule: verdict.rule, amountMsat: set.amountMsat },
           'a keysend was refused',
         );
-        this.#returnKeysend(turn, set);
+        this.#returnKeysend(turn, set, { byOwner: false });
         return;
-      case 'hold': {
-        if (verdict.untilMs <= now()) {
-          this.#returnKeysend(turn, set);
-          return;
-        }
-        if (before !== undefined) return;
-        const held: HeldKeysend = { rule: verdict.rule, heldAtMs: now(), untilMs: verdict.untilMs };
-        this.#held.put(turn.tx, set.paymentHash, held);
-        turn.afterCommit(() => this.#options.onKeysendHeld(waiting(set, held)));
-      }
+      case 'hold':
+        if (verdict.untilMs <= now()) this.#returnKeysend(turn, set, { byOwner: false });
+        else this.#hold(turn, { set, before, ...verdict });
     }
+  }
+
+  #hold(
+    turn: Turn,
+    given: { set: CompleteSet; before: HeldKeysend | undefined; rule: string; untilMs: number },
+  ): void {
+    const { set, before, rule, untilMs } = given;
+    const { keysendPolicy, onKeysendHeld, now } = this.#options;
+    const held: HeldKeysend = before ?? { rule, heldAtMs: now(), untilMs };
+    if (before === undefined) this.#held.put(turn.tx, set.paymentHash, held);
+    turn.afterCommit(() => {
+      const keysend = waiting(set, held);
+      keysendPolicy?.waiting?.(keysend, { isNew: before === undefined });
+      if (before === undefined) onKeysendHeld(keysend);
+    });
   }
 
   #verdictOf(set: CompleteSet): PolicyVerdict {
@@ -197,22 +220,29 @@ export class Receiver {
     }
   }
 
-  #settleKeysend(turn: Turn, set: CompleteSet): void {
-    const { preimage } = set;
+  #settleKeysend(turn: Turn, set: CompleteSet, { byOwner }: { byOwner: boolean }): void {
+    const { preimage, paymentHash, amountMsat } = set;
     if (preimage === undefined) throw new Error('a keysend without its preimage');
-    this.#release(turn, set.paymentHash, 'accept');
+    this.#release(turn, paymentHash, { amountMsat, accept: true, byOwner });
     this.#settle(turn, { set, preimage, own: false });
   }
 
   /** It waits no longer. */
-  #release(turn: Turn, paymentHash: Uint8Array, action: 'accept' | 'refuse'): void {
+  #release(
+    turn: Turn,
+    paymentHash: Uint8Array,
+    about: Pick<DecidedKeysend, 'amountMsat' | 'accept' | 'byOwner'>,
+  ): void {
     this.#sets.takeHeld(paymentHash);
-    if (!this.#held.delete(turn.tx, paymentHash)) return;
-    turn.afterCommit(() => this.#options.keysendPolicy?.decided?.(bytesToHex(paymentHash), action));
+    const held = this.#held.delete(turn.tx, paymentHash);
+    if (held === undefined) return;
+    const decided = { paymentHash: bytesToHex(paymentHash), rule: held.rule, ...about };
+    turn.afterCommit(() => this.#options.keysendPolicy?.decided?.(decided));
   }
 
-  #returnKeysend(turn: Turn, set: CompleteSet): void {
-    this.#release(turn, set.paymentHash, 'refuse');
+  #returnKeysend(turn: Turn, set: CompleteSet, { byOwner }: { byOwner: boolean }): void {
+    const { paymentHash, amountMsat } = set;
+    this.#release(turn, paymentHash, { amountMsat, accept: false, byOwner });
     const height = this.#options.blockHeight();
     for (const part of set.parts) {
       this.#failPart(turn, { ...part, failure: unknownDetails(part.amountMsat, height) });
@@ -242,8 +272,8 @@ export class Receiver {
             turn.afterCommit(() => reject(new PaymentError('request_invalid', message)));
             return;
           }
-          if (accept) this.#settleKeysend(turn, set);
-          else this.#returnKeysend(turn, set);
+          if (accept) this.#settleKeysend(turn, set, { byOwner: true });
+          else this.#returnKeysend(turn, set, { byOwner: true });
           this.#setTimer(turn);
           turn.afterCommit(resolve);
         },
@@ -344,7 +374,8 @@ export class Receiver {
   #fail(turn: Turn, { parts, paymentHash, reason }: EndedSet): void {
     this.#options.logger.info({ reason, parts: parts.length }, 'a payment that was not complete is refused');
     for (const part of parts) this.#failPart(turn, part);
-    this.#release(turn, paymentHash, 'refuse');
+    const amountMsat = parts.reduce((sum, part) => sum + part.amountMsat, 0n);
+    this.#release(turn, paymentHash, { amountMsat, accept: false, byOwner: false });
     // After a restart a set may be without a part that went meanwhile, and so was never complete again.
     if (turn.tx.getInvoice(paymentHash)?.state === 'held') {
       turn.tx.updateInvoice(paymentHash, { state: 'cancelled' });
@@ -386,8 +417,9 @@ export class Receiver {
     for (const ended of this.#sets.expire(nowMs)) this.#fail(turn, ended);
     for (const paymentHash of this.#held.due(nowMs)) {
       const set = this.#sets.getHeld(paymentHash);
-      if (set === undefined) this.#release(turn, paymentHash, 'refuse');
-      else this.#returnKeysend(turn, set);
+      if (set === undefined) {
+        this.#release(turn, paymentHash, { amountMsat: 0n, accept: false, byOwner: false });
+      } else this.#returnKeysend(turn, set, { byOwner: false });
     }
     this.#setTimer(turn);
   }
