@@ -3,16 +3,19 @@ import {
   type BoostLeg,
   type BoostResult,
   boost,
+  boostagramRecordType,
   boostGroup,
   boostResult,
   carriedMsat,
+  type LegPlan,
 } from '@rivulet/keysend';
+import { proveLeg, senderProofSize } from '@rivulet/keysend/proof';
 import type { CliContext } from '../cliContext.js';
 import { CliError, exitCodes, usageError } from '../cliError.js';
 import { formatMsat, parseSatsToMsat } from '../format/amount.js';
 import { formatTable, printable, shorten } from '../format/text.js';
 import { printJson, withProgress } from '../output.js';
-import { addToolkitOptions, type ToolkitOptions, withToolkit } from '../toolkit.js';
+import { addToolkitOptions, type CliToolkit, type ToolkitOptions, withToolkit } from '../toolkit.js';
 import { openLedger } from '../toolkitLedger.js';
 import { allOptions, examples, type RegisterCommand } from './registerCommand.js';
 import { describeRecipient, formatPosition, loadPlan, parsePosition } from './valueInput.js';
@@ -29,6 +32,7 @@ interface BoostOptions extends ToolkitOptions, ValuePayingOptions {
   readonly message?: string;
   readonly position?: string;
   readonly id?: string;
+  readonly sign?: boolean;
   readonly yes?: boolean;
 }
 
@@ -44,6 +48,7 @@ export const registerBoost: RegisterCommand = (program, context) => {
         .option('--message <text>', 'what to tell them')
         .option('--position <time>', 'where in the episode, such as 12:34', '0')
         .option('--id <uuid>', 'names this boost: with the same one, it goes on, and nothing is paid twice')
+        .option('--sign', "let the wallet's node sign who sends it, so that the recipients can tell")
         .option('--yes', 'do not ask (nobody is asked where there is no terminal, or with --json)'),
     ),
   )
@@ -72,8 +77,10 @@ export const registerBoost: RegisterCommand = (program, context) => {
         // What failed before is tried again.
         const failed = ledger.list({ group: boostGroup(boostUuid), state: 'failed' });
         ledger.retry(failed.map(({ key }) => key));
+        const signed = options.sign === true ? await proving(toolkit) : undefined;
         const request = {
           ...paying,
+          ...(signed === undefined ? {} : { reserveBytes: signed.reserveBytes }),
           boostUuid,
           plan,
           amountMsat,
@@ -81,7 +88,8 @@ export const registerBoost: RegisterCommand = (program, context) => {
           ...(options.message === undefined ? {} : { message: options.message }),
         };
         const again = `to go on with it: the same command with --id ${boostUuid}`;
-        const work = boost(ledger, request, { signal: toolkit.signal }).catch((cause) =>
+        const prove = signed === undefined ? {} : { prove: signed.prove };
+        const work = boost(ledger, request, { signal: toolkit.signal, ...prove }).catch((cause) =>
           Promise.reject(interrupted(toolkit.signal, { cause, again })),
         );
         await withProgress(context, { what: 'paying', options, work });
@@ -95,6 +103,20 @@ export const registerBoost: RegisterCommand = (program, context) => {
       });
     });
 };
+
+/** Signs each payment with the node's key. @throws CliError for a wallet that cannot */
+async function proving({ wallet: open, secret, now }: CliToolkit) {
+  const wallet = await open();
+  const { nodeId } = await wallet.info();
+  if (nodeId === undefined || !(await wallet.capabilities()).signs) {
+    throw new CliError('not_available', `this ${wallet.kind} wallet cannot sign: leave --sign out`);
+  }
+  const signer = { nodeId, sign: (text: string) => wallet.signMessage(text) };
+  return {
+    reserveBytes: senderProofSize({ types: [boostagramRecordType], signed: true }),
+    prove: (leg: LegPlan) => proveLeg(leg, { secret, signer, nowMs: now() }),
+  };
+}
 
 async function confirm(
   context: CliContext,

@@ -1,5 +1,8 @@
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { bytesToHex } from '@rivulet/core/bytes';
+import { secp256k1 } from '@rivulet/core/crypto';
+import { senderProofType, signAsNode } from '@rivulet/keysend/proof';
 import type { Payment } from '@rivulet/sdk';
 import { ServiceError } from '@rivulet/sdk';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -7,6 +10,8 @@ import { CliWorld } from '../cli.test.support.js';
 import { formatPosition, parsePosition } from './valueInput.js';
 
 let world: CliWorld;
+const ownKey = new Uint8Array(32).fill(9);
+const ownId = bytesToHex(secp256k1.publicKey(ownKey));
 const [host, guest, app, artist] = [1, 2, 3, 4].map((n) => `02${n.toString(16).padStart(64, '0')}`) as [
   string,
   string,
@@ -49,7 +54,7 @@ interface Sent {
 async function serve(pay: (sent: Sent) => Partial<Payment> | Error = () => ({})): Promise<void> {
   await world.serve({
     info: async () => ({
-      nodeId: `03${'99'.repeat(32)}`,
+      nodeId: ownId,
       alias: 'me',
       version: '0.1.0',
       network: 'regtest',
@@ -80,6 +85,10 @@ async function serve(pay: (sent: Sent) => Partial<Payment> | Error = () => ({}))
         ...answer,
       };
     },
+    signMessage: async ({ message }: { message: string }) => ({
+      nodeId: ownId,
+      signature: signAsNode(message, ownKey),
+    }),
     payment: async () => {
       throw new ServiceError('unknown_payment', 'none');
     },
@@ -204,6 +213,17 @@ describe('boost', () => {
     works = true;
     expect(await world.run(...args)).toMatchObject({ code: 0 });
     expect(paidTo()).toEqual({ [host]: 594_000n, [guest]: 792_000n, [app]: 10_000n });
+  });
+
+  test('can be signed by the node', async () => {
+    await serve();
+    const { code } = await world.run('boost', writeFeeds(), 'one', '1000', '--id', id, '--sign');
+    expect(code).toBe(0);
+    const signed = world.calls.flatMap(({ name, request }) =>
+      name === 'keysend' ? [(request as Sent).records.has(senderProofType)] : [],
+    );
+    expect(signed).toEqual([true, true, true]);
+    expect(world.calls.filter(({ name }) => name === 'signMessage')).toHaveLength(3);
   });
 
   test('asks before it pays, and pays nothing where the answer is no', async () => {

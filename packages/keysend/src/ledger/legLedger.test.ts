@@ -13,6 +13,7 @@ import {
   testLedger,
 } from './ledger.test.support.js';
 import type { LegLedgerOptions } from './legLedger.js';
+import { readLeg } from './legStore.js';
 
 function world(
   behave?: (id: string, tries: number) => Behaviour,
@@ -339,6 +340,30 @@ describe('the ledger', () => {
       await Promise.all([ledger.run(), ledger.run(), other.run()]);
       expect(ledger.summary().states.succeeded.legs).toBe(40);
       expect(wallet.requests).toHaveLength(40);
+    }
+  });
+
+  test('does not send what was taken over while the machine slept', async () => {
+    for (const repeats of ['preimage', 'lookup'] as const) {
+      const { time, store, wallet, make } = world(() => ({ does: 'pay', afterMs: 50 }), { repeats });
+      let slept = false;
+      const sleepy: typeof store = {
+        ...store,
+        transaction: (body) => {
+          const result = store.transaction(body);
+          if (!slept && readLeg(store, 'leg-0')?.state === 'sending') {
+            slept = true;
+            time.nowMs += 300_000;
+          }
+          return result;
+        },
+      };
+      const first = testLedger({ time, store: sleepy, wallet });
+      first.plan([legPlan(0)]);
+      await Promise.all([first.run(), make().run()]);
+      expect(slept).toBe(true);
+      expect(first.get('leg-0')?.state).toBe('succeeded');
+      expect(wallet.requests).toHaveLength(1);
     }
   });
 

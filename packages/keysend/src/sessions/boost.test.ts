@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { readBoostagram } from '../boostagram/index.js';
-import { budgetState, setBudget } from '../ledger/index.js';
+import { budgetState, type LegPlan, setBudget } from '../ledger/index.js';
 import { nodeIdOf } from '../ledger/ledger.test.support.js';
 import { boostagramRecordType } from '../records/index.js';
 import { carriedMsat } from '../value/index.js';
@@ -124,6 +124,23 @@ describe('a boost', () => {
     expect(whole).toBeUndefined();
     expect(cut?.lost).toBeGreaterThan(0);
     expect(result.paidMsat).toBe(1_000_000n);
+  });
+
+  test('can be signed, also where another boost of the feed comes in between', async () => {
+    const world = new SessionWorld();
+    const ledger = world.ledger();
+    const small = { ...request, amountMsat: 10_000n, positionSeconds: 0, reserveBytes: 100 };
+    let proofs = 0;
+    const prove = async (leg: LegPlan): Promise<LegPlan> => {
+      if (proofs++ === 0) await boost(ledger, { ...small, boostUuid: 'between' });
+      return { ...leg, records: new Map([...leg.records, [65_537n, Uint8Array.of(proofs)]]) };
+    };
+    const result = await boost(ledger, small, { prove });
+    expect(proofs).toBe(4);
+    expect(result.legs.map(({ leg }) => leg.records.get(65_537n)?.length)).toEqual([1, 1]);
+    expect(carriedMsat(result.carried)).toBe(400n);
+    expect(await boost(ledger, small, { prove })).toEqual(result);
+    expect(proofs).toBe(4);
   });
 
   test('pays an address with the message as its comment', async () => {

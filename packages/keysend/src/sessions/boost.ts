@@ -1,6 +1,6 @@
 import type { TrimmedField } from '../boostagram/index.js';
 import { KeysendError } from '../keysendError.js';
-import type { Leg, LegLedger, RunOptions } from '../ledger/index.js';
+import type { Leg, LegLedger, LegPlan, RunOptions } from '../ledger/index.js';
 import { keyPart } from '../ledger/keyPart.js';
 import type { StoreReader, StoreTransaction } from '../store/toolkitStore.js';
 import {
@@ -12,7 +12,7 @@ import {
   splitAmount,
   type ValuePlan,
 } from '../value/index.js';
-import { legsOfSplit, positionFields, type SplitPaymentOptions } from './splitLegs.js';
+import { legsOfSplit, positionFields, type SplitLeg, type SplitPaymentOptions } from './splitLegs.js';
 
 export interface BoostRequest extends SplitPaymentOptions {
   /** Names this boost for good: a second one of the same id is the same boost. A UUID; recipients see it. */
@@ -64,33 +64,53 @@ interface BoostJson {
 /**
  * Pays one boost: its shares are planned in one transaction, with their budgets reserved together, and then paid.
  * After a crash, the same call goes on where it was.
+ * @param options.prove adds a record to each payment to a node, a signature of the sender (`proveLeg`); the room for
+ *   it is `reserveBytes` of the request.
  * @throws KeysendError `key_conflict`, `budget_exceeded`, `request_invalid`, `value_missing`; what the ledger's `run`
  *   throws. That a share was not paid is in the result.
  */
 export async function boost(
   ledger: LegLedger,
   request: BoostRequest,
-  options: Pick<RunOptions, 'signal' | 'onLeg'> = {},
+  options: Pick<RunOptions, 'signal' | 'onLeg'> & { prove?: (leg: LegPlan) => Promise<LegPlan> } = {},
 ): Promise<BoostResult> {
-  ledger.store.transaction((tx) => planBoost(tx, ledger, request));
-  await ledger.run({ ...options, group: boostGroup(request.boostUuid) });
+  const { prove, ...run } = options;
+  const { store } = ledger;
+  for (let planned = isPlanned(store, request); !planned; ) {
+    const draft = draftBoost(store, request);
+    const proven = await proveAll(draft, prove);
+    planned = store.transaction((tx) => storeBoost(tx, ledger, { request, draft: proven }));
+  }
+  await ledger.run({ ...run, group: boostGroup(request.boostUuid) });
   return boostResult(ledger, request.boostUuid);
 }
 
 /** Plans a boost without paying it: the next run of its group does. The same boost again changes nothing. */
 export function planBoost(tx: StoreTransaction, ledger: LegLedger, request: BoostRequest): void {
+  if (!isPlanned(tx, request)) storeBoost(tx, ledger, { request, draft: draftBoost(tx, request) });
+}
+
+/** What a boost comes to, as long as nothing else is carried for its feed. */
+interface BoostDraft {
+  readonly carriedBefore: string | undefined;
+  readonly split: SplitResult;
+  readonly legs: readonly SplitLeg[];
+}
+
+function isPlanned(reader: StoreReader, request: BoostRequest): boolean {
+  const stored = reader.get(boostKey(request.boostUuid));
+  if (stored === undefined) return false;
+  if ((JSON.parse(stored) as BoostJson).content === contentOf(request)) return true;
+  throw new KeysendError(
+    'key_conflict',
+    `there was another boost with the id ${request.boostUuid}: a new one needs a new id`,
+  );
+}
+
+function draftBoost(reader: StoreReader, request: BoostRequest): BoostDraft {
   const { boostUuid, plan, amountMsat, positionSeconds = 0, message, action = 'boost' } = request;
   if (amountMsat <= 0n) throw new KeysendError('request_invalid', 'a boost of nothing pays nobody');
-  const content = contentOf(request);
-  const stored = tx.get(boostKey(boostUuid));
-  if (stored !== undefined) {
-    if ((JSON.parse(stored) as BoostJson).content === content) return;
-    throw new KeysendError(
-      'key_conflict',
-      `there was another boost with the id ${boostUuid}: a new one needs a new id`,
-    );
-  }
-  const carryKey = `boostCarry/${keyPart(feedName(plan))}`;
+  const carriedBefore = reader.get(carryKey(plan));
   const active = planAt(plan, positionSeconds);
   const split = splitAmount({
     amountMsat,
@@ -100,7 +120,7 @@ export function planBoost(tx: StoreTransaction, ledger: LegLedger, request: Boos
     feeMode: request.feeMode,
     extraFees: request.extraFees,
     minPayableMsat: request.minPayableMsat,
-    carried: JSON.parse(tx.get(carryKey) ?? '{}') as SplitCarry,
+    carried: JSON.parse(carriedBefore ?? '{}') as SplitCarry,
   });
   const legs = legsOfSplit({
     ...request,
@@ -116,19 +136,44 @@ export function planBoost(tx: StoreTransaction, ledger: LegLedger, request: Boos
     group: boostGroup(boostUuid),
     keyPrefix: boostGroup(boostUuid),
   });
+  return { carriedBefore, split, legs };
+}
+
+async function proveAll(
+  draft: BoostDraft,
+  prove: ((leg: LegPlan) => Promise<LegPlan>) | undefined,
+): Promise<BoostDraft> {
+  if (prove === undefined) return draft;
+  const legs = draft.legs.map(async (each): Promise<SplitLeg> => {
+    // A proof names the node that is paid.
+    return each.leg.recipient.type === 'node' ? { ...each, leg: await prove(each.leg) } : each;
+  });
+  return { ...draft, legs: await Promise.all(legs) };
+}
+
+/** @returns false where something else is carried by now, and nothing was stored. */
+function storeBoost(
+  tx: StoreTransaction,
+  ledger: LegLedger,
+  { request, draft }: { request: BoostRequest; draft: BoostDraft },
+): boolean {
+  if (isPlanned(tx, request)) return true;
+  const { carriedBefore, split, legs } = draft;
+  if (tx.get(carryKey(request.plan)) !== carriedBefore) return false;
   ledger.planIn(
     tx,
     legs.map(({ leg }) => leg),
   );
-  tx.put(carryKey, JSON.stringify(split.carried));
+  tx.put(carryKey(request.plan), JSON.stringify(split.carried));
   const json: BoostJson = {
-    content,
-    amountMsat: amountMsat.toString(),
+    content: contentOf(request),
+    amountMsat: request.amountMsat.toString(),
     legs: legs.map(({ leg: { key }, fee, trimmed }) => ({ key, fee, trimmed: [...trimmed] })),
     carried: split.carried,
     warnings: split.warnings,
   };
-  tx.put(boostKey(boostUuid), JSON.stringify(json));
+  tx.put(boostKey(request.boostUuid), JSON.stringify(json));
+  return true;
 }
 
 /** What became of a boost. @throws KeysendError `not_found` */
@@ -173,6 +218,11 @@ function contentOf({ amountMsat, positionSeconds = 0, message = '', plan, action
 
 function feedName({ feed }: ValuePlan): string {
   return feed.guid ?? feed.url ?? feed.title ?? '';
+}
+
+/** Shares that wait for the feed's next boost. */
+function carryKey(plan: ValuePlan): string {
+  return `boostCarry/${keyPart(feedName(plan))}`;
 }
 
 function boostKey(boostUuid: string): string {

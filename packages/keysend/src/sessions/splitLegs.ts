@@ -25,6 +25,8 @@ export interface SplitPaymentOptions {
   readonly sender?: SenderFields | undefined;
   /** Sent with every payment, beside the boostagram. */
   readonly records?: ReadonlyMap<bigint, Uint8Array> | undefined;
+  /** Bytes of each onion that are left free, for records that are added later. */
+  readonly reserveBytes?: number | undefined;
   /** What is known of the routes: the more, the less is trimmed. */
   readonly route?: RecordRoute | undefined;
   /** The most that forwarding may cost, for each payment. */
@@ -99,11 +101,11 @@ export function legsOfSplit(
 
 /** A boostagram as large as the onion has room for. */
 function fitted(
-  { records = new Map(), route }: SplitPaymentOptions,
+  { records = new Map(), route, reserveBytes = 0 }: SplitPaymentOptions,
   { recipient, amountMsat, boostagram }: { recipient: Recipient; amountMsat: bigint; boostagram: Boostagram },
 ): { bytes?: Uint8Array; trimmed: readonly TrimmedField[] } {
   const beside = new Map([...records, ...accountOf(recipient)]);
-  const roomBytes = recordRoom({ amountMsat, ...route, records: beside });
+  const roomBytes = recordRoom({ amountMsat, ...route, records: beside }) - reserveBytes;
   try {
     return trimBoostagram(boostagram, { roomBytes });
   } catch (error) {

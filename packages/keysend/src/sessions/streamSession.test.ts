@@ -161,17 +161,23 @@ describe('a stream', () => {
     expectExact(world, await second.stop(600), [[0, 600_000]]);
   });
 
-  test('keeps what was heard when it is paused', async () => {
+  test('keeps what was heard when it is paused, and when it is told to', async () => {
     const world = new SessionWorld();
     const process = new TestProcess();
     const first = open(world, { process });
     play(first, 0, 30);
     first.paused(30);
+    play(first, 100, 110);
+    first.checkpoint();
+    play(first, 110, 120);
     process.die();
     const second = open(world);
-    expect(second.positionSeconds).toBe(30);
-    expect(second.report().openSeconds).toBe(30);
-    expectExact(world, await second.stop(), [[0, 30_000]]);
+    expect(second.positionSeconds).toBe(110);
+    expect(second.report().openSeconds).toBe(40);
+    expectExact(world, await second.stop(), [
+      [0, 30_000],
+      [100_000, 110_000],
+    ]);
   });
 
   test('is played by one player at a time', async () => {

@@ -145,6 +145,14 @@ export class StreamSession {
     this.#hear(toMs(positionSeconds));
   }
 
+  /**
+   * Stores what was heard so far, so that a crash loses nothing of it: for players that are closed without a word.
+   * Each costs a transaction.
+   */
+  checkpoint(): void {
+    this.#change(this.#state, []);
+  }
+
   /** The player was stopped here; what was heard is stored, and paid when its interval is full. */
   paused(positionSeconds: number): void {
     if (this.#anchorMs === undefined) return;
