@@ -288,6 +288,28 @@ export function boostStoreSuite(name: string, open: () => OpenBoosts): void {
       });
     });
 
+    test('knows one thing by however many names strangers give it', () => {
+      ingest(
+        Array.from({ length: 40 }, (_, n) =>
+          boostOf(n, {
+            boostagram: {
+              podcast: n < 39 ? 'Tide' : 'Tide at last',
+              guid: n % 2 === 0 ? 'g' : `other-${n}`,
+              feedID: 1 + n,
+            },
+          }),
+        ),
+      );
+      const { boosts } = opened;
+      expect(listed({ show: 'TIDE' }, { limit: 3 })).toEqual([39, 38, 37]);
+      expect(listed({ show: 'g', app: '' }, { limit: 3, order: 'oldest' })).toEqual([1, 3, 5]);
+      expect(boosts.totals({ by: 'day', filter: { show: 'tide' } }).total.count).toBe(39);
+      expect(boosts.totals({ by: 'show', filter: { show: 'tide' } }).groupCount).toBe(20);
+      const { groups, groupCount, total } = boosts.totals({ by: 'show', limit: 1 });
+      expect(groups).toMatchObject([{ key: 'guid:g', name: 'Tide', count: 20, amountMsat: 20_000n }]);
+      expect([groupCount, total.count]).toEqual([21, 40]);
+    });
+
     test('forgets what is old, and never takes it up again', () => {
       const boost = (n: number, day: number) =>
         boostOf(n, {

@@ -49,14 +49,27 @@ export function boostQuery(
     conditions.push({ sql, values: [value] });
   };
   /** Few numbers are named; many, which a stranger can make of one name, are left to a subquery. */
-  const named = (name: FacetName, names: Condition): void => {
-    const sql = `SELECT id FROM boost_names WHERE facet = ${facetNames.indexOf(name)} AND (${names.sql})`;
-    const rows = database.prepare(`${sql} LIMIT ${maxLookups + 1}`).all(...names.values);
-    if (rows.length > maxLookups) conditions.push({ sql: `+${name} IN (${sql})`, values: names.values });
+  const named = (
+    name: FacetName,
+    by: Readonly<Partial<Record<'key' | 'folded' | 'alias', readonly string[]>>>,
+  ): void => {
+    // Each with an index of its own: SQLite would rather look at all names.
+    const parts = Object.entries(by).flatMap(([column, texts]) =>
+      texts.length === 0
+        ? []
+        : [
+            `SELECT id FROM boost_names INDEXED BY boost_names_${column}
+             WHERE facet = ${facetNames.indexOf(name)} AND ${column} IN (${texts.map(() => '?').join(', ')})`,
+          ],
+    );
+    const sql = parts.join(' UNION ');
+    const values = Object.values(by).flat();
+    const rows = database.prepare(`${sql} LIMIT ${maxLookups + 1}`).all(...values);
+    if (rows.length > maxLookups) conditions.push({ sql: `+${name} IN (${sql})`, values });
     else columns.push({ name, numbers: rows.map(([id]) => Number(id)) });
   };
   if (provenSender !== undefined) {
-    named('sender', { sql: 'key = ?', values: [`key:${provenSender.toLowerCase()}`] });
+    named('sender', { key: [`key:${provenSender.toLowerCase()}`] });
   }
   for (const name of byWorth) {
     const wanted = filter[name];
@@ -67,8 +80,7 @@ export function boostQuery(
       continue;
     }
     const { keys, text } = facetQuery(name, wanted);
-    const byKey = keys.map(() => ' OR key = ?').join('');
-    named(name, { sql: `folded = ? OR alias = ?${byKey}`, values: [text, text, ...keys] });
+    named(name, { folded: [text], alias: [text], key: keys });
   }
   if (kinds !== undefined) {
     columns.push({ name: 'kind', numbers: [...new Set(kinds)].map((kind) => boostKinds.indexOf(kind)) });

@@ -3,7 +3,14 @@ import { decodeTlvStream, encodeTlvStream } from '@rivulet/core/wire';
 import type { Database, Row } from '@rivulet/storage/database';
 import { KeysendError } from '../keysendError.js';
 import { boostFacets, type Facet, type FacetName, facetNames } from '../receiving/boostFacets.js';
-import type { BoostBatch, BoostStore, ForgetRequest, TotalsRequest } from '../receiving/boostStore.js';
+import type {
+  BoostBatch,
+  BoostStore,
+  BoostTotals,
+  ForgetRequest,
+  TotalsBy,
+  TotalsRequest,
+} from '../receiving/boostStore.js';
 import { dayMs, groupSums, isCoarse } from '../receiving/boostTotals.js';
 import { foldText } from '../receiving/foldText.js';
 import { checkLimit, finishPage, planPage } from '../receiving/pageCursor.js';
@@ -11,7 +18,15 @@ import { readBoost } from '../receiving/readBoost.js';
 import { boostKinds, type NewBoost, type ReceivedBoost } from '../receiving/receivedBoost.js';
 import type { StoreTransaction } from '../store/toolkitStore.js';
 import { boostQuery, pageNumbers, whereOf } from './boostQueries.js';
-import { boostSums, rowsAsSums, SumChanges, sumsFor, toSum, totalsSql } from './boostSums.js';
+import {
+  boostSums,
+  isOverall,
+  largestOverall,
+  readTotals,
+  rowsAsSums,
+  SumChanges,
+  sumsFor,
+} from './boostSums.js';
 
 /** Payments received before this were forgotten; among the entries. */
 const forgottenKey = 'boosts/forgotten';
@@ -27,10 +42,11 @@ export function boostTables(database: Database): BoostStore {
     setCursor: database.prepare('UPDATE boost_sources SET cursor = ? WHERE id = ?'),
     seen: database.prepare('SELECT 1 FROM boosts WHERE payment_hash = ? AND source = ?'),
     name: database.prepare(
-      'SELECT id FROM boost_names WHERE facet = ? AND key = ? AND label = ? AND alias = ?',
+      'SELECT id, same_as FROM boost_names WHERE facet = ? AND key = ? AND label = ? AND alias = ?',
     ),
+    firstName: database.prepare('SELECT min(id) FROM boost_names WHERE facet = ? AND key = ?'),
     addName: database.prepare(
-      'INSERT INTO boost_names (facet, key, label, alias, folded) VALUES (?, ?, ?, ?, ?)',
+      'INSERT INTO boost_names (facet, key, label, alias, folded, same_as) VALUES (?, ?, ?, ?, ?, ?)',
     ),
     add: database.prepare(
       `INSERT INTO boosts (source, payment_hash, amount_msat, received_at_ms, kind, show, episode, app, sender,
@@ -43,7 +59,8 @@ export function boostTables(database: Database): BoostStore {
     legs: database.prepare(`${columns} WHERE b.boost_uuid = ? ORDER BY b.received_at_ms, b.id LIMIT 1000`),
     lastId: database.prepare("SELECT seq FROM sqlite_sequence WHERE name = 'boosts'"),
     old: database.prepare(
-      `SELECT id, received_at_ms / ${dayMs}, kind, show, episode, app, sender, amount_msat
+      `SELECT id, received_at_ms / ${dayMs}, kind, show, episode, app, sender,
+         ${firstOf('show')}, ${firstOf('episode')}, ${firstOf('app')}, ${firstOf('sender')}, amount_msat
        FROM boosts INDEXED BY boosts_time WHERE received_at_ms < ? AND id < ? ORDER BY received_at_ms LIMIT ?`,
     ),
     remove: database.prepare('DELETE FROM boosts WHERE id = ?'),
@@ -88,9 +105,12 @@ export function boostTables(database: Database): BoostStore {
       const query = boostQuery(database, filter, { coarse });
       if (query.nothing) return groupSums([], { by, limit });
       const where = whereOf(query, { plain: coarse });
-      const from = coarse ? sumsFor({ by, filter }) : rowsAsSums;
-      const rows = database.prepare(totalsSql({ by, from, where: where.sql })).all(...where.values);
-      return groupSums(rows.map(toSum), { by, limit });
+      const totals = (group: TotalsBy): BoostTotals => {
+        const from = coarse ? sumsFor({ by: group, filter }) : rowsAsSums;
+        return readTotals(database, { by: group, from, where: where.sql, values: where.values, limit });
+      };
+      if (!isOverall({ by, filter })) return totals(by);
+      return { ...largestOverall(database, { by, kinds: filter.kinds, limit }), total: totals('kind').total };
     },
     forget,
   };
@@ -99,19 +119,15 @@ export function boostTables(database: Database): BoostStore {
     inTransaction(database);
     const sourceId = Number(sql.source.get(source)?.[0] ?? sql.addSource.run(source).rowid);
     const forgotten = Number(tx.get(forgottenKey) ?? 0);
-    const names = new Map<string, number>();
+    const names = new Map<string, Named>();
     const changes = new SumChanges();
-    const numberOf = (name: FacetName, { key, label, alias }: Facet): number => {
-      if (key === '') return 0;
+    const numberOf = (name: FacetName, { key, label, alias }: Facet): Named => {
+      if (key === '') return { id: 0, first: 0 };
       const facet = facetNames.indexOf(name);
-      const known = JSON.stringify([facet, key, label, alias]);
-      let id = names.get(known);
-      if (id === undefined) {
-        const found = sql.name.get(facet, key, label, alias)?.[0];
-        id = Number(found ?? sql.addName.run(facet, key, label, alias, foldText(label)).rowid);
-        names.set(known, id);
-      }
-      return id;
+      const text = JSON.stringify([facet, key, label, alias]);
+      const known = names.get(text) ?? findName(facet, { key, label, alias });
+      names.set(text, known);
+      return known;
     };
     const taken: ReceivedBoost[] = [];
     for (const boost of boosts) {
@@ -122,30 +138,49 @@ export function boostTables(database: Database): BoostStore {
       const facets = boostFacets(boost);
       const [show, episode, app, sender, account, remote] = facetNames.map((name) =>
         numberOf(name, facets[name]),
-      ) as [number, number, number, number, number, number];
+      ) as [Named, Named, Named, Named, Named, Named];
       const { rowid: id } = sql.add.run(
         sourceId,
         paymentHash,
         amountMsat,
         receivedAtMs,
         kind,
-        show,
-        episode,
-        app,
-        sender,
-        account === 0 ? null : account,
-        remote === 0 ? null : remote,
+        show.id,
+        episode.id,
+        app.id,
+        sender.id,
+        account.id === 0 ? null : account.id,
+        remote.id === 0 ? null : remote.id,
         boost.boostUuid ?? null,
       );
       const message = boost.message === undefined ? null : foldText(boost.message);
       sql.addRecords.run(id, encodeRecords(boost), message);
       if (message !== null) sql.addText.run(id, message);
-      changes.add({ day: dayOf(receivedAtMs), kind, show, episode, app, sender }, amountMsat);
+      changes.add(
+        {
+          day: dayOf(receivedAtMs),
+          kind,
+          show: show.id,
+          episode: episode.id,
+          app: app.id,
+          sender: sender.id,
+        },
+        { show: show.first, episode: episode.first, app: app.first, sender: sender.first },
+        amountMsat,
+      );
       taken.push({ ...boost, source, id });
     }
     sums.apply(changes, 1);
     if (cursor !== undefined) sql.setCursor.run(cursor, sourceId);
     return taken;
+  }
+
+  function findName(facet: number, { key, label, alias }: Facet): Named {
+    const found = sql.name.get(facet, key, label, alias);
+    if (found !== undefined) return { id: Number(found[0]), first: Number(found[1] ?? found[0]) };
+    const first = sql.firstName.get(facet, key)?.[0] ?? null;
+    const { rowid: id } = sql.addName.run(facet, key, label, alias, foldText(label), first);
+    return { id, first: Number(first ?? id) };
   }
 
   function forget(
@@ -158,8 +193,14 @@ export function boostTables(database: Database): BoostStore {
     const rows = sql.old.all(beforeMs, keepFromId, limit);
     const changes = new SumChanges();
     for (const row of rows) {
-      const [id, day, kind, show, episode, app, sender] = row.map(Number) as SevenNumbers;
-      changes.add({ day, kind, show, episode, app, sender }, row[7] as bigint);
+      const [id = 0, day = 0, kind = 0, show = 0, episode = 0, app = 0, sender = 0, ...firsts] =
+        row.map(Number);
+      const [firstShow = 0, firstEpisode = 0, firstApp = 0, firstSender = 0] = firsts;
+      changes.add(
+        { day, kind, show, episode, app, sender },
+        { show: firstShow, episode: firstEpisode, app: firstApp, sender: firstSender },
+        row.at(-1) as bigint,
+      );
       for (const statement of [sql.remove, sql.removeRecords, sql.removeText]) statement.run(id);
     }
     if (!keepSums) sums.apply(changes, -1);
@@ -167,7 +208,15 @@ export function boostTables(database: Database): BoostStore {
   }
 }
 
-type SevenNumbers = [number, number, number, number, number, number, number];
+/** A number of `boost_names`, and the first one of the same thing. */
+interface Named {
+  readonly id: number;
+  readonly first: number;
+}
+
+function firstOf(column: FacetName): string {
+  return `(SELECT coalesce(same_as, id) FROM boost_names WHERE boost_names.id = boosts.${column})`;
+}
 
 const columns = `SELECT b.id, s.name, b.payment_hash, b.amount_msat, b.received_at_ms, n.key, r.records
   FROM boosts b JOIN boost_records r ON r.id = b.id JOIN boost_sources s ON s.id = b.source

@@ -8,10 +8,10 @@ import type { Database } from '@rivulet/storage/database';
  * - `boosts`: received payments, narrow, so that what is asked of all of them is read fast; `boost_records` has what
  *   each of them carried, and `boost_texts` finds messages. Kinds are numbered as in `boostKinds`.
  * - `boost_names`: shows, episodes, apps, senders, accounts and remote feeds (numbered as in `facetNames`), by number
- *   in `boosts`: 0, or NULL where few have one, for none.
- * - `boost_sums`: what each day brought, written with each payment; `boost_facet_sums` the same by one thing alone
- *   (-1: by none), and of all days together (day -1),
- *   for what is asked most.
+ *   in `boosts`: 0, or NULL where few have one, for none. One thing may have several, by how it was written: `same_as`
+ *   is the first of them, or NULL.
+ * - `boost_sums`: what each day brought, written with each payment; `boost_facet_sums` the same by one thing alone (-1:
+ *   by none), and `boost_overall_sums` what each thing, under its first number, brought in all: what is asked most.
  * - `boost_sources`: wallets, and how far each was read.
  */
 const migrations: readonly string[] = [
@@ -34,8 +34,10 @@ const migrations: readonly string[] = [
     label TEXT NOT NULL,
     alias TEXT NOT NULL,
     folded TEXT NOT NULL,
+    same_as INTEGER,
     UNIQUE (facet, key, label, alias)
   ) STRICT;
+  CREATE INDEX boost_names_key ON boost_names (facet, key);
   CREATE INDEX boost_names_folded ON boost_names (facet, folded);
   CREATE INDEX boost_names_alias ON boost_names (facet, alias);
   CREATE TABLE boosts (
@@ -89,6 +91,14 @@ const migrations: readonly string[] = [
     count INTEGER NOT NULL,
     amount_msat INTEGER NOT NULL,
     PRIMARY KEY (facet, day, kind, name)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE boost_overall_sums (
+    facet INTEGER NOT NULL,
+    name INTEGER NOT NULL,
+    kind INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    amount_msat INTEGER NOT NULL,
+    PRIMARY KEY (facet, name, kind)
   ) STRICT, WITHOUT ROWID;
   `,
 ];
