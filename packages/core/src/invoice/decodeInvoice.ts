@@ -1,7 +1,7 @@
-import { bech32 } from '@scure/base';
 import { concatBytes, utf8ToBytes } from '../bytes/index.js';
 import { CryptoError, publicCurve, sha256 } from '../crypto/index.js';
 import type { HintHop } from '../graph/index.js';
+import { bech32Words } from './bech32.js';
 import { readHumanReadablePart } from './humanReadablePart.js';
 import {
   defaultExpirySeconds,
@@ -96,15 +96,15 @@ function readBech32(text: string): { prefix: string; words: Uint8Array } {
   if (lower.length - separator - 1 < checksumLength) {
     throw new InvoiceError('too_short', 'this invoice is too short: copy it again, all of it');
   }
-  const decoded = bech32.decodeUnsafe(lower, false);
+  const words = bech32Words(lower, separator);
   // BOLT 11, reader: if the checksum is incorrect: MUST fail the payment
-  if (decoded === undefined) {
+  if (words === undefined) {
     throw new InvoiceError(
       'checksum_invalid',
       'the checksum of this invoice is wrong: a character was altered or lost, copy it again',
     );
   }
-  return { prefix: decoded.prefix, words: Uint8Array.from(decoded.words) };
+  return { prefix: lower.slice(0, separator), words };
 }
 
 type ReadFields = Omit<Invoice, 'currency' | 'amountMsat' | 'timestamp' | 'signature' | 'nodeId'> &

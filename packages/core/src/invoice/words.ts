@@ -10,8 +10,11 @@ export function bytesToWords(bytes: Uint8Array): Uint8Array {
  * MUST pad field data to a multiple of 5 bits, using 0s.
  */
 export function wordsToBytes(words: Uint8Array): Uint8Array | undefined {
-  // The library wants plain arrays where it is typed so.
-  return bech32.fromWordsUnsafe([...words]) || undefined;
+  const bits = words.length * 5;
+  const bytes = wordsToPaddedBytes(words);
+  const whole = bits >> 3;
+  if ((bits & 7) >= 5 || (bytes[whole] ?? 0) !== 0) return undefined;
+  return bytes.subarray(0, whole);
 }
 
 /** 5-bit words as bytes, 0 bits appended to the last: the form that is hashed. */

@@ -1,7 +1,6 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex, hexToBytes, utf8ToBytes } from '@rivulet/core/bytes';
 import { encodeZbase32 } from '@rivulet/core/tower';
-import { base64 } from '@scure/base';
 import { KeysendError } from '../../keysendError.js';
 import * as z from '../../schema/index.js';
 import type { ToolkitStore } from '../../store/toolkitStore.js';
@@ -15,6 +14,7 @@ import {
   pause,
   type Schedule,
   systemSchedule,
+  toBase64,
   type WalletFetch,
   WalletHttp,
 } from '../http/index.js';
@@ -83,7 +83,7 @@ class EclairWallet implements Wallet {
 
   constructor({ url, password, fetch, schedule = systemSchedule, store }: EclairWalletOptions) {
     if (password === '') throw new KeysendError('wallet_invalid', 'the password of the Eclair node is empty');
-    const credentials = base64.encode(utf8ToBytes(`:${password}`));
+    const credentials = toBase64(utf8ToBytes(`:${password}`));
     this.#schedule = schedule;
     this.#memory = new EclairMemory(store);
     this.#http = new WalletHttp({
@@ -173,7 +173,7 @@ class EclairWallet implements Wallet {
   }
 
   async signMessage(message: string, call: CallOptions = {}): Promise<string> {
-    const form = { msg: base64.encode(utf8ToBytes(message)) };
+    const form = { msg: toBase64(utf8ToBytes(message)) };
     const { signature } = await this.#ask(signed, { path: '/signmessage', form, ...call });
     // Eclair gives it in hex; all others write it like this.
     return encodeZbase32(hexToBytes(signature));

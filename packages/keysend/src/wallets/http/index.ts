@@ -1,3 +1,4 @@
+export { fromBase64, toBase64 } from './base64.js';
 export { Deadline } from './deadline.js';
 export { shownText } from './hideSecrets.js';
 export { errorOfProblem, HttpProblem, outcomeBefore, outcomeOfProblem } from './httpProblem.js';

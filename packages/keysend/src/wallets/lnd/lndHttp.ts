@@ -1,21 +1,9 @@
-import { base64 } from '@scure/base';
 import * as z from '../../schema/index.js';
-import { HttpProblem } from '../http/index.js';
-
-/** Bytes as LND's REST gateway writes and reads them. */
-export function toBase64(bytes: Uint8Array): string {
-  return base64.encode(bytes);
-}
+import { HttpProblem, toBase64 } from '../http/index.js';
 
 /** In a path: the alphabet that needs no escape. */
 export function toPathBase64(bytes: Uint8Array): string {
-  return base64.encode(bytes).replaceAll('+', '-').replaceAll('/', '_');
-}
-
-/** Either alphabet, with or without padding. @throws Error for what is no base64 */
-export function fromBase64(text: string): Uint8Array {
-  const plain = text.replaceAll('-', '+').replaceAll('_', '/').replace(/=+$/, '');
-  return base64.decode(plain.padEnd(Math.ceil(plain.length / 4) * 4, '='));
+  return toBase64(bytes).replaceAll('+', '-').replaceAll('/', '_');
 }
 
 /** A 64-bit number: text in protobuf's JSON; some proxies make a number of it. */

@@ -2,9 +2,9 @@ import { bytesToHex } from '@rivulet/core/bytes';
 import * as z from '../../schema/index.js';
 import { preimageRecordType } from '../checkKeysend.js';
 import type { HeldKeysend } from '../holdingWallet.js';
-import { HttpProblem, pause, type Schedule, type WalletHttp } from '../http/index.js';
+import { fromBase64, HttpProblem, pause, type Schedule, type WalletHttp } from '../http/index.js';
 import type { ReceivedPayment } from '../wallet.js';
-import { fromBase64, grpcErrorOf, int64, problemOfGrpc } from './lndHttp.js';
+import { grpcErrorOf, int64, problemOfGrpc } from './lndHttp.js';
 
 const invoice = z.object({
   r_hash: z.string(),

@@ -1,8 +1,9 @@
 import { bytesToHex } from '@rivulet/core/bytes';
 import * as z from '../../schema/index.js';
 import { failed } from '../checkKeysend.js';
+import { fromBase64 } from '../http/index.js';
 import type { PaymentOutcome } from '../wallet.js';
-import { fromBase64, int64 } from './lndHttp.js';
+import { int64 } from './lndHttp.js';
 
 /** lnrpc.Payment, as far as it is used. Amounts are in msat; hash and preimage are hex digits here. */
 export const lndPayment = z.object({

@@ -2,7 +2,7 @@ import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex, hexToBytes } from '@rivulet/core/bytes';
 import * as z from '../../schema/index.js';
 import { defaultMaxFeeMsat, failed, preimageRecordType } from '../checkKeysend.js';
-import { HttpProblem, outcomeOfProblem, type WalletHttp } from '../http/index.js';
+import { HttpProblem, outcomeOfProblem, toBase64, type WalletHttp } from '../http/index.js';
 import type { CallOptions, InvoiceRequest, KeysendRequest, PaymentOutcome, PaymentQuery } from '../wallet.js';
 import {
   grpcCode,
@@ -11,7 +11,6 @@ import {
   int64,
   isOfLnd,
   problemOfGrpc,
-  toBase64,
   toPathBase64,
 } from './lndHttp.js';
 import {

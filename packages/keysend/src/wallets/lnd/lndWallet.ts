@@ -9,12 +9,13 @@ import {
   outcomeBefore,
   type Schedule,
   systemSchedule,
+  toBase64,
   type WalletFetch,
   WalletHttp,
   type WalletHttpRequest,
 } from '../http/index.js';
 import type { CallOptions, WalletBalance, WalletCapabilities, WalletInfo } from '../wallet.js';
-import { explainLnd, int64, toBase64 } from './lndHttp.js';
+import { explainLnd, int64 } from './lndHttp.js';
 import { LndInvoices } from './lndInvoices.js';
 import { LndSender } from './lndSender.js';
 
