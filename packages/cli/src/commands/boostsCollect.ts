@@ -7,6 +7,7 @@ import { parseWholeNumber } from '../format/number.js';
 import { printable } from '../format/text.js';
 import { printJson } from '../output.js';
 import { type CliToolkit, type ToolkitOptions, withToolkit } from '../toolkit.js';
+import { wakefulSchedule } from '../toolkitLedger.js';
 import { describeArrival } from './boostsText.js';
 import { allOptions, examples } from './registerCommand.js';
 
@@ -18,6 +19,7 @@ interface CollectingOptions extends ToolkitOptions {
 const nameHelp = "the wallet's name in the store, for good (default: its kind and node id)";
 /** How often it is looked whether a daemon has stored something. */
 const pollMs = 2_000;
+const longestTimerMs = 2 ** 31 - 1;
 
 export function registerBoostsCollect(boosts: Command, context: CliContext): void {
   boosts
@@ -131,15 +133,21 @@ async function collectFrom(
   const { context, options, ...rest } = given;
   const opened = await wallet();
   const source = options.name ?? (await sourceOf(opened, rest.signal));
-  await collect({
-    ...rest,
-    wallet: opened,
-    source,
-    store,
-    boosts: toolkit.boosts,
-    now,
-    schedule: context.schedule,
-  });
+  // While a wallet is away nothing else may keep the process alive.
+  const sleep = wakefulSchedule(longestTimerMs, () => {});
+  try {
+    await collect({
+      ...rest,
+      wallet: opened,
+      source,
+      store,
+      boosts: toolkit.boosts,
+      now,
+      schedule: context.schedule,
+    });
+  } finally {
+    sleep();
+  }
 }
 
 function describeWaiting(state: CollectState): string {
