@@ -13,7 +13,7 @@ import {
   testLedger,
 } from './ledger.test.support.js';
 import type { LegLedgerOptions } from './legLedger.js';
-import { readLeg } from './legStore.js';
+import { readLeg, updateLeg } from './legStore.js';
 
 function world(
   behave?: (id: string, tries: number) => Behaviour,
@@ -345,25 +345,37 @@ describe('the ledger', () => {
 
   test('does not send what was taken over while the machine slept', async () => {
     for (const repeats of ['preimage', 'lookup'] as const) {
-      const { time, store, wallet, make } = world(() => ({ does: 'pay', afterMs: 50 }), { repeats });
-      let slept = false;
+      const { time, store, wallet } = world(undefined, { repeats });
+      const sentAt: number[] = [];
+      let leaseEndsMs = 0;
       const sleepy: typeof store = {
         ...store,
         transaction: (body) => {
           const result = store.transaction(body);
-          if (!slept && readLeg(store, 'leg-0')?.state === 'sending') {
-            slept = true;
+          const leg = readLeg(store, 'leg-0');
+          if (leaseEndsMs === 0 && leg?.state === 'sending') {
+            // It sleeps right after it has stored that it sends; when it wakes up, somebody else is busy with it.
             time.nowMs += 300_000;
+            leaseEndsMs = time.nowMs + 30_000;
+            store.transaction((tx) => {
+              updateLeg(tx, leg, { ...leg, owner: 'other' });
+              tx.put('legOwner/other', String(leaseEndsMs));
+            });
           }
           return result;
         },
       };
-      const first = testLedger({ time, store: sleepy, wallet });
-      first.plan([legPlan(0)]);
-      await Promise.all([first.run(), make().run()]);
-      expect(slept).toBe(true);
-      expect(first.get('leg-0')?.state).toBe('succeeded');
-      expect(wallet.requests).toHaveLength(1);
+      const send = wallet.keysend.bind(wallet);
+      wallet.keysend = (request) => {
+        sentAt.push(time.nowMs);
+        return send(request);
+      };
+      const ledger = testLedger({ time, store: sleepy, wallet });
+      ledger.plan([legPlan(0)]);
+      await ledger.run();
+      expect(ledger.get('leg-0')?.state).toBe('succeeded');
+      expect(sentAt).toHaveLength(1);
+      expect(sentAt[0]).toBeGreaterThanOrEqual(leaseEndsMs);
     }
   });
 
