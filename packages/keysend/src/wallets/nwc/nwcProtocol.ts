@@ -120,3 +120,13 @@ export const listParams = z.object({
   offset: z.optional(z.nullable(z.int().check(z.nonnegative()))),
   type: z.optional(z.nullable(z.string())),
 });
+
+/** NIP-47: metadata is at most 4096 characters, or it is left out. */
+export function metadataOf(
+  records: readonly (readonly [type: bigint, hex: string])[],
+): Readonly<Record<string, unknown>> {
+  const said = records.filter(([type]) => type <= BigInt(Number.MAX_SAFE_INTEGER));
+  if (said.length === 0) return {};
+  const metadata = { tlv_records: said.map(([type, value]) => ({ type: Number(type), value })) };
+  return JSON.stringify(metadata).length <= 4_096 ? metadata : {};
+}

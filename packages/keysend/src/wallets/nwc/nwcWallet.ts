@@ -197,6 +197,10 @@ class NwcWallet implements Wallet {
   }
 
   async signMessage(message: string, { signal }: CallOptions = {}): Promise<string> {
+    const { methods } = await this.#knownMethods(signal);
+    if (!methods.has('sign_message')) {
+      throw new KeysendError('wallet_cannot', 'this connection does not allow to sign messages');
+    }
     const { signature } = await this.#call('sign_message', { message }, signResultSchema, signal);
     if (!/^[ybndrfg8ejkmcpqxot1uwisza345h769]{104}$/.test(signature)) {
       throw new KeysendError('wallet_cannot', "the wallet's signature is not that of a Lightning node");

@@ -26,6 +26,9 @@ export class ServedWallet implements Wallet {
   can: Partial<WalletCapabilities> = {};
   /** How often something was paid for good. */
   paid = 0;
+  /** The keysends among it. */
+  readonly sent: KeysendRequest[] = [];
+  readonly #open = new Map<string, KeysendRequest>();
   lookups = 0;
   readonly #received: ReceivedPayment[] = [];
   readonly #listeners = new Set<() => void>();
@@ -61,7 +64,12 @@ export class ServedWallet implements Wallet {
 
   async keysend(request: KeysendRequest): Promise<PaymentOutcome> {
     this.keysends.push(request);
-    return this.#pay(bytesToHex(sha256(request.preimage)), bytesToHex(request.preimage));
+    const id = bytesToHex(sha256(request.preimage));
+    const paid = this.paid;
+    const outcome = this.#pay(id, bytesToHex(request.preimage));
+    if (this.paid > paid) this.sent.push(request);
+    if (outcome.status === 'unknown') this.#open.set(id, request);
+    return outcome;
   }
 
   async payInvoice(request: InvoiceRequest): Promise<PaymentOutcome> {
@@ -90,7 +98,10 @@ export class ServedWallet implements Wallet {
       if (status !== 'unknown') continue;
       if (outcome === undefined) this.outcomes.delete(id);
       else this.outcomes.set(id, outcome);
-      if (outcome?.status === 'succeeded') this.paid++;
+      if (outcome?.status !== 'succeeded') continue;
+      this.paid++;
+      const keysend = this.#open.get(id);
+      if (keysend !== undefined) this.sent.push(keysend);
     }
   }
 
