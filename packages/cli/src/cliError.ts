@@ -28,6 +28,7 @@ export type CliErrorCode =
   | 'probe_failed'
   | 'channel_not_found'
   | 'invoice_not_found'
+  | 'keysend_not_held'
   | 'tower_not_found'
   | 'boost_not_found'
   | 'delivery_failed'

@@ -6,6 +6,8 @@ import { formatMsat, parseSatsToMsat } from '../format/amount.js';
 import { parseWholeNumber } from '../format/number.js';
 import { formatTable, formatTime, shortId } from '../format/text.js';
 import { printAnswer } from '../output.js';
+import { registerHeldKeysends } from './policyHeld.js';
+import { registerKeysendPolicy } from './policyKeysend.js';
 import { allOptions, examples, type RegisterCommand } from './registerCommand.js';
 
 interface PolicyOptions {
@@ -19,9 +21,9 @@ interface PolicyOptions {
 const maxU32 = 0xffff_ffff;
 
 export const registerForwarding: RegisterCommand = (program, context) => {
-  program
+  const policy = program
     .command('policy')
-    .description('show or set our terms for what others send through our channels')
+    .description('show or set our terms for what others send through our channels; which keysends are taken')
     .argument('[channel]', `${channelArgument}; or all`)
     .option('--base <msat>', 'what each forwarded payment pays, in millisatoshi')
     .option('--ppm <number>', 'what it pays of each million that it forwards')
@@ -34,6 +36,8 @@ export const registerForwarding: RegisterCommand = (program, context) => {
         'rivulet policy',
         'rivulet policy 103x1x0 --base 0 --ppm 250',
         'rivulet policy all --delay 80 --max 500,000',
+        'rivulet policy keysend set --minimum 10',
+        'rivulet policy held',
       ),
     )
     .action(async (name: string | undefined, _, command) => {
@@ -73,6 +77,9 @@ export const registerForwarding: RegisterCommand = (program, context) => {
         });
       });
     });
+
+  registerKeysendPolicy(policy, context);
+  registerHeldKeysends(policy, context);
 
   program
     .command('forwards')
