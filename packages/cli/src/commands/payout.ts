@@ -400,7 +400,13 @@ function finish(
       { exitCode: exitCodes.unknownOutcome },
     );
   }
-  if (context.signal.aborted && planned.legs > 0) return;
+  if (context.signal.aborted && planned.legs > 0) {
+    throw new CliError(
+      'payment_pending',
+      `interrupted: ${planned.legs} payments are still to be made; repeat the command, or: rivulet payout resume ${name}`,
+      { exitCode: exitCodes.interrupted },
+    );
+  }
   if (failed.legs + planned.legs > 0) {
     throw new CliError(
       'payment_failed',

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -9,6 +9,7 @@ import { createClient, type Payment, type RivuletClient, tokenFileName } from '@
 
 /** The built program, as a user runs it. */
 const program = fileURLToPath(new URL('../../../cli/dist/main.js', import.meta.url));
+if (!existsSync(program)) throw new Error('this runs the built program: npm run build');
 
 /** Whatever is left of a run is ended with it. */
 const alive = new Set<ChildProcess>();

@@ -1,4 +1,4 @@
-import { bytesToUtf8 } from '@rivulet/core/bytes';
+import { bytesToUtf8, RivuletError } from '@rivulet/core/bytes';
 import { KeysendError } from '../keysendError.js';
 import type { AuditSink } from '../ledger/auditSink.js';
 import type { Leg } from '../ledger/leg.js';
@@ -229,7 +229,8 @@ export class RuleRunner {
         .run({ keys, concurrency, signal, onLeg: (leg) => onEvent?.({ type: 'leg', leg }) })
         .then(
           () => {},
-          (error) => this.#problem(name, error),
+          // Nobody waits for this promise: whatever it is, it is told, and tried again.
+          (error) => this.#tellProblem(name, error),
         )
         .then(() => {
           for (const key of keys) this.#paying.delete(key);
@@ -382,7 +383,13 @@ export class RuleRunner {
 
   #problem(rule: string, error: unknown): void {
     if (!(error instanceof KeysendError)) throw error;
-    this.#options.onEvent?.({ type: 'problem', rule, code: error.code, message: error.message });
+    this.#tellProblem(rule, error);
+  }
+
+  #tellProblem(rule: string, error: unknown): void {
+    const code = error instanceof RivuletError ? error.code : 'other';
+    const message = error instanceof Error ? error.message : String(error);
+    this.#options.onEvent?.({ type: 'problem', rule, code, message });
   }
 }
 

@@ -5,7 +5,7 @@ import { bytesToUtf8 } from '@rivulet/core/bytes';
 import { readPayout } from '@rivulet/keysend/automation';
 import { openToolkit } from '@rivulet/keysend/sqlite';
 import type { Payment } from '@rivulet/sdk';
-import { CommandWorld, type NodeProcess } from '../commandWorld.js';
+import { CommandWorld, type NodeProcess } from '../keysend/commandWorld.js';
 
 export interface PayoutsRequest {
   readonly count: number;

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { payoutsProblems, runPayouts } from './runPayouts.js';
+import { payoutsProblems, runPayouts } from '../payouts/runPayouts.js';
 
 test('a payout over real nodes pays each key once, through kills of the command and of the daemon', {
   timeout: 240_000,

@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { describeMachine } from '../../bench/machine.js';
+import { describeMachine } from '../bench/machine.js';
 import { payoutsProblems, runPayouts } from './runPayouts.js';
 
 const usage = `npm run payouts -- [--count 10000] [--kills 20] [--daemon-kills 0] [--concurrency 100] [--json]
