@@ -93,6 +93,20 @@ describe('a stream', () => {
     expectExact(world, report, [[0, 600_000]]);
   });
 
+  test('pays those of a time split no longer than it lasts, where its end is no round number', async () => {
+    const world = new SessionWorld();
+    const [split] = testPlan.block.timeSplits.slice(1);
+    // 1.1 + 2.2 is more than 3.3 in floating point.
+    const timeSplits = split === undefined ? [] : [{ ...split, startSeconds: 1.1, durationSeconds: 2.2 }];
+    const session = open(world, {
+      plan: { ...testPlan, block: { ...testPlan.block, timeSplits }, remotes: [] },
+    });
+    play(session, 0, 600);
+    await session.stop();
+    // 98 % of 2.2 seconds at 100 sat a minute.
+    expect(paidBy(world.wallet)[5]).toBe(3_593n);
+  });
+
   test('says in each boostagram what is paid for', async () => {
     const world = new SessionWorld();
     const session = open(world, { sender: { appName: 'test' } });

@@ -54,11 +54,17 @@ export function activeBlock(request: {
 function timeSplitAt(timeSplits: readonly ValueTimeSplit[], position: number): number | undefined {
   let found: number | undefined;
   let foundStart = Number.NEGATIVE_INFINITY;
+  const at = micros(position);
   for (const [index, { startSeconds, durationSeconds }] of timeSplits.entries()) {
-    if (position < startSeconds || position >= startSeconds + durationSeconds) continue;
+    if (at < micros(startSeconds) || at >= micros(startSeconds + durationSeconds)) continue;
     if (startSeconds < foundStart) continue;
     found = index;
     foundStart = startSeconds;
   }
   return found;
+}
+
+/** 1.1 + 2.2 is more than 3.3 in floating point: whoever asks at 3.3 means the end of that time split all the same. */
+function micros(seconds: number): number {
+  return Math.round(seconds * 1_000_000);
 }
