@@ -7,6 +7,7 @@ import { registerAudit } from './commands/audit.js';
 import { registerBackup } from './commands/backup.js';
 import { registerBoost } from './commands/boost.js';
 import { registerBoosts } from './commands/boosts.js';
+import { registerBudgets } from './commands/budgets.js';
 import { registerChannels } from './commands/channels.js';
 import { registerDaemon } from './commands/daemon.js';
 import { registerDemo } from './commands/demo.js';
@@ -23,6 +24,7 @@ import { registerPeers } from './commands/peers.js';
 import { registerReceipt } from './commands/receipt.js';
 import { registerRouting } from './commands/routing.js';
 import { registerRules } from './commands/rules.js';
+import { registerServeLnd } from './commands/serveLnd.js';
 import { registerSimulate } from './commands/simulate.js';
 import { registerSplit } from './commands/split.js';
 import { registerStream } from './commands/stream.js';
@@ -76,6 +78,8 @@ function createProgram(context: CliContext): Command {
     registerTower,
     registerBackup,
     registerBoosts,
+    registerBudgets,
+    registerServeLnd,
     registerDemo,
     registerSimulate,
   ]) {

@@ -9,7 +9,7 @@ import {
   carriedMsat,
   type LegPlan,
 } from '@rivulet/keysend';
-import { proveLeg, senderProofSize } from '@rivulet/keysend/proof';
+import { paymentOfLeg, proveLeg, ReceiptBook, senderProofSize } from '@rivulet/keysend/proof';
 import type { CliContext } from '../cliContext.js';
 import { CliError, exitCodes, usageError } from '../cliError.js';
 import { formatMsat, parseSatsToMsat } from '../format/amount.js';
@@ -33,6 +33,7 @@ interface BoostOptions extends ToolkitOptions, ValuePayingOptions {
   readonly position?: string;
   readonly id?: string;
   readonly sign?: boolean;
+  readonly receipt?: boolean;
   readonly yes?: boolean;
 }
 
@@ -49,6 +50,7 @@ export const registerBoost: RegisterCommand = (program, context) => {
         .option('--position <time>', 'where in the episode, such as 12:34', '0')
         .option('--id <uuid>', 'names this boost: with the same one, it goes on, and nothing is paid twice')
         .option('--sign', "let the wallet's node sign who sends it, so that the recipients can tell")
+        .option('--receipt', 'ask each recipient for a signed receipt, sent back by keysend')
         .option('--yes', 'do not ask (nobody is asked where there is no terminal, or with --json)'),
     ),
   )
@@ -56,6 +58,7 @@ export const registerBoost: RegisterCommand = (program, context) => {
       'after',
       examples(
         'rivulet boost feed.xml episode-12 1,000 --message "what a song" --position 12:34 --name Ada',
+        'rivulet boost feed.xml episode-12 1,000 --sign --receipt',
         'rivulet boost https://example.com/feed.xml episode-12 2,500 --yes --json',
       ),
     )
@@ -77,10 +80,11 @@ export const registerBoost: RegisterCommand = (program, context) => {
         // What failed before is tried again.
         const failed = ledger.list({ group: boostGroup(boostUuid), state: 'failed' });
         ledger.retry(failed.map(({ key }) => key));
-        const signed = options.sign === true ? await proving(toolkit) : undefined;
+        const { sign = false, receipt = false } = options;
+        const proofs = sign || receipt ? await proving(toolkit, { sign, receipt }) : undefined;
         const request = {
           ...paying,
-          ...(signed === undefined ? {} : { reserveBytes: signed.reserveBytes }),
+          ...(proofs === undefined ? {} : { reserveBytes: proofs.reserveBytes }),
           boostUuid,
           plan,
           amountMsat,
@@ -88,7 +92,7 @@ export const registerBoost: RegisterCommand = (program, context) => {
           ...(options.message === undefined ? {} : { message: options.message }),
         };
         const again = `to go on with it: the same command with --id ${boostUuid}`;
-        const prove = signed === undefined ? {} : { prove: signed.prove };
+        const prove = proofs === undefined ? {} : { prove: proofs.prove };
         const work = boost(ledger, request, { signal: toolkit.signal, ...prove }).catch((cause) =>
           Promise.reject(interrupted(toolkit.signal, { cause, again })),
         );
@@ -104,17 +108,32 @@ export const registerBoost: RegisterCommand = (program, context) => {
     });
 };
 
-/** Signs each payment with the node's key. @throws CliError for a wallet that cannot */
-async function proving({ wallet: open, secret, now }: CliToolkit) {
+/**
+ * What goes with each payment to a node: the signature of ours, the wish for a receipt, or both.
+ * @throws CliError for a wallet that cannot
+ */
+async function proving(
+  { wallet: open, secret, now, store, audit }: CliToolkit,
+  { sign, receipt }: { sign: boolean; receipt: boolean },
+) {
   const wallet = await open();
   const { nodeId } = await wallet.info();
-  if (nodeId === undefined || !(await wallet.capabilities()).signs) {
-    throw new CliError('not_available', `this ${wallet.kind} wallet cannot sign: leave --sign out`);
+  const { signs, repeats } = await wallet.capabilities();
+  if (nodeId === undefined || (sign && !signs) || repeats !== 'preimage') {
+    const message = `this ${wallet.kind} wallet cannot: leave ${sign ? '--sign' : '--receipt'} out`;
+    throw new CliError('not_available', message);
   }
   const signer = { nodeId, sign: (text: string) => wallet.signMessage(text) };
+  const wish = receipt ? { receipt: { replyTo: nodeId } } : {};
+  const book = new ReceiptBook({ store, now, audit });
   return {
-    reserveBytes: senderProofSize({ types: [boostagramRecordType], signed: true }),
-    prove: (leg: LegPlan) => proveLeg(leg, { secret, signer, nowMs: now() }),
+    reserveBytes: senderProofSize({ types: [boostagramRecordType], signed: sign, ...wish }),
+    prove: async (leg: LegPlan): Promise<LegPlan> => {
+      const proven = await proveLeg(leg, { secret, nowMs: now(), ...(sign ? { signer } : {}), ...wish });
+      // Before it leaves: a receipt of what nobody remembers to have asked for is refused.
+      if (receipt) store.transaction((tx) => book.ask(tx, paymentOfLeg(proven, secret), leg.key));
+      return proven;
+    },
   };
 }
 
