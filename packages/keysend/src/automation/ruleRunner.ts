@@ -103,7 +103,7 @@ export class RuleRunner {
   planDue(): RulePayment[] {
     const planned: RulePayment[] = [];
     for (const { rule, enabled } of listRules(this.#options.store)) {
-      if (!enabled || rule.kind === 'trigger') continue;
+      if (!enabled || rule.kind === 'trigger' || !this.#isDue(rule)) continue;
       try {
         if (isRepeated(rule)) planned.push(...this.#planRepeated(rule.name));
         else planned.push(...this.#inTransaction((tx) => this.#planOwed(tx, rule.name)));
@@ -258,6 +258,15 @@ export class RuleRunner {
       this.#wake = end;
       if (signal.aborted) end();
     });
+  }
+
+  /** Whether a transaction is worth its while; inside it everything is read again. */
+  #isDue(rule: RepeatedRule | RuleOf<'meter'>): boolean {
+    const { store } = this.#options;
+    if (!isRepeated(rule))
+      return meterDue(readState(store, rule).owed, { payAtMsat: rule.payAt }) !== undefined;
+    const { due, skipped } = this.#dueOf(store, rule);
+    return due.length + skipped.length > 0;
   }
 
   #planRepeated(name: string): RulePayment[] {
