@@ -11,7 +11,7 @@ export * from './value/index.js';
 export * from './wallets/cln/index.js';
 export * from './wallets/eclair/index.js';
 export type * from './wallets/holdingWallet.js';
-export type { Schedule, WalletFetch } from './wallets/http/index.js';
+export { type Schedule, systemSchedule, type WalletFetch } from './wallets/http/index.js';
 export * from './wallets/lnd/index.js';
 export * from './wallets/rivulet/index.js';
 export type * from './wallets/wallet.js';

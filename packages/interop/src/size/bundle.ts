@@ -4,6 +4,8 @@ import { type OutputChunk, rolldown } from 'rolldown';
 export interface Bundle {
   /** An ES module that imports nothing. */
   readonly code: string;
+  /** The same as a classic script, which leaves its exports in the global `toolkit`. */
+  readonly script: string;
   readonly minifiedBytes: number;
   /** As a server would send it: gzip at its highest level. */
   readonly gzipBytes: number;
@@ -41,8 +43,10 @@ export async function bundleForBrowser(source: string, folder: string): Promise<
       throw new Error(`not one file that runs in a browser: ${[...outside, ...warnings].join('\n')}`);
     }
     const { code } = first;
+    const classic = await build.generate({ format: 'iife', name: 'toolkit', minify: true });
     return {
       code,
+      script: classic.output[0].code,
       minifiedBytes: Buffer.byteLength(code),
       gzipBytes: gzipSync(code, { level: 9 }).length,
     };
