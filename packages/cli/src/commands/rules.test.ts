@@ -121,5 +121,18 @@ describe('rivulet rules', () => {
     running.interrupt();
     await running.done;
     expect(paid).toEqual([21_000n]);
+    // A sender may bring a secret of its own.
+    const own = join(world.dataDir, 'own');
+    writeFileSync(own, `${'ab'.repeat(32)}\n`);
+    const flags = ['--webhook-port', '0', '--json', '--secret-file', `bonus=${own}`];
+    const second = world.start({}, 'rules', 'run', ...flags);
+    await until(() => second.printed.out.includes('listening'));
+    const other = JSON.parse(second.printed.out.split('\n')[0] ?? '').url as string;
+    expect((await fetch(`${other}bonus`, { method: 'POST', headers: { ...headers }, body })).status).toBe(
+      401,
+    );
+    second.interrupt();
+    await second.done;
+    expect((await world.run('rules', 'run', '--secret-file', 'bonus')).code).toBe(2);
   });
 });

@@ -2,9 +2,9 @@ import { readFileSync } from 'node:fs';
 import type { Leg, LegLedger } from '@rivulet/keysend';
 import {
   formatTriggerSecret,
-  type RuleEvent,
-  type RulePayment,
+  parseTriggerSecret,
   RuleRunner,
+  type RuleRunnerOptions,
   ruleGroup,
 } from '@rivulet/keysend/automation';
 import { startWebhookServer } from '@rivulet/keysend/node';
@@ -12,12 +12,20 @@ import type { CliContext } from '../cliContext.js';
 import { usageError } from '../cliError.js';
 import { formatMsat } from '../format/amount.js';
 import { parseWholeNumber } from '../format/number.js';
-import { formatTable, formatTime, printable, shorten } from '../format/text.js';
+import { formatTable, formatTime } from '../format/text.js';
 import { printJson } from '../output.js';
 import { addToolkitOptions, type CliToolkit, type ToolkitOptions, withToolkit } from '../toolkit.js';
 import { openLedger, wakefulSchedule } from '../toolkitLedger.js';
 import { allOptions, examples, type RegisterCommand } from './registerCommand.js';
-import { describeRule, ruleJson } from './rulesText.js';
+import {
+  describeLegs,
+  describePayment,
+  describeRule,
+  legJson,
+  paymentJson,
+  printEvent,
+  ruleJson,
+} from './rulesText.js';
 
 type Options = ToolkitOptions & { readonly by?: string };
 
@@ -25,6 +33,7 @@ interface RunOptions extends ToolkitOptions {
   readonly once?: boolean;
   readonly webhookPort?: string;
   readonly webhookHost?: string;
+  readonly secretFile?: readonly string[];
 }
 
 const ruleHelp = `
@@ -192,7 +201,12 @@ rent.json:
       .description('plan and pay what becomes due, until Ctrl-C')
       .option('--once', 'only what is due now')
       .option('--webhook-port <port>', 'take the webhooks of triggers at http://<host>:<port>/hooks/<rule>')
-      .option('--webhook-host <host>', 'where to listen for them', '127.0.0.1'),
+      .option('--webhook-host <host>', 'where to listen for them', '127.0.0.1')
+      .option(
+        '--secret-file <rule=file>',
+        'the secret of a sender that brings its own (whsec_… or hex), in a file; else see rivulet rules secret',
+        (value: string, before: readonly string[] = []) => [...before, value],
+      ),
   )
     .addHelpText(
       'after',
@@ -292,7 +306,11 @@ async function withRules<T>(
   });
 }
 
-function runnerOf(toolkit: CliToolkit, ledger: LegLedger, onEvent?: (event: RuleEvent) => void): RuleRunner {
+function runnerOf(
+  toolkit: CliToolkit,
+  ledger: LegLedger,
+  more: Pick<RuleRunnerOptions, 'onEvent' | 'secretOf'> = {},
+): RuleRunner {
   const { store, now, audit, secret } = toolkit;
   return new RuleRunner({
     store,
@@ -301,8 +319,24 @@ function runnerOf(toolkit: CliToolkit, ledger: LegLedger, onEvent?: (event: Rule
     schedule: wakefulSchedule,
     audit,
     secret,
-    ...(onEvent === undefined ? {} : { onEvent }),
+    ...more,
   });
+}
+
+/** Secrets that senders of webhooks brought, by rule. */
+function readSecrets(files: readonly string[] = []): ReadonlyMap<string, Uint8Array> {
+  return new Map(
+    files.map((text) => {
+      const [, rule, path] = /^([a-z0-9][a-z0-9-]{0,39})=(.+)$/.exec(text) ?? [];
+      if (rule === undefined || path === undefined) throw usageError('--secret-file is <rule>=<file>');
+      try {
+        return [rule, parseTriggerSecret(readFileSync(path, 'utf8').trim())];
+      } catch (cause) {
+        const { code } = cause as NodeJS.ErrnoException;
+        throw usageError(`${path} has no secret of webhooks in it (${code ?? 'unreadable'})`);
+      }
+    }),
+  );
 }
 
 async function runRules(context: CliContext, options: RunOptions): Promise<void> {
@@ -310,9 +344,13 @@ async function runRules(context: CliContext, options: RunOptions): Promise<void>
     options.webhookPort === undefined
       ? undefined
       : parseWholeNumber(options.webhookPort, { what: '--webhook-port', minimum: 0, maximum: 65_535 });
+  const secrets = readSecrets(options.secretFile);
   await withToolkit(context, options, async (toolkit) => {
     const ledger = openLedger(toolkit, await toolkit.wallet());
-    const runner = runnerOf(toolkit, ledger, (event) => printEvent(context, { options, event }));
+    const runner = runnerOf(toolkit, ledger, {
+      onEvent: (event) => printEvent(context, { options, event }),
+      secretOf: (rule) => secrets.get(rule),
+    });
     if (options.once === true) {
       runner.planDue();
       return runner.pay(context.signal);
@@ -331,97 +369,6 @@ async function runRules(context: CliContext, options: RunOptions): Promise<void>
       await server?.close();
     }
   });
-}
-
-function printEvent(
-  context: CliContext,
-  { options, event }: { options: ToolkitOptions; event: RuleEvent },
-): void {
-  if (options.json === true) {
-    printJson(context, eventJson(event));
-    return;
-  }
-  switch (event.type) {
-    case 'payment':
-      context.out(`${describePayment(event.payment)}\n`);
-      return;
-    case 'skipped':
-      context.out(`${event.rule}: ${event.count} missed and skipped\n`);
-      return;
-    case 'problem':
-      context.err(`${event.rule}: ${printable(event.message)}\n`);
-      return;
-    case 'leg': {
-      const { key, state, failure, amountMsat } = event.leg;
-      const why = failure === undefined ? '' : ` (${printable(failure.message)})`;
-      context.out(`${key}: ${formatMsat(amountMsat)} ${state}${why}\n`);
-      return;
-    }
-  }
-}
-
-function eventJson(event: RuleEvent) {
-  switch (event.type) {
-    case 'payment':
-      return { type: 'payment', ...paymentJson(event.payment) };
-    case 'leg':
-      return { type: 'leg', ...legJson(event.leg) };
-    case 'skipped':
-    case 'problem':
-      return event;
-  }
-}
-
-function paymentJson({ amountMsat, ...rest }: RulePayment) {
-  return { ...rest, amountMsat: amountMsat.toString() };
-}
-
-const statusText: Readonly<Record<RulePayment['status'], string>> = {
-  planned: 'planned',
-  held: 'held until somebody approves it',
-  dry_run: 'would be paid (dry run)',
-  repeated: 'planned before',
-};
-
-function describePayment({ rule, occurrence, amountMsat, status }: RulePayment): string {
-  return `${rule} ${occurrence}: ${formatMsat(amountMsat)} ${statusText[status]}`;
-}
-
-function legJson({
-  key,
-  group,
-  recipient,
-  amountMsat,
-  state,
-  failure,
-  heldFor,
-  approvedBy,
-  changedAtMs,
-}: Leg) {
-  return {
-    key,
-    group,
-    recipient: recipient.address,
-    amountMsat: amountMsat.toString(),
-    state,
-    changedAtMs,
-    ...(failure === undefined ? {} : { failure: { code: failure.code, message: failure.message } }),
-    ...(heldFor === undefined ? {} : { heldFor }),
-    ...(approvedBy === undefined ? {} : { approvedBy }),
-  };
-}
-
-function describeLegs(legs: readonly Leg[]): string {
-  const rows = legs
-    .slice(0, 200)
-    .map(({ key, recipient, amountMsat, state, failure, heldFor }) => [
-      printable(key),
-      shorten(printable(recipient.name ?? recipient.address)),
-      formatMsat(amountMsat),
-      state,
-      shorten(printable(heldFor ?? failure?.message ?? '')),
-    ]);
-  return formatTable(['KEY', 'RECIPIENT', '>AMOUNT', 'STATE', 'REASON'], rows);
 }
 
 function printHeld(
