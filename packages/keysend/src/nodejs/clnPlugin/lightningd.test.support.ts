@@ -13,7 +13,7 @@ const program = fileURLToPath(new URL('../../../bin/rivulet-cln-plugin.js', impo
 type Json = Readonly<Record<string, unknown>>;
 
 /** An onion payload as lightningd hands it to hooks: TLV records behind their length. */
-export function payloadOf(records: Iterable<readonly [bigint, Uint8Array]>): string {
+function payloadOf(records: Iterable<readonly [bigint, Uint8Array]>): string {
   const body = new ByteWriter();
   for (const [type, value] of [...records].sort(([a], [b]) => (a < b ? -1 : 1))) {
     writeBigSize(body, type);

@@ -241,7 +241,7 @@ function readInfo(event: NostrEvent): NwcServiceInfo {
   };
 }
 
-export function unreachable(message: string): KeysendError {
+function unreachable(message: string): KeysendError {
   return new KeysendError('wallet_unreachable', message);
 }
 
