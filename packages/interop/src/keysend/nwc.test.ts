@@ -106,7 +106,7 @@ beforeAll(async () => {
     secret: new Uint8Array(randomBytes(32)),
     WebSocket,
   });
-  await service.start();
+  service.start();
 });
 
 afterAll(async () => {
@@ -196,7 +196,7 @@ describe('Nostr Wallet Connect over real nodes', () => {
     const store = memoryStore();
     const secret = new Uint8Array(randomBytes(32));
     const ofBob = nwcService({ wallet: bob.wallet, store, relays: [relay.url], secret, WebSocket });
-    await ofBob.start();
+    ofBob.start();
     const wallet = nwcWallet({ uri: ofBob.connect({ name: 'boosts' }), WebSocket });
     const preimage = new Uint8Array(randomBytes(32));
     const seenByApp = arrived(wallet, bytesToHex(sha256(preimage)));

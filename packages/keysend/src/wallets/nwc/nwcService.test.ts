@@ -45,7 +45,7 @@ async function startService({
     randomBytes,
     schedule: timers.schedule,
   });
-  await service.start();
+  service.start();
   const elapse = (ms: number) => {
     elapsedMs += ms;
     timers.elapse(ms);
@@ -370,6 +370,15 @@ describe('a service of Nostr Wallet Connect', () => {
     }
     await expect(client.payInvoice({ invoice: 'lnbc1garbage' })).rejects.toMatchObject({ code: 'OTHER' });
     expect(here.wallet.keysends).toHaveLength(1);
+  });
+
+  test('says again what it is when a relay has lost that', async () => {
+    const uri = here.service.connect({ name: 'app' });
+    await isServed(relay, uri);
+    relay.stored.clear();
+    here.elapse(120_000);
+    relay.dropConnections();
+    await isServed(relay, uri);
   });
 
   test('tells apps of what arrives, with its records', async () => {

@@ -89,6 +89,7 @@ export class NwcService {
   /** What ends the timers that run. */
   readonly #timers = new Set<() => void>();
   #endSubscription = (): void => {};
+  #announcedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: NwcServiceOptions) {
     const WebSocket = options.WebSocket ?? (globalThis.WebSocket as WebSocketConstructor | undefined);
@@ -114,13 +115,11 @@ export class NwcService {
   }
 
   /** Goes to the relays, finishes what was under way, and serves from then on. */
-  async start(): Promise<void> {
+  start(): void {
     this.#requests.resume(nwcGrants.list(this.#options.store, this.#now()));
     this.#forgetOld();
-    for (const served of this.#served()) this.#announce(served);
     this.#listen();
-    const { receives } = await this.#options.wallet.capabilities();
-    if (receives !== 'none') void this.#receive();
+    void this.#receive();
   }
 
   /** @returns the connection's URI for the app: it is not kept, and has the app's secret in it. */
@@ -192,6 +191,13 @@ export class NwcService {
     this.#timers.add(cancel);
   }
 
+  /** Relays may have lost it while they were away. */
+  #announceAll(): void {
+    if (this.#now() - this.#announcedAtMs < publishMs) return;
+    this.#announcedAtMs = this.#now();
+    for (const served of this.#served()) this.#announce(served);
+  }
+
   #announce(served: Served): void {
     this.#publish(served, {
       kind: nwcKinds.info,
@@ -215,6 +221,7 @@ export class NwcService {
         since: Math.floor((this.#now() - maxAgeMs) / 1000),
       },
       onEvent: (event) => void this.#serve(event),
+      onLive: () => this.#announceAll(),
     });
   }
 
@@ -295,6 +302,8 @@ export class NwcService {
     const { signal } = this.#stop;
     for (let attempt = 0; !signal.aborted; attempt++) {
       try {
+        const { receives } = await this.#options.wallet.capabilities({ signal });
+        if (receives === 'none') return;
         const after = this.#incoming.cursor;
         const options = after === undefined ? { signal } : { after, signal };
         for await (const payment of this.#options.wallet.subscribe(options)) {
