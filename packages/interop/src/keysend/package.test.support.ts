@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import {
   cpSync,
   existsSync,
@@ -13,6 +13,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 
 export const repository = fileURLToPath(new URL('../../../..', import.meta.url)).replace(/\/$/, '');
 export const consumerFixtures = fileURLToPath(new URL('../../fixtures/consumer', import.meta.url));
@@ -157,4 +158,9 @@ export function run({ folder }: Project, file: string): string {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+}
+
+/** The same while this process goes on, and serves what the module talks to. */
+export async function runAside({ folder }: Project, file: string): Promise<string> {
+  return (await promisify(execFile)(process.execPath, [file], { cwd: folder, encoding: 'utf8' })).stdout;
 }
