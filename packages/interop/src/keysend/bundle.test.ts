@@ -17,7 +17,11 @@ const folder = `${repository}/packages/interop`;
 const keyOf = (n: number): Uint8Array => hexToBytes(n.toString(16).padStart(64, '0'));
 const nodeIdOf = (n: number): string => bytesToHex(secp256k1.publicKey(keyOf(n)));
 
-const hidden = { nodeId: nodeIdOf(9), address: 'hidden@host.example', expires: Math.floor(Date.now() / 1000) + 86_400 };
+const hidden = {
+  nodeId: nodeIdOf(9),
+  address: 'hidden@host.example',
+  expires: Math.floor(Date.now() / 1000) + 86_400,
+};
 const rows = [
   `<podcast:valueRecipient name="Host" type="node" address="${nodeIdOf(2)}" split="60"/>`,
   `<podcast:valueRecipient name="Guest" type="lnaddress" address="${hidden.address}" split="40"/>`,

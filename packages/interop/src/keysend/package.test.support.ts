@@ -31,7 +31,7 @@ function manifestOf(folder: string): Manifest {
 }
 
 /** Packs the packages as they would be published. @returns the tarball of each, by the package's name */
-export function packAll(folder: string): ReadonlyMap<string, string> {
+function packAll(folder: string): ReadonlyMap<string, string> {
   const workspaces = published.flatMap((name) => ['--workspace', `@rivulet/${name}`]);
   const packing = ['pack', '--json', '--ignore-scripts', '--offline', '--pack-destination', folder];
   const output = execFileSync('npm', [...packing, ...workspaces], {

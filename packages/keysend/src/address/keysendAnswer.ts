@@ -63,7 +63,9 @@ function isError(json: JsonObject): boolean {
 export function nodeIdOf(value: JsonValue | undefined): string | undefined {
   if (typeof value !== 'string') return undefined;
   const nodeId = value.trim().toLowerCase();
-  return /^0[23][0-9a-f]{64}$/.test(nodeId) && publicCurve.isPublicKey(hexToBytes(nodeId)) ? nodeId : undefined;
+  return /^0[23][0-9a-f]{64}$/.test(nodeId) && publicCurve.isPublicKey(hexToBytes(nodeId))
+    ? nodeId
+    : undefined;
 }
 
 /** A list, nothing, or (seen) one object without its list; keys as numbers too. */

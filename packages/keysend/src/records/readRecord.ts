@@ -69,7 +69,9 @@ function readValue({ encoding }: KnownRecord, bytes: Uint8Array): RecordValue | 
       return bytes.length === preimageLength ? { kind: 'bytes' } : 'length_invalid';
     case 'public_key':
       if (bytes.length !== publicKeyLength) return 'length_invalid';
-      return publicCurve.isPublicKey(bytes) ? { kind: 'public_key', nodeId: bytesToHex(bytes) } : 'key_invalid';
+      return publicCurve.isPublicKey(bytes)
+        ? { kind: 'public_key', nodeId: bytesToHex(bytes) }
+        : 'key_invalid';
     case 'signature':
       return bytes.length >= minSignatureLength && bytes.length <= maxSignatureLength
         ? { kind: 'bytes' }

@@ -3,7 +3,7 @@ import { type AnySchema, Misfit, type Output, type Schema, schema } from './sche
 type Shape = Readonly<Record<string, AnySchema>>;
 type OptionalNames<S extends Shape> = { [K in keyof S]: undefined extends Output<S[K]> ? K : never }[keyof S];
 type Flat<T> = { [K in keyof T]: T[K] };
-export type ObjectOf<S extends Shape> = Flat<
+type ObjectOf<S extends Shape> = Flat<
   { [K in Exclude<keyof S, OptionalNames<S>>]: Output<S[K]> } & { [K in OptionalNames<S>]?: Output<S[K]> }
 >;
 

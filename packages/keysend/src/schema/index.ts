@@ -3,7 +3,7 @@
  * are needed by what every browser loads. Topics with entries of their own use zod.
  */
 export { array, discriminatedUnion, object, record, union } from './compound.js';
-export type { AnySchema, Output as output, Schema } from './schema.js';
+export type { AnySchema, Output as output } from './schema.js';
 export {
   boolean,
   enumeration as enum,

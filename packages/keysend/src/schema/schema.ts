@@ -16,7 +16,7 @@ export interface Schema<T> {
   safeParse(input: unknown): Parsed<T>;
 }
 
-export type Parsed<T> =
+type Parsed<T> =
   | { readonly success: true; readonly data: T }
   | { readonly success: false; readonly path: readonly (string | number)[] };
 
