@@ -81,7 +81,8 @@ interface WalletEntry {
  */
 export class TestWallet implements Wallet {
   readonly kind = 'rivulet';
-  nodeId = `02${'aa'.repeat(32)}`;
+  nodeId: string | undefined = `02${'aa'.repeat(32)}`;
+  network = 'regtest';
   readonly paid = new Map<string, { times: number; amountMsat: bigint; feeMsat: bigint; nodeId: string }>();
   readonly requests: (KeysendRequest | InvoiceRequest)[] = [];
   underWay = 0;
@@ -125,7 +126,13 @@ export class TestWallet implements Wallet {
   }
 
   async info() {
-    return { kind: this.kind, nodeId: this.nodeId } as const;
+    const { kind, nodeId, network } = this;
+    return { kind, network, ...(nodeId === undefined ? {} : { nodeId }) } as const;
+  }
+
+  /** Was restored, or had its list cleared: of what it has paid, it knows nothing more. */
+  forget(): void {
+    this.#entries.length = 0;
   }
 
   async balance() {
@@ -160,9 +167,13 @@ export class TestWallet implements Wallet {
     // On its way to the wallet, a request is in no list.
     if (this.transitMs > 0) await this.#time.sleep(this.transitMs);
     if (this.#repeats === 'preimage') {
-      const earlier = this.#entries.filter((entry) => entry.id === id).at(-1);
-      if (earlier?.status === 'pending') await earlier.settled;
-      if (earlier?.status === 'succeeded') return { status: 'succeeded', feeMsat: earlier.feeMsat };
+      for (;;) {
+        const earlier = this.#entries.filter((entry) => entry.id === id).at(-1);
+        if (earlier?.status === 'succeeded') return { status: 'succeeded', feeMsat: earlier.feeMsat };
+        if (earlier?.status !== 'pending') break;
+        // Of two that wait for the same one, only the first may try again.
+        await earlier.settled;
+      }
     }
     const tries = this.#entries.filter((entry) => entry.id === id).length;
     const behaviour = this.#behave(request.key, tries);

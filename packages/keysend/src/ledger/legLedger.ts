@@ -1,7 +1,7 @@
 import { KeysendError } from '../keysendError.js';
 import type { StoreTransaction, ToolkitStore } from '../store/toolkitStore.js';
 import type { DestinationResolver } from '../value/recipient.js';
-import type { Wallet } from '../wallets/wallet.js';
+import type { Wallet, WalletInfo } from '../wallets/wallet.js';
 import type { AuditSink, PaymentGuard } from './auditSink.js';
 import { GroupCommit } from './groupCommit.js';
 import type { Leg, LegPlan, LegSummary } from './leg.js';
@@ -57,6 +57,8 @@ export interface LegLedgerOptions {
 
 const maxTextLength = 128;
 const preimageType = 5_482_373_484n;
+/** NUL ends a text in some databases; half a surrogate pair is no character; the last code point ends their ranges. */
+const unkeepable = /[\0\p{Surrogate}\u{10ffff}]/u;
 
 /**
  * Pays each planned payment exactly once, over any wallet, through crashes of this process, of the machine and of
@@ -217,11 +219,13 @@ export class LegLedger {
       throw new KeysendError('wallet_cannot', `this ${wallet.kind} wallet cannot send keysends`);
     }
     const info = await wallet.info(call).catch((error) => {
-      // One that may not tell who it is is known by its kind.
-      if (error instanceof KeysendError && error.code === 'wallet_cannot') return { nodeId: undefined };
+      if (error instanceof KeysendError && error.code === 'wallet_cannot') return {};
       throw error;
     });
-    return { id: `${wallet.kind}:${info.nodeId ?? ''}`, capabilities };
+    const { nodeId, network } = info as Partial<WalletInfo>;
+    const parts = [wallet.kind, nodeId, network, wallet.account].filter((part) => part !== undefined);
+    const isOneOfAKind = nodeId !== undefined || wallet.account !== undefined;
+    return { id: parts.join(':'), isOneOfAKind, capabilities };
   }
 }
 
@@ -238,6 +242,14 @@ function checkPlan(plan: LegPlan): void {
       );
     }
   }
+  for (const text of [key, group, plan.scope ?? '']) {
+    if (!unkeepable.test(text)) continue;
+    throw new KeysendError(
+      'request_invalid',
+      `payment ${JSON.stringify(key)}: its key, group or scope has a character that stores do not keep apart from others`,
+    );
+  }
+  if (plan.actor === '') throw new KeysendError('request_invalid', `payment ${key}: nobody wants it`);
   if (amountMsat <= 0n)
     throw new KeysendError('request_invalid', `payment ${key}: ${amountMsat} msat are none`);
   if (maxFeeMsat !== undefined && maxFeeMsat < 0n) {

@@ -61,9 +61,16 @@ export class LegOwnership {
 
   /** For how long somebody else may still be busy with a payment: 0 where nobody is. */
   busyForMs({ owner }: Leg): number {
-    const { store, id, isOwnerAlive, now } = this.#options;
-    if (owner === undefined || owner === id || isOwnerAlive?.(owner) === false) return 0;
-    return Math.max(0, leaseUntil(store, owner) - now());
+    const { store, now, leaseMs } = this.#options;
+    if (owner === undefined || !this.mayLive({ owner })) return 0;
+    // Of a clock that was set back since, the rest of a lease says nothing.
+    return Math.min(Math.max(0, leaseUntil(store, owner) - now()), leaseMs);
+  }
+
+  /** Whether somebody else, who was busy with a payment, may still be there, whatever the lease says. */
+  mayLive({ owner }: Pick<Leg, 'owner'>): boolean {
+    const { id, isOwnerAlive } = this.#options;
+    return owner !== undefined && owner !== id && isOwnerAlive?.(owner) !== false;
   }
 
   /** Keeps the lease until `leave`: a run, or a visit of a payment, has begun. */

@@ -13,7 +13,10 @@ import {
   failUnsent,
   finishLeg,
   giveUpLeg,
+  readWitness,
+  reopenLeg,
   resendLeg,
+  retryWaitMs,
   startLeg,
   type TransitionContext,
   takeOverLeg,
@@ -38,6 +41,8 @@ export interface LegPayerOptions {
 /** What is known of the wallet during a run. */
 export interface AskedWallet {
   readonly id: string;
+  /** The id tells it from all other wallets: what it does not know of a payment, no other one has made. */
+  readonly isOneOfAKind: boolean;
   readonly capabilities: WalletCapabilities;
 }
 
@@ -57,6 +62,9 @@ const invoiceMarginMs = 30_000;
 
 /** How long the wallet may take beyond the time that it was given. */
 const answerGraceMs = 30_000;
+
+const lostMemory =
+  'the wallet does not even know what it has paid before: its list was lost or cleared, and cannot tell what became of this payment';
 
 /**
  * Takes single payments as far as they go. It is asked again and again (`visit`), and has no memory but the store.
@@ -83,7 +91,7 @@ export class LegPayer {
     const leg = knownLeg(this.#options.store, visit.key);
     switch (leg.state) {
       case 'planned': {
-        const waitMs = (leg.retryAtMs ?? 0) - this.#options.now();
+        const waitMs = retryWaitMs(leg, this.#options.context());
         return waitMs > 0 ? waitMs : this.#start(leg, { visit, asked });
       }
       case 'sending':
@@ -100,6 +108,10 @@ export class LegPayer {
   async #start(leg: Leg, at: { visit: LegVisit; asked: AskedWallet }): Promise<number | undefined> {
     const { ownership, secret } = this.#options;
     const { key } = leg;
+    if (leg.uncertainUntilMs !== undefined && leg.walletId === at.asked.id) {
+      const after = await this.#askAgain(leg, at);
+      if (after !== 'not paid') return after;
+    }
     const found = await this.#prepare(leg, at.visit);
     if (found === undefined) return undefined;
     if ('failure' in found) {
@@ -114,6 +126,31 @@ export class LegPayer {
     if (started === undefined) return this.#next(knownLeg(this.#options.store, key), at);
     at.visit.lookups = 0;
     return this.#send(started, at);
+  }
+
+  /** Somebody said that it was not paid, and wants it tried again: the wallet may know better. */
+  async #askAgain(
+    leg: Leg,
+    at: { visit: LegVisit; asked: AskedWallet },
+  ): Promise<'not paid' | number | undefined> {
+    if (at.asked.capabilities.repeats === 'none') return 'not paid';
+    const openMs = this.#openMs(leg);
+    if (openMs > 0) return openMs;
+    const { key } = leg;
+    const found = await this.#lookup(leg, at.visit);
+    if (found === 'unreachable') {
+      const failure = { code: 'unreachable', message: 'the wallet cannot be asked about the earlier try' };
+      const failed = await this.#change((tx, context) =>
+        failUnsent(tx, context, { key, failure, retryable: true }),
+      );
+      return this.#next(failed, at);
+    }
+    if (found?.status === 'succeeded') return this.#finish(leg, { ...at, outcome: found });
+    if (found?.status !== 'pending') return 'not paid';
+    const { message } = found;
+    const owner = this.#options.ownership.id;
+    const reopened = await this.#change((tx, context) => reopenLeg(tx, context, { key, owner, message }));
+    return this.#next(reopened, at);
   }
 
   /** Where it is paid, and by which invoice: what is stored, as long as it holds. */
@@ -216,8 +253,9 @@ export class LegPayer {
         visit.waitedForLeaseMs = leaseMs;
         return leaseMs;
       }
+      const mayLive = ownership.mayLive(leg);
       const taken = await this.#change((tx, context) =>
-        takeOverLeg(tx, context, { key, seen: leg, owner: ownership.id }),
+        takeOverLeg(tx, context, { key, seen: leg, owner: ownership.id, mayLive }),
       );
       if (taken === undefined) return 0;
       ours = taken;
@@ -248,6 +286,11 @@ export class LegPayer {
     const { key } = leg;
     // What is on its way may still arrive: until then, no list is complete.
     const openMs = this.#openMs(leg);
+    if (!asked.isOneOfAKind) {
+      const message =
+        'this wallet does not tell which one it is, and only the one that it was sent over knows what became of it';
+      return this.#giveUp(key, message);
+    }
     if (found?.status === 'failed') {
       return openMs > 0 ? openMs : this.#finish(leg, { ...at, outcome: found });
     }
@@ -262,6 +305,11 @@ export class LegPayer {
         break;
       case 'none':
         return this.#giveUp(key, 'this wallet cannot tell what became of it: look yourself, and say so');
+    }
+    if (found === undefined) {
+      const memory = await this.#memoryOf(at);
+      if (memory === 'unreachable') return this.#waitFor(leg, at, 'the wallet cannot be asked again');
+      if (memory === 'lost') return this.#giveUp(key, lostMemory);
     }
     const certain = found === undefined && openMs <= 0;
     const again = await this.#change((tx, context) =>
@@ -279,10 +327,12 @@ export class LegPayer {
     const openMs = this.#openMs(leg);
     if (openMs > 0) return openMs;
     const found = await this.#lookup(leg, at.visit);
-    if (found === undefined || (found !== 'unreachable' && found.status === 'failed')) {
+    const memory = found === undefined ? await this.#memoryOf(at) : undefined;
+    if (memory === 'lost') return this.#giveUp(leg.key, lostMemory);
+    if (memory === 'kept' || (found !== undefined && found !== 'unreachable' && found.status === 'failed')) {
       return this.#finish(leg, at);
     }
-    if (found !== 'unreachable' && found.status === 'succeeded') {
+    if (found !== undefined && found !== 'unreachable' && found.status === 'succeeded') {
       return this.#finish(leg, { ...at, outcome: found });
     }
     const message = at.outcome.status === 'failed' ? at.outcome.message : '';
@@ -290,6 +340,18 @@ export class LegPayer {
       ...at,
       outcome: unknown(`a second try failed (${message}), and the first one may have been paid`),
     });
+  }
+
+  /**
+   * Whether the wallet still knows what it has paid before. One that was restored, or whose list was cleared, knows of
+   * nothing, and that proves nothing; so does one that chose another preimage than it was given.
+   */
+  async #memoryOf(at: { visit: LegVisit; asked: AskedWallet }): Promise<'kept' | 'lost' | 'unreachable'> {
+    const witness = readWitness(this.#options.store, at.asked.id);
+    if (witness === undefined) return 'kept';
+    const found = await this.#lookup(witness, at.visit);
+    if (found === 'unreachable') return found;
+    return found === undefined ? 'lost' : 'kept';
   }
 
   #openMs({ uncertainUntilMs = 0 }: Leg): number {
@@ -324,7 +386,7 @@ export class LegPayer {
   #next(leg: Leg, at: { visit: LegVisit }): number | undefined | Promise<number | undefined> {
     switch (leg.state) {
       case 'planned':
-        return Math.max(0, (leg.retryAtMs ?? 0) - this.#options.now());
+        return retryWaitMs(leg, this.#options.context());
       case 'sending':
       case 'unknown':
         if (leg.owner !== this.#options.ownership.id) return 0;

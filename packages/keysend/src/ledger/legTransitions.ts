@@ -1,9 +1,10 @@
 import { KeysendError } from '../keysendError.js';
-import type { StoreTransaction } from '../store/toolkitStore.js';
+import type { StoreReader, StoreTransaction } from '../store/toolkitStore.js';
 import type { Destination } from '../value/recipient.js';
 import type { PaymentOutcome } from '../wallets/wallet.js';
 import type { AuditSink, PaymentGuard } from './auditSink.js';
 import { checkTogether, release, reserve, settle, spendUnreserved } from './budgets.js';
+import { keyPart } from './keyPart.js';
 import { defaultMaxFeeMsat, type Leg, type LegFailure, type LegInvoice, type LegPlan } from './leg.js';
 import { planContent } from './legCodec.js';
 import { insertLeg, knownLeg, nextSequence, readLeg, updateLeg } from './legStore.js';
@@ -88,7 +89,16 @@ export function startLeg(
 ): Leg | undefined {
   const { key, ...rest } = given;
   const leg = knownLeg(tx, key);
-  if (leg.state !== 'planned' || (leg.retryAtMs ?? 0) > context.nowMs) return undefined;
+  if (leg.state !== 'planned' || retryWaitMs(leg, context) > 0) return undefined;
+  if (given.invoice !== undefined && !claimInvoice(tx, key, given.invoice)) {
+    const message = `${leg.recipient.address} gave an invoice that another payment has: paid twice, it arrives once`;
+    endTry(tx, context, {
+      leg: { ...leg, invoice: undefined },
+      failure: { code: 'address_unreachable', message },
+      retryable: true,
+    });
+    return undefined;
+  }
   const verdict = context.guard?.judge(tx, {
     direction: 'outgoing',
     counterparty: leg.recipient.address,
@@ -122,6 +132,21 @@ export function startLeg(
   return started;
 }
 
+/** For how long a payment waits for its next try. */
+export function retryWaitMs({ retryAtMs = 0 }: Leg, { nowMs, retries }: TransitionContext): number {
+  const waitMs = Math.max(0, retryAtMs - nowMs);
+  // No wait is that long: the clock was set back.
+  return waitMs > Math.max(retries.maxDelayMs, retries.firstDelayMs) ? 0 : waitMs;
+}
+
+/** An invoice is one payment's: paid for a second one, it would count for both, and arrive once. */
+function claimInvoice(tx: StoreTransaction, key: string, { paymentHash }: LegInvoice): boolean {
+  const place = `legInvoice/${keyPart(paymentHash)}`;
+  const holder = tx.get(place);
+  if (holder === undefined) tx.put(place, key);
+  return holder === undefined || holder === key;
+}
+
 /** Before the wallet was asked, something failed: the address, the invoice. */
 export function failUnsent(
   tx: StoreTransaction,
@@ -130,23 +155,30 @@ export function failUnsent(
 ): Leg {
   const leg = knownLeg(tx, key);
   if (leg.state !== 'planned') return leg;
-  return endTry(tx, context, { leg, failure, retryable });
+  const ended = endTry(tx, context, { leg, failure, retryable });
+  const { uncertainUntilMs } = leg;
+  return uncertainUntilMs === undefined ? ended : change(tx, context, ended, { uncertainUntilMs });
 }
 
-/** Makes a payment ours that nobody is busy with (any more): from now on, an earlier try is reckoned with. */
+/**
+ * Makes a payment ours that nobody is busy with (any more): from now on, an earlier try is reckoned with.
+ * @param given.mayLive whoever was busy with it may be there all the same (the clock has leapt, the machine slept), and
+ *   have sent it just now.
+ */
 export function takeOverLeg(
   tx: StoreTransaction,
   context: TransitionContext,
-  { key, seen, owner }: { key: string; seen: Leg; owner: string },
+  { key, seen, owner, mayLive }: { key: string; seen: Leg; owner: string; mayLive: boolean },
 ): Leg | undefined {
   const leg = knownLeg(tx, key);
   if (leg.state !== seen.state || leg.owner !== seen.owner || leg.changedAtMs !== seen.changedAtMs) {
     return undefined;
   }
-  return change(tx, context, leg, {
-    owner,
-    uncertainUntilMs: Math.max(leg.uncertainUntilMs ?? 0, (leg.sentAtMs ?? 0) + context.graceMs),
-  });
+  const sentMs = mayLive ? context.nowMs : (leg.sentAtMs ?? 0);
+  const untilMs = Math.max(leg.uncertainUntilMs ?? 0, sentMs + context.graceMs);
+  // What is longer than from now on was said by a clock that was set back since.
+  const latestMs = context.nowMs + context.graceMs;
+  return change(tx, context, leg, { owner, uncertainUntilMs: Math.min(untilMs, latestMs) });
 }
 
 /**
@@ -199,6 +231,22 @@ export function finishLeg(
   }
 }
 
+/** An earlier try, of which somebody had said that it failed, is under way after all. */
+export function reopenLeg(
+  tx: StoreTransaction,
+  context: TransitionContext,
+  { key, owner, message }: { key: string; owner: string; message: string },
+): Leg {
+  const leg = knownLeg(tx, key);
+  if (leg.state !== 'planned') return leg;
+  return change(tx, context, leg, {
+    state: 'sending',
+    owner,
+    retryAtMs: undefined,
+    failure: { code: 'pending', message },
+  });
+}
+
 /** Leaves a payment whose outcome could not be found out. */
 export function giveUpLeg(
   tx: StoreTransaction,
@@ -222,7 +270,10 @@ export function resolveLeg(
     return succeed(tx, context, { leg, outcome: paid, actor: by });
   }
   const failure = { code: 'other', message: `not paid, says ${by}` };
-  return fail(tx, context, { leg, failure, actor: by });
+  const failed = fail(tx, context, { leg, failure, actor: by });
+  // Before it is sent again, the wallet is asked once more.
+  const { uncertainUntilMs = context.nowMs } = leg;
+  return change(tx, context, failed, { uncertainUntilMs });
 }
 
 /** Plans a payment that failed once more. @throws KeysendError `state_conflict`, `budget_exceeded` */
@@ -343,6 +394,7 @@ function succeed(
     const { budgets, scope } = leg;
     spendUnreserved(tx, { names: budgets, costMsat, atMs: context.nowMs, scope });
   }
+  if (actor === undefined) putWitness(tx, leg);
   const paid = change(tx, context, leg, {
     state: 'succeeded',
     attempts: leg.attempts + 1,
@@ -357,6 +409,24 @@ function succeed(
   const data = { feeMsat: feeMsat.toString(), paymentHash: paymentHash ?? null };
   report(tx, context, { type: 'payment_succeeded', leg, data, ...(actor === undefined ? {} : { actor }) });
   return paid;
+}
+
+/** The last payment that a wallet has made, by the hash under which it was asked to: what it should still know. */
+function putWitness(tx: StoreTransaction, { key, walletId, paymentHash }: Leg): void {
+  if (walletId === undefined || paymentHash === undefined) return;
+  tx.put(witnessKey(walletId), JSON.stringify({ key, paymentHash }));
+}
+
+export function readWitness(reader: StoreReader, walletId: string): Leg | undefined {
+  const text = reader.get(witnessKey(walletId));
+  if (text === undefined) return undefined;
+  const { key, paymentHash } = JSON.parse(text) as { key: string; paymentHash: string };
+  const leg = readLeg(reader, key);
+  return leg && { ...leg, paymentHash };
+}
+
+function witnessKey(walletId: string): string {
+  return `legWitness/${keyPart(walletId)}`;
 }
 
 function doubt(
@@ -405,10 +475,10 @@ function report(
     atMs: context.nowMs,
     actor,
     data: {
-      key: leg.key,
-      group: leg.group,
-      recipient: leg.recipient.address,
+      leg: leg.key,
+      counterparty: leg.recipient.address,
       amountMsat: leg.amountMsat.toString(),
+      purpose: leg.group,
       ...data,
     },
   });

@@ -148,6 +148,8 @@ export interface CallOptions {
  */
 export interface Wallet {
   readonly kind: WalletKind;
+  /** Tells it from all other wallets of its kind, where the id of its node does not. No secret. */
+  readonly account?: string;
   /** Asks the wallet where it has to (its version, its permissions); remembered. */
   capabilities(options?: CallOptions): Promise<WalletCapabilities>;
   info(options?: CallOptions): Promise<WalletInfo>;

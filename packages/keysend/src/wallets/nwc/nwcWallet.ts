@@ -14,6 +14,7 @@ import type {
   WalletCapabilities,
   WalletFailure,
 } from '../wallet.js';
+import { nostrPublicKey } from './nip44.js';
 import { type NwcAnswer, NwcClient, untilAborted } from './nwcClient.js';
 import { errorOfAnswer, meaningOfCode } from './nwcFailures.js';
 import {
@@ -56,6 +57,7 @@ export function nwcWallet(options: NwcWalletOptions): Wallet {
 
 class NwcWallet implements Wallet {
   readonly kind = 'nwc';
+  readonly account: string;
   readonly #client: NwcClient;
   readonly #secrets: readonly string[];
   readonly #now: () => number;
@@ -73,6 +75,9 @@ class NwcWallet implements Wallet {
         'there is no WebSocket here: give one, for example that of `ws`',
       );
     }
+    // Many accounts share a node, and some services name none; what one connection pays, another may not see.
+    const { walletPubkey, secret } = connection;
+    this.account = `${walletPubkey.slice(0, 32)}.${nostrPublicKey(secret).slice(0, 32)}`;
     this.#now = options.now ?? Date.now;
     this.#schedule = options.schedule ?? systemSchedule;
     this.#secrets = [bytesToHex(connection.secret), options.uri];
