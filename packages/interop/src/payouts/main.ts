@@ -44,7 +44,7 @@ async function main(): Promise<number> {
     console.log(JSON.stringify({ machine, ...result, problems }, digits));
   } else {
     console.log(`
-${result.count} payments in ${result.seconds.toFixed(1)} s: ${result.perSecond.toFixed(0)} a second, restarts included
+${result.count} payments in ${result.seconds.toFixed(1)} s: ${result.perSecond.toFixed(0)} a second, restarts included; ${result.perSecondPaying.toFixed(0)} a second while it pays
 killed        ${result.kills} times the command, ${result.daemonKills} times the daemon with it
 repeated      ${result.duplicateLines} lines of the file
 received      ${result.keysReceived} keys, ${result.keysTwice} of them more than once, ${result.keysUnknown} of no line

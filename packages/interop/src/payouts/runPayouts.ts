@@ -27,6 +27,8 @@ export interface PayoutsResult {
   /** From the first command to the end of the last one, starts and everything. */
   readonly seconds: number;
   readonly perSecond: number;
+  /** The same without the time from each start of the command to the first payment that it made. */
+  readonly perSecondPaying: number;
   /** Keys in what the recipient got, and how many of them more than once. */
   readonly keysReceived: number;
   readonly keysTwice: number;
@@ -68,18 +70,21 @@ export async function runPayouts(request: PayoutsRequest): Promise<PayoutsResult
 
     const startedMs = performance.now();
     const total = kills + daemonKills;
+    let payingSeconds = 0;
     for (let round = 0; round <= total; round++) {
       const command = world.rivulet(payer, [
         ...['payout', file, '--name', name, '--yes', '--json'],
         ...['--concurrency', String(request.concurrency)],
       ]);
       if (round === total) {
+        payingSeconds += (await untilPaid(payer, count, command.exited)).payingSeconds;
         const { code } = await command.exited;
         if (code !== 0) throw new Error(`the last command ended with ${code}: ${command.printed.err}`);
         break;
       }
       const wanted = Math.floor((count * (round + 1)) / (total + 1));
-      const paid = await untilPaid(payer, wanted, command.exited);
+      const { paid, payingSeconds: inRound } = await untilPaid(payer, wanted, command.exited);
+      payingSeconds += inRound;
       // The kills of the daemon in between those of the command.
       const killsDaemon = daemonKills > 0 && round % Math.ceil(total / daemonKills) === 0;
       if (killsDaemon) await payer.end('SIGKILL');
@@ -99,6 +104,7 @@ export async function runPayouts(request: PayoutsRequest): Promise<PayoutsResult
       ...{ count, duplicateLines, kills, daemonKills },
       seconds,
       perSecond: count / seconds,
+      perSecondPaying: count / payingSeconds,
       plannedMsat,
     };
   } finally {
@@ -128,16 +134,24 @@ function payoutFile({ count, duplicateEvery }: PayoutsRequest, nodeId: string) {
 }
 
 /** Looks into the ledger of the command from outside. */
-async function untilPaid(payer: NodeProcess, wanted: number, exited: Promise<unknown>): Promise<number> {
+async function untilPaid(
+  payer: NodeProcess,
+  wanted: number,
+  exited: Promise<unknown>,
+): Promise<{ paid: number; payingSeconds: number }> {
   let isOver = false;
   void exited.then(() => {
     isOver = true;
   });
   const toolkit = openToolkit({ path: join(payer.dataDir, 'toolkit.sqlite') });
   try {
+    const before = paidOf(toolkit.store);
+    let firstMs: number | undefined;
     for (;;) {
       const paid = paidOf(toolkit.store);
-      if (paid >= wanted || isOver) return paid;
+      const nowMs = performance.now();
+      if (paid > before) firstMs ??= nowMs;
+      if (paid >= wanted || isOver) return { paid, payingSeconds: (nowMs - (firstMs ?? nowMs)) / 1000 };
       await sleep(lookMs);
     }
   } finally {
