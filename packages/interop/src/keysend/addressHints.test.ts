@@ -1,108 +1,29 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { type Regtest, startRegtest } from '@rivulet/chain';
 import { decodeInvoice } from '@rivulet/core/invoice';
-import {
-  createResolver,
-  type KeysendAccount,
-  keysendAddressAnswer,
-  rivuletWallet,
-  signHints,
-  type Wallet,
-} from '@rivulet/keysend';
+import { createResolver, type KeysendAccount, keysendAddressAnswer, signHints } from '@rivulet/keysend';
 import { guardedFetcher } from '@rivulet/keysend/node';
-import { type Daemon, loadConfig, runDaemon } from '@rivulet/node';
-import { createClient, type NodeEvent, type RivuletClient, tokenFileName } from '@rivulet/sdk';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type NetworkNode, TestNetwork } from './network.test.support.js';
 
-interface Here {
-  readonly daemon: Daemon;
-  readonly client: RivuletClient;
-  readonly wallet: Wallet;
-}
-
-let folder: string;
-let chain: Regtest;
-let alice: Here;
-let bob: Here;
-let carol: Here;
+let network: TestNetwork;
+let alice: NetworkNode;
+let bob: NetworkNode;
+let carol: NetworkNode;
 let web: Server;
 const accounts = new Map<string, KeysendAccount>();
 
-async function startNode(name: string): Promise<Here> {
-  const dataDir = join(folder, name);
-  const config = loadConfig({
-    flags: {
-      dataDir,
-      'listen.port': '0',
-      'api.port': '0',
-      'chain.type': 'bitcoind',
-      'chain.url': chain.rpcUrl,
-      'chain.user': chain.rpcUser,
-      'chain.password': chain.rpcPassword,
-      'keysend.accept': 'true',
-      'channels.minimumDepth': '1',
-    },
-  });
-  const daemon = await runDaemon({ config });
-  const token = readFileSync(join(dataDir, tokenFileName), 'utf8').trim();
-  const client = createClient({ url: daemon.ready.apiUrl, token });
-  return { daemon, client, wallet: rivuletWallet(client) };
-}
-
-async function seen(
-  here: Here,
-  act: () => Promise<unknown>,
-  fits: (event: NodeEvent) => boolean,
-): Promise<void> {
-  const ended = new AbortController();
-  const events = await here.client.events({ signal: ended.signal });
-  await act();
-  for await (const event of events) if (fits(event)) break;
-  ended.abort();
-}
-
-let height = 0;
-
-/** Mines, and waits until everybody has seen it. */
-async function mine(miner: Here, blocks: number): Promise<void> {
-  height += blocks;
-  await miner.client.mine({ blocks });
-  for (const { client } of [alice, bob, carol]) {
-    const isThere = async (): Promise<boolean> => {
-      const { blockHeight, synced } = await client.info();
-      return synced && blockHeight >= height;
-    };
-    while (!(await isThere()));
-  }
-}
-
-/** An unannounced channel, half of it on either side. */
-async function openChannel(from: Here, to: Here): Promise<void> {
-  const { nodeId, listening } = to.daemon.ready;
-  const [at] = listening;
-  const request = { nodeId, capacitySat: 1_000_000n, pushSat: 500_000n, announce: false };
-  await seen(
-    to,
-    async () => {
-      await from.client.openChannel({ ...request, host: at?.host ?? '', port: at?.port ?? 0 });
-      await mine(alice, 6);
-    },
-    (event) => event.type === 'channel_changed' && event.channel.usable,
-  );
-}
-
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'rivulet-hints-'));
-  chain = await startRegtest({ rpcUser: 'a', rpcPassword: 'b' });
-  [alice, bob, carol] = await Promise.all([startNode('alice'), startNode('bob'), startNode('carol')]);
-  await mine(bob, 1);
-  await mine(alice, 101);
-  await openChannel(alice, bob);
-  await openChannel(bob, carol);
+  network = await TestNetwork.start();
+  [alice, bob, carol] = await Promise.all([
+    network.node('alice'),
+    network.node('bob'),
+    network.node('carol'),
+  ]);
+  await network.fund(alice, bob);
+  const terms = { pushSat: 500_000n, announce: false };
+  await network.openChannel(alice, bob, terms);
+  await network.openChannel(bob, carol, terms);
   web = createServer((request, response) => {
     const name = request.url?.split('/').at(-1) ?? '';
     const { status, headers, body } = keysendAddressAnswer({ name, accounts, nowMs: Date.now() });
@@ -114,13 +35,11 @@ beforeAll(async () => {
 
 afterAll(async () => {
   web?.close();
-  for (const here of [alice, bob, carol]) await here?.daemon.stop();
-  await chain?.stop();
-  if (folder !== undefined) rmSync(folder, { recursive: true });
+  await network?.stop();
 });
 
 test('a node without announced channels is paid by its keysend address, over the hints that it signed', async () => {
-  const { nodeId } = carol.daemon.ready;
+  const { nodeId } = carol;
   const address = `carol@127.0.0.1:${(web.address() as AddressInfo).port}`;
   const resolver = createResolver({ fetcher: guardedFetcher({ allow: { loopback: true } }), now: Date.now });
   const pay = async (key: string) => {
@@ -166,7 +85,7 @@ test('a node without announced channels is paid by its keysend address, over the
   expect(payments[0]).toMatchObject({ amountMsat: 21_000n });
 
   // Somebody else's signature is none.
-  const forged = await signHints({ ...subject, nodeId: bob.daemon.ready.nodeId, hints }, (text) =>
+  const forged = await signHints({ ...subject, nodeId: bob.nodeId, hints }, (text) =>
     bob.wallet.signMessage(text),
   );
   accounts.set('carol', { nodeId, hints: forged });

@@ -1,29 +1,16 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { type Regtest, startRegtest } from '@rivulet/chain';
 import { bytesToHex, hexToBytes } from '@rivulet/core/bytes';
 import { sha256 } from '@rivulet/core/crypto';
-import { memoryStore, type ReceivedPayment, rivuletWallet, type Wallet } from '@rivulet/keysend';
+import { memoryStore, type ReceivedPayment, type Wallet } from '@rivulet/keysend';
 import { formatNwcUri, type NwcService, nwcService, nwcWallet, parseNwcUri } from '@rivulet/keysend/nwc';
-import { type Daemon, loadConfig, runDaemon } from '@rivulet/node';
-import { createClient, type NodeEvent, type RivuletClient, tokenFileName } from '@rivulet/sdk';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { type NetworkNode, nextReceived, startPair, type TestNetwork } from './network.test.support.js';
 import { getalby, PlainRelay, WebSocket } from './nostr.test.support.js';
 
-interface Here {
-  readonly daemon: Daemon;
-  readonly client: RivuletClient;
-  readonly wallet: Wallet;
-  readonly nodeId: string;
-}
-
-let folder: string;
-let chain: Regtest;
+let network: TestNetwork;
 let relay: PlainRelay;
-let alice: Here;
-let bob: Here;
+let alice: NetworkNode;
+let bob: NetworkNode;
 let service: NwcService;
 
 const boost = new TextEncoder().encode('{"action":"boost","message":"grüße 🎧","value_msat_total":21000}');
@@ -32,46 +19,8 @@ const records = [
   { type: 696_969, value: '00ff' },
 ];
 
-async function startNode(name: string): Promise<Here> {
-  const dataDir = join(folder, name);
-  const config = loadConfig({
-    flags: {
-      dataDir,
-      'listen.port': '0',
-      'api.port': '0',
-      'chain.type': 'bitcoind',
-      'chain.url': chain.rpcUrl,
-      'chain.user': chain.rpcUser,
-      'chain.password': chain.rpcPassword,
-      'keysend.accept': 'true',
-      'channels.minimumDepth': '1',
-    },
-  });
-  const daemon = await runDaemon({ config });
-  const token = readFileSync(join(dataDir, tokenFileName), 'utf8').trim();
-  const client = createClient({ url: daemon.ready.apiUrl, token });
-  return { daemon, client, wallet: rivuletWallet(client), nodeId: daemon.ready.nodeId };
-}
-
-async function seen(
-  here: Here,
-  act: () => Promise<unknown>,
-  fits: (event: NodeEvent) => boolean,
-): Promise<void> {
-  const ended = new AbortController();
-  const events = await here.client.events({ signal: ended.signal });
-  await act();
-  for await (const event of events) if (fits(event)) break;
-  ended.abort();
-}
-
-async function arrived(wallet: Wallet, paymentHash: string): Promise<ReceivedPayment> {
-  for await (const payment of wallet.subscribe({ signal: new AbortController().signal })) {
-    if (payment.paymentHash === paymentHash) return payment;
-  }
-  throw new Error('it never came');
-}
-
+const arrived = (wallet: Wallet, hash: string) =>
+  nextReceived(wallet, ({ paymentHash }) => paymentHash === hash);
 const hashOf = (preimage: string) => bytesToHex(sha256(hexToBytes(preimage)));
 const recordsOf = ({ records: got }: ReceivedPayment) =>
   [...got].map(([type, value]) => ({ type: Number(type), value: bytesToHex(value) }));
@@ -80,25 +29,8 @@ const sorted = (list: { type: number; value: string }[]) => [...list].sort((a, b
 beforeAll(async () => {
   for (const method of ['info', 'warn', 'error'] as const)
     vi.spyOn(console, method).mockImplementation(() => {});
-  folder = mkdtempSync(join(tmpdir(), 'rivulet-nwc-'));
-  chain = await startRegtest({ rpcUser: 'a', rpcPassword: 'b' });
   relay = await PlainRelay.start();
-  [alice, bob] = await Promise.all([startNode('alice'), startNode('bob')]);
-  await seen(
-    alice,
-    () => alice.client.mine({ blocks: 101 }),
-    (event) => event.type === 'block' && event.height >= 101,
-  );
-  const [at] = bob.daemon.ready.listening;
-  await seen(
-    alice,
-    async () => {
-      const request = { nodeId: bob.nodeId, capacitySat: 1_000_000n, pushSat: 300_000n };
-      await alice.client.openChannel({ ...request, host: at?.host ?? '', port: at?.port ?? 0 });
-      await alice.client.mine({ blocks: 6 });
-    },
-    (event) => event.type === 'channel_changed' && event.channel.usable,
-  );
+  ({ network, alice, bob } = await startPair());
   service = nwcService({
     wallet: alice.wallet,
     store: memoryStore(),
@@ -111,10 +43,8 @@ beforeAll(async () => {
 
 afterAll(async () => {
   service?.close();
-  for (const here of [alice, bob]) await here?.daemon.stop();
+  await network?.stop();
   await relay?.stop();
-  await chain?.stop();
-  if (folder !== undefined) rmSync(folder, { recursive: true });
 });
 
 describe('Nostr Wallet Connect over real nodes', () => {

@@ -1,7 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { type Regtest, startRegtest } from '@rivulet/chain';
+import { readFileSync } from 'node:fs';
 import { bytesToHex, hexToBytes, utf8ToBytes } from '@rivulet/core/bytes';
 import { sha256 } from '@rivulet/core/crypto';
 import {
@@ -9,10 +6,7 @@ import {
   LegLedger,
   type LegPlan,
   memoryStore,
-  type ReceivedPayment,
-  rivuletWallet,
   type ToolkitStore,
-  type Wallet,
 } from '@rivulet/keysend';
 import { AuditLog, createGuard, verifyAudit } from '@rivulet/keysend/compliance';
 import {
@@ -24,26 +18,20 @@ import {
   verifyReceipt,
   verifySenderProof,
 } from '@rivulet/keysend/proof';
-import { type Daemon, loadConfig, runDaemon } from '@rivulet/node';
-import { createClient, type NodeEvent, type RivuletClient, tokenFileName } from '@rivulet/sdk';
 import { Result_PublicKeySecp256k1ErrorZ_OK, UtilMethods } from 'lightningdevkit';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { loadLdk } from '../ldk/ldkRuntime.js';
+import { type NetworkNode, nextReceived, startPair, type TestNetwork } from './network.test.support.js';
 
 /** A real node, and an app beside it. */
-interface Here {
-  readonly daemon: Daemon;
-  readonly client: RivuletClient;
-  readonly wallet: Wallet;
-  readonly nodeId: string;
+interface Here extends Pick<NetworkNode, 'wallet' | 'nodeId'> {
   readonly secret: Uint8Array;
   readonly store: ToolkitStore;
   readonly audit: AuditLog;
   readonly ledger: LegLedger;
 }
 
-let folder: string;
-let chain: Regtest;
+let network: TestNetwork;
 let alice: Here;
 let bob: Here;
 
@@ -52,25 +40,7 @@ const resolver: DestinationResolver = {
   invoice: () => Promise.reject(new Error('no invoices here')),
 };
 
-async function startNode(name: string): Promise<Here> {
-  const dataDir = join(folder, name);
-  const config = loadConfig({
-    flags: {
-      dataDir,
-      'listen.port': '0',
-      'api.port': '0',
-      'chain.type': 'bitcoind',
-      'chain.url': chain.rpcUrl,
-      'chain.user': chain.rpcUser,
-      'chain.password': chain.rpcPassword,
-      'keysend.accept': 'true',
-      'channels.minimumDepth': '1',
-    },
-  });
-  const daemon = await runDaemon({ config });
-  const token = readFileSync(join(dataDir, tokenFileName), 'utf8').trim();
-  const client = createClient({ url: daemon.ready.apiUrl, token });
-  const wallet = rivuletWallet(client);
+function appBeside({ wallet, nodeId }: NetworkNode, name: string): Here {
   const store = memoryStore();
   const audit = new AuditLog({ store });
   const secret = sha256(utf8ToBytes(name));
@@ -90,55 +60,17 @@ async function startNode(name: string): Promise<Here> {
     audit,
     guard: createGuard({ audit }),
   });
-  return { daemon, client, wallet, nodeId: daemon.ready.nodeId, secret, store, audit, ledger };
-}
-
-async function seen(
-  here: Here,
-  act: () => Promise<unknown>,
-  fits: (event: NodeEvent) => boolean,
-): Promise<void> {
-  const ended = new AbortController();
-  const events = await here.client.events({ signal: ended.signal });
-  await act();
-  for await (const event of events) if (fits(event)) break;
-  ended.abort();
-}
-
-async function nextOf(wallet: Wallet, fits: (payment: ReceivedPayment) => boolean): Promise<ReceivedPayment> {
-  for await (const payment of wallet.subscribe({ signal: new AbortController().signal })) {
-    if (fits(payment)) return payment;
-  }
-  throw new Error('it never came');
+  return { wallet, nodeId, secret, store, audit, ledger };
 }
 
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'rivulet-proofs-'));
-  chain = await startRegtest({ rpcUser: 'a', rpcPassword: 'b' });
-  [alice, bob] = await Promise.all([startNode('alice'), startNode('bob')]);
-  await seen(
-    alice,
-    () => alice.client.mine({ blocks: 101 }),
-    (event) => event.type === 'block' && event.height >= 101,
-  );
-  const { nodeId, listening } = bob.daemon.ready;
-  const [at] = listening;
-  await seen(
-    alice,
-    async () => {
-      const request = { nodeId, capacitySat: 1_000_000n, pushSat: 300_000n };
-      await alice.client.openChannel({ ...request, host: at?.host ?? '', port: at?.port ?? 0 });
-      await alice.client.mine({ blocks: 6 });
-    },
-    (event) => event.type === 'channel_changed' && event.channel.usable,
-  );
+  const pair = await startPair();
+  network = pair.network;
+  alice = appBeside(pair.alice, 'alice');
+  bob = appBeside(pair.bob, 'bob');
 });
 
-afterAll(async () => {
-  for (const here of [alice, bob]) await here?.daemon.stop();
-  await chain?.stop();
-  if (folder !== undefined) rmSync(folder, { recursive: true });
-});
+afterAll(() => network?.stop());
 
 describe('proofs between real nodes', () => {
   test('a boost is signed by its sender, and its receipt comes back by keysend', async () => {
@@ -158,7 +90,7 @@ describe('proofs between real nodes', () => {
       alice.ledger.planIn(tx, [proven]);
       book.ask(tx, payment, plan.key);
     });
-    const arriving = nextOf(bob.wallet, ({ paymentHash }) => paymentHash === payment.paymentHash);
+    const arriving = nextReceived(bob.wallet, ({ paymentHash }) => paymentHash === payment.paymentHash);
     expect((await alice.ledger.run()).states.succeeded.legs).toBe(1);
     const arrived = await arriving;
     expect(verifySenderProof({ ...arrived, recipient: bob.nodeId })).toMatchObject({
@@ -175,7 +107,7 @@ describe('proofs between real nodes', () => {
       bob.ledger.plan([leg]);
       await bob.ledger.run({ keys: [leg.key] });
     };
-    const returning = nextOf(alice.wallet, ({ amountMsat }) => amountMsat === 1_000n);
+    const returning = nextReceived(alice.wallet, ({ amountMsat }) => amountMsat === 1_000n);
     expect(await new ReceiptReturner({ ...given, issuer, pay }).handle(arrived)).toBe('returned');
     const accepted = book.acceptPayment(await returning);
     expect(accepted).toMatchObject({

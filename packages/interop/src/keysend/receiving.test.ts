@@ -1,94 +1,35 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Regtest, startRegtest } from '@rivulet/chain';
 import { bytesToHex, utf8ToBytes } from '@rivulet/core/bytes';
 import { sha256 } from '@rivulet/core/crypto';
-import { rivuletWallet, type Wallet } from '@rivulet/keysend';
 import { guardedFetch } from '@rivulet/keysend/node';
 import { createSenderProof, senderProofType } from '@rivulet/keysend/proof';
 import { fetchPoster, ReceivingService } from '@rivulet/keysend/receiving';
 import { openToolkit } from '@rivulet/keysend/sqlite';
-import { type Daemon, loadConfig, runDaemon } from '@rivulet/node';
-import { createClient, type NodeEvent, type RivuletClient, tokenFileName } from '@rivulet/sdk';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type NetworkNode, startPair, type TestNetwork } from './network.test.support.js';
 
-interface Here {
-  readonly daemon: Daemon;
-  readonly client: RivuletClient;
-  readonly wallet: Wallet;
-}
-
-let folder: string;
-let chain: Regtest;
-let alice: Here;
-let bob: Here;
+let network: TestNetwork;
+let alice: NetworkNode;
+let bob: NetworkNode;
 let hook: Server;
 /** The payments' numbers, as they came to the webhook. */
 const delivered: number[] = [];
 
-async function startNode(name: string): Promise<Here> {
-  const dataDir = join(folder, name);
-  const config = loadConfig({
-    flags: {
-      dataDir,
-      'listen.port': '0',
-      'api.port': '0',
-      'chain.type': 'bitcoind',
-      'chain.url': chain.rpcUrl,
-      'chain.user': chain.rpcUser,
-      'chain.password': chain.rpcPassword,
-      'keysend.accept': 'true',
-      'channels.minimumDepth': '1',
-    },
-  });
-  const daemon = await runDaemon({ config });
-  const token = readFileSync(join(dataDir, tokenFileName), 'utf8').trim();
-  const client = createClient({ url: daemon.ready.apiUrl, token });
-  return { daemon, client, wallet: rivuletWallet(client) };
-}
-
-async function seen(act: () => Promise<unknown>, fits: (event: NodeEvent) => boolean): Promise<void> {
-  const ended = new AbortController();
-  const events = await alice.client.events({ signal: ended.signal });
-  await act();
-  for await (const event of events) if (fits(event)) break;
-  ended.abort();
-}
-
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'rivulet-receiving-'));
-  chain = await startRegtest({ rpcUser: 'a', rpcPassword: 'b' });
   hook = createServer((request, response) => {
     delivered.push(Number(String(request.headers['rivulet-delivery']).split('-')[1]));
     // The third is refused, and comes again.
     request.resume().on('end', () => response.writeHead(delivered.length === 3 ? 500 : 200).end());
   });
   await new Promise<void>((resolve) => hook.listen(0, '127.0.0.1', resolve));
-  [alice, bob] = await Promise.all([startNode('alice'), startNode('bob')]);
-  await seen(
-    () => alice.client.mine({ blocks: 101 }),
-    (event) => event.type === 'block' && event.height >= 101,
-  );
-  const { nodeId, listening } = bob.daemon.ready;
-  const [at] = listening;
-  await seen(
-    async () => {
-      const place = { host: at?.host ?? '', port: at?.port ?? 0 };
-      await alice.client.openChannel({ nodeId, capacitySat: 1_000_000n, ...place });
-      await alice.client.mine({ blocks: 6 });
-    },
-    (event) => event.type === 'channel_changed' && event.channel.usable,
-  );
+  ({ network, alice, bob } = await startPair());
 });
 
 afterAll(async () => {
-  for (const here of [alice, bob]) await here?.daemon.stop();
-  await chain?.stop();
+  await network?.stop();
   await new Promise((resolve) => hook.close(resolve));
-  rmSync(folder, { recursive: true });
 });
 
 /** Pays Bob, signed by Alice's node where it is wanted. */
@@ -104,10 +45,10 @@ async function pay(
     const proof = await createSenderProof(
       {
         paymentHash: bytesToHex(sha256(preimage)),
-        recipient: bob.daemon.ready.nodeId,
+        recipient: bob.nodeId,
         amountMsat,
         records,
-        sender: alice.daemon.ready.nodeId,
+        sender: alice.nodeId,
         signedAtMs: Date.now(),
       },
       (text) => alice.wallet.signMessage(text),
@@ -115,7 +56,7 @@ async function pay(
     records.set(senderProofType, proof);
   }
   const outcome = await alice.wallet.keysend({
-    nodeId: bob.daemon.ready.nodeId,
+    nodeId: bob.nodeId,
     amountMsat,
     records,
     key: `pay-${n}`,
@@ -126,7 +67,7 @@ async function pay(
 }
 
 test('a service over a real node takes every boost in once, knows who signed, and tells a webhook in order', async () => {
-  const toolkit = openToolkit({ path: join(folder, 'toolkit.sqlite') });
+  const toolkit = openToolkit({ path: join(network.folder, 'toolkit.sqlite') });
   const { boosts } = toolkit;
   /** Time is real here, but for retries, which need not be waited for. */
   const timers = new Set<() => void>();
@@ -161,7 +102,7 @@ test('a service over a real node takes every boost in once, knows who signed, an
   expect(boosts.get(1)).toMatchObject({
     amountMsat: 1_000n,
     message: 'number 1',
-    sender: { name: 'Alice', provenKey: alice.daemon.ready.nodeId },
+    sender: { name: 'Alice', provenKey: alice.nodeId },
     problems: [],
   });
   expect(boosts.get(3)?.sender.provenKey).toBeUndefined();

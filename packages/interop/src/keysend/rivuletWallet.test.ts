@@ -1,93 +1,28 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Regtest, startRegtest } from '@rivulet/chain';
 import { bytesToHex } from '@rivulet/core/bytes';
 import { sha256 } from '@rivulet/core/crypto';
 import { type KeysendRequest, type ReceivedPayment, rivuletWallet, type Wallet } from '@rivulet/keysend';
-import { type Daemon, loadConfig, runDaemon } from '@rivulet/node';
-import { createClient, type NodeEvent, type RivuletClient, tokenFileName } from '@rivulet/sdk';
+import { createClient, tokenFileName } from '@rivulet/sdk';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type NetworkNode, startPair, type TestNetwork } from './network.test.support.js';
 
-interface Here {
-  readonly daemon: Daemon;
-  readonly client: RivuletClient;
-  readonly wallet: Wallet;
-}
-
-let folder: string;
-let chain: Regtest;
-let alice: Here;
-let bob: Here;
-
-async function startNode(name: string, flags: Readonly<Record<string, string>> = {}): Promise<Here> {
-  const dataDir = join(folder, name);
-  const config = loadConfig({
-    flags: {
-      dataDir,
-      'listen.port': '0',
-      'api.port': '0',
-      'chain.type': 'bitcoind',
-      'chain.url': chain.rpcUrl,
-      'chain.user': chain.rpcUser,
-      'chain.password': chain.rpcPassword,
-      'keysend.accept': 'true',
-      'channels.minimumDepth': '1',
-      ...flags,
-    },
-  });
-  const daemon = await runDaemon({ config });
-  const token = readFileSync(join(dataDir, tokenFileName), 'utf8').trim();
-  const client = createClient({ url: daemon.ready.apiUrl, token });
-  return { daemon, client, wallet: rivuletWallet(client) };
-}
-
-async function seen(
-  here: Here,
-  act: () => Promise<unknown>,
-  fits: (event: NodeEvent) => boolean,
-): Promise<void> {
-  const ended = new AbortController();
-  const events = await here.client.events({ signal: ended.signal });
-  await act();
-  for await (const event of events) if (fits(event)) break;
-  ended.abort();
-}
+let network: TestNetwork;
+let alice: NetworkNode;
+let bob: NetworkNode;
 
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'rivulet-wallet-'));
-  chain = await startRegtest({ rpcUser: 'a', rpcPassword: 'b' });
-  [alice, bob] = await Promise.all([startNode('alice'), startNode('bob')]);
-  await seen(
-    alice,
-    () => alice.client.mine({ blocks: 101 }),
-    (event) => event.type === 'block' && event.height >= 101,
-  );
-  const { nodeId, listening } = bob.daemon.ready;
-  const [at] = listening;
-  await seen(
-    alice,
-    async () => {
-      const request = { nodeId, capacitySat: 1_000_000n, pushSat: 300_000n };
-      await alice.client.openChannel({ ...request, host: at?.host ?? '', port: at?.port ?? 0 });
-      await alice.client.mine({ blocks: 6 });
-    },
-    (event) => event.type === 'channel_changed' && event.channel.usable,
-  );
+  ({ network, alice, bob } = await startPair());
 });
 
-afterAll(async () => {
-  for (const here of [alice, bob]) await here?.daemon.stop();
-  await chain?.stop();
-  if (folder !== undefined) rmSync(folder, { recursive: true });
-});
+afterAll(() => network?.stop());
 
 let counter = 0;
 
-function requestTo(to: Here, fields: Partial<KeysendRequest> = {}): KeysendRequest {
+function requestTo(to: NetworkNode, fields: Partial<KeysendRequest> = {}): KeysendRequest {
   counter++;
   return {
-    nodeId: to.daemon.ready.nodeId,
+    nodeId: to.nodeId,
     amountMsat: 21_000n,
     records: new Map(),
     key: `test-${counter}`,
@@ -114,7 +49,7 @@ describe('the wallet of a real Rivulet node', () => {
   test('tells of itself, of its balance, and signs', async () => {
     expect(await alice.wallet.info()).toMatchObject({
       kind: 'rivulet',
-      nodeId: alice.daemon.ready.nodeId,
+      nodeId: alice.nodeId,
       network: 'regtest',
     });
     const { spendableMsat, receivableMsat } = await alice.wallet.balance();
@@ -190,7 +125,7 @@ describe('the wallet of a real Rivulet node', () => {
       nodeId: `02${'79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798'}`,
     };
     expect(await alice.wallet.keysend(stranger)).toMatchObject({ status: 'failed', failure: 'no_route' });
-    expect(await alice.wallet.keysend({ ...stranger, nodeId: bob.daemon.ready.nodeId })).toMatchObject({
+    expect(await alice.wallet.keysend({ ...stranger, nodeId: bob.nodeId })).toMatchObject({
       status: 'succeeded',
     });
   });

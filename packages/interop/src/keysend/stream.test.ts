@@ -1,101 +1,25 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { type Regtest, startRegtest } from '@rivulet/chain';
 import { boostagramRecordType, readBoostagram } from '@rivulet/keysend';
-import { type Daemon, loadConfig, runDaemon } from '@rivulet/node';
-import { createClient, type NodeEvent, type Payment, type RivuletClient, tokenFileName } from '@rivulet/sdk';
+import type { Payment } from '@rivulet/sdk';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type NetworkNode, TestNetwork } from './network.test.support.js';
 
 /** The built program, which its users run: `npm run build` makes it. */
 const program = fileURLToPath(new URL('../../../cli/dist/main.js', import.meta.url));
 
-interface Here {
-  readonly dataDir: string;
-  readonly daemon: Daemon;
-  readonly client: RivuletClient;
-}
-
-let folder: string;
-let chain: Regtest;
-let listener: Here;
-let host: Here;
-let app: Here;
-let artist: Here;
-let cohost: Here;
+let network: TestNetwork;
+let listener: NetworkNode;
+let host: NetworkNode;
+let app: NetworkNode;
+let artist: NetworkNode;
+let cohost: NetworkNode;
 let web: Server;
-
-async function startNode(name: string): Promise<Here> {
-  const dataDir = join(folder, name);
-  const config = loadConfig({
-    flags: {
-      dataDir,
-      alias: name,
-      'listen.port': '0',
-      'api.port': '0',
-      'chain.type': 'bitcoind',
-      'chain.url': chain.rpcUrl,
-      'chain.user': chain.rpcUser,
-      'chain.password': chain.rpcPassword,
-      'keysend.accept': 'true',
-      'channels.minimumDepth': '1',
-    },
-  });
-  const daemon = await runDaemon({ config });
-  const token = readFileSync(join(dataDir, tokenFileName), 'utf8').trim();
-  return { dataDir, daemon, client: createClient({ url: daemon.ready.apiUrl, token }) };
-}
-
-/** Acts, and waits until an event of this node fits. */
-async function seen(
-  here: Here,
-  act: () => Promise<unknown>,
-  fits: (event: NodeEvent) => boolean,
-): Promise<void> {
-  const ended = new AbortController();
-  const events = await here.client.events({ signal: ended.signal });
-  await act();
-  for await (const event of events) if (fits(event)) break;
-  ended.abort();
-}
-
-/** Mines, and waits until everybody has seen it. */
-async function mine(blocks: number): Promise<void> {
-  const everybody = [listener, host, app, artist, cohost];
-  const { blockHeight } = await listener.client.info();
-  const reached = (event: NodeEvent) => event.type === 'block' && event.height >= blockHeight + blocks;
-  const act = everybody.reduce<() => Promise<unknown>>(
-    (inner, here) => () => seen(here, inner, reached),
-    () => listener.client.mine({ blocks }),
-  );
-  await act();
-  // The last block is told a moment before the node calls itself synced.
-  for (const { client } of everybody) while (!(await client.info()).synced);
-}
-
-async function openChannel(from: Here, to: Here, announce: boolean): Promise<void> {
-  const { nodeId, listening } = to.daemon.ready;
-  const [at] = listening;
-  await seen(
-    from,
-    async () => {
-      await from.client.openChannel({
-        nodeId,
-        host: at?.host ?? '',
-        port: at?.port ?? 0,
-        capacitySat: 1_000_000n,
-        announce,
-      });
-      await mine(6);
-    },
-    (event) => event.type === 'channel_changed' && event.channel.nodeId === nodeId && event.channel.usable,
-  );
-}
 
 /** LNURL-pay (LUD-16) for cohost@127.0.0.1, who takes no keysend. */
 async function serveAddress(): Promise<void> {
@@ -124,8 +48,8 @@ async function serveAddress(): Promise<void> {
 }
 
 const xmlns = 'xmlns:podcast="https://podcastindex.org/namespace/1.0"';
-const nodeRow = (name: string, here: Here, split: number, more = '') =>
-  `<podcast:valueRecipient name="${name}" type="node" address="${here.daemon.ready.nodeId}" split="${split}" ${more}/>`;
+const nodeRow = (name: string, here: NetworkNode, split: number, more = '') =>
+  `<podcast:valueRecipient name="${name}" type="node" address="${here.nodeId}" split="${split}" ${more}/>`;
 
 /**
  * Ten minutes at 100 sat. Host and cohost share it 60 to 40, the app takes 2 %. From 1:30 to 4:00 a song is played,
@@ -134,7 +58,7 @@ const nodeRow = (name: string, here: Here, split: number, more = '') =>
 function writeFeeds(): void {
   const { port } = web.address() as AddressInfo;
   writeFileSync(
-    join(folder, 'show.xml'),
+    join(network.folder, 'show.xml'),
     `<?xml version="1.0"?><rss version="2.0" ${xmlns}><channel><title>Show</title>
 <podcast:guid>917393e3-1b1e-5cef-ace4-edaa54e1f810</podcast:guid>
 <item><title>One</title><guid>episode-1</guid>
@@ -149,7 +73,7 @@ ${nodeRow('app', app, 2, 'fee="true"')}
 </podcast:value></item></channel></rss>`,
   );
   writeFileSync(
-    join(folder, 'music.xml'),
+    join(network.folder, 'music.xml'),
     `<?xml version="1.0"?><rss version="2.0" ${xmlns}><channel><title>Music</title>
 <podcast:guid>b1b2c3d4-0000-5000-8000-000000000001</podcast:guid><podcast:medium>music</podcast:medium>
 <item><title>Song</title><guid>song-1</guid>
@@ -161,7 +85,15 @@ ${nodeRow('app', app, 2, 'fee="true"')}
 /** Runs `rivulet stream` until it ends, or until so many payments are made: then it is killed. */
 async function stream(given: { killAfter?: number } = {}): Promise<{ code: number | null; lines: Line[] }> {
   const args = [
-    ...['stream', '--data-dir', listener.dataDir, '--feed', join(folder, 'show.xml'), '--item', 'episode-1'],
+    ...[
+      'stream',
+      '--data-dir',
+      listener.dataDir,
+      '--feed',
+      join(network.folder, 'show.xml'),
+      '--item',
+      'episode-1',
+    ],
     ...['--duration', '10:00', '--speed', '150', '--allow-local', '--name', 'Ada', '--json'],
   ];
   const child = spawn(process.execPath, [program, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
@@ -192,7 +124,7 @@ interface Line {
   }[];
 }
 
-async function received({ client }: Here): Promise<Payment[]> {
+async function received({ client }: NetworkNode): Promise<Payment[]> {
   const { payments } = await client.payments({ direction: 'incoming', limit: 1_000 });
   return payments.filter(({ status }) => status === 'succeeded');
 }
@@ -201,23 +133,15 @@ const total = (payments: readonly Payment[]) =>
   payments.reduce((sum, { amountMsat }) => sum + amountMsat, 0n);
 
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'rivulet-stream-'));
-  chain = await startRegtest({ rpcUser: 'a', rpcPassword: 'b' });
+  network = await TestNetwork.start();
   [listener, host, app, artist, cohost] = (await Promise.all(
-    ['listener', 'host', 'app', 'artist', 'cohost'].map(startNode),
-  )) as [Here, Here, Here, Here, Here];
-  await seen(
-    host,
-    () => host.client.mine({ blocks: 1 }),
-    (event) => event.type === 'block' && event.height >= 1,
-  );
-  await mine(101);
-  await openChannel(host, artist, true);
-  await openChannel(listener, host, false);
-  await openChannel(listener, app, false);
-  await openChannel(listener, cohost, false);
+    ['listener', 'host', 'app', 'artist', 'cohost'].map((name) => network.node(name)),
+  )) as [NetworkNode, NetworkNode, NetworkNode, NetworkNode, NetworkNode];
+  await network.fund(host, listener);
+  await network.openChannel(host, artist, { announce: true });
+  for (const to of [host, app, cohost]) await network.openChannel(listener, to, { announce: false });
   // The artist is paid through the host, whose channel the listener hears of.
-  const { nodeId } = artist.daemon.ready;
+  const { nodeId } = artist;
   for (let routed = false; !routed; ) {
     routed = await listener.client.route({ nodeId, amountMsat: 50_000n }).then(
       () => true,
@@ -230,9 +154,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   web?.close();
-  for (const here of [listener, host, app, artist, cohost]) await here?.daemon.stop();
-  await chain?.stop();
-  if (folder !== undefined) rmSync(folder, { recursive: true });
+  await network?.stop();
 });
 
 test('an episode that is played, killed twice and gone on with pays everybody to the millisatoshi', async () => {
