@@ -332,3 +332,43 @@ describe('flags', () => {
     });
   });
 });
+
+describe('what did not leave', () => {
+  const limited = { outgoing: { perDayMsat: 3_000n }, whenOver: 'refuse' } as const;
+
+  test('uses up no limit: it is forgotten once, and judged again when it is tried again', () => {
+    const { actions, guard, book, store, clock, judge } = guarding({
+      name: 'fast',
+      kind: 'velocity',
+      scope: 'all',
+      windowSeconds: 60,
+      maxCount: 3,
+      action: 'refuse',
+    });
+    book.set(ann, limited, 'user');
+    const payment = { direction: 'outgoing', counterparty: ann, amountMsat: 1_000n } as const;
+    const forget = (id: string) =>
+      store.transaction((tx) => guard.forget?.(tx, { ...payment, atMs: clock.nowMs, id }));
+    expect(actions(4)).toEqual(['allow', 'allow', 'allow', 'refuse']);
+    clock.nowMs += 20_000;
+    for (const id of ['leg-2', 'leg-2', 'leg-4', 'nobody']) forget(id);
+    expect(judge({ id: 'leg-2' }).action).toBe('allow');
+    expect(judge({ id: 'leg-5' }).action).toBe('refuse');
+    forget('leg-1');
+    expect(judge({ id: 'leg-5' }).action).toBe('allow');
+    expect(actions(1)).toEqual(['refuse']);
+  });
+});
+
+describe('somebody who is blocked', () => {
+  test('is not paid in capital letters, nor behind an address', () => {
+    const { book, judge } = guarding();
+    const nodeId = `02${'ab'.repeat(32)}`;
+    book.set(nodeId, { blocked: 'both' }, 'user');
+    book.set(ann, { blocked: 'outgoing' }, 'user');
+    expect(judge({ counterparty: nodeId.toUpperCase() }).action).toBe('refuse');
+    expect(judge({ counterparty: 'Ann@Host.example' }).action).toBe('refuse');
+    expect(judge({ counterparty: 'bob@host.example' }).action).toBe('allow');
+    expect(judge({ counterparty: 'bob@host.example', nodeId }).action).toBe('refuse');
+  });
+});

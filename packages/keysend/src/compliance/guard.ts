@@ -5,7 +5,7 @@ import { unknownCounterparty } from './auditEntry.js';
 import { type Counterparty, readCounterparty } from './counterparties.js';
 import { raiseFlag } from './flags.js';
 import { type Monitor, readMonitors, windowPrefix } from './monitors.js';
-import { countInWindow, windowSum } from './window.js';
+import { countInWindow, uncountInWindow, windowSum } from './window.js';
 
 export interface GuardOptions {
   readonly audit?: AuditSink;
@@ -35,6 +35,8 @@ interface Judged {
   readonly action: 'allow' | 'hold' | 'refuse';
   readonly flags: readonly string[];
   readonly reason?: string;
+  /** Where it was counted. */
+  readonly windows?: readonly (readonly [key: string, windowMs: number])[];
 }
 
 const dayMs = 86_400_000;
@@ -44,20 +46,24 @@ const forgetAtOnce = 4;
 
 /**
  * The guard of a store: what the book of counterparties and the monitors say. A payment counts once, when it is
- * allowed or held, however often it is judged: one that then fails, or is denied, has counted all the same.
+ * allowed or held, however often it is judged, until it is forgotten: when it certainly failed, or was denied.
  */
 export function createGuard({ audit }: GuardOptions = {}): ToolkitGuard {
-  const judge = (tx: StoreTransaction, payment: JudgedPayment, settled: boolean): Judged => {
+  const judge = (tx: StoreTransaction, given: JudgedPayment, settled: boolean): Judged => {
+    // Whoever writes an address decides about its letters.
+    const payment = { ...given, counterparty: given.counterparty.toLowerCase() };
     const key = judgedKey(payment);
     const text = tx.get(key);
     const before = text === undefined ? undefined : (JSON.parse(text) as Judged);
     const entry = readCounterparty(tx, payment.counterparty);
-    if (before?.counted === true && (settled || !isBlocked(entry, payment))) return before;
+    const behind = payment.nodeId === undefined ? undefined : readCounterparty(tx, payment.nodeId);
+    const blocked = isBlocked(entry, payment) || isBlocked(behind, payment);
+    if (before?.counted === true && (settled || !blocked)) return before;
     const monitors = readMonitors(tx).filter(
       ({ direction }) => direction === 'both' || direction === payment.direction,
     );
     const findings = [
-      ...byBook(tx, { entry, payment }),
+      ...byBook(tx, { entry: isBlocked(behind, payment) ? behind : entry, payment }),
       ...monitors.flatMap((monitor) => byMonitor(tx, { monitor, payment })),
     ];
     const verdict = settled ? allowed(findings, payment) : judgedBy(findings, payment);
@@ -76,17 +82,30 @@ export function createGuard({ audit }: GuardOptions = {}): ToolkitGuard {
       tx.put(key, JSON.stringify({ ...before, flags } satisfies Judged));
       return verdict;
     }
-    if (verdict.counted) {
-      for (const monitor of monitors) countFor(tx, { monitor, payment });
-      countForBook(tx, payment);
-    }
-    const judged: Judged = { ...verdict, flags };
+    const windows = verdict.counted ? monitors.flatMap((monitor) => countFor(tx, { monitor, payment })) : [];
+    if (verdict.counted) countForBook(tx, payment);
+    const judged: Judged = { ...verdict, flags, ...(windows.length === 0 ? {} : { windows }) };
     tx.put(key, JSON.stringify(judged));
     if (before === undefined) remember(tx, { key, atMs: payment.atMs });
     return judged;
   };
   return {
     judge: (tx, payment) => verdictOf(judge(tx, payment, false)),
+    forget(tx, given) {
+      const payment = { ...given, counterparty: given.counterparty.toLowerCase() };
+      const key = judgedKey(payment);
+      const text = tx.get(key);
+      const before = text === undefined ? undefined : (JSON.parse(text) as Judged);
+      if (before?.counted !== true) return;
+      const { windows = [], ...rest } = before;
+      const { atMs } = before;
+      const { amountMsat } = payment;
+      for (const [window, windowMs] of windows) {
+        uncountInWindow(tx, { key: window, windowMs, atMs, amountMsat });
+      }
+      uncountForBook(tx, { ...payment, atMs });
+      tx.put(key, JSON.stringify({ ...rest, counted: false } satisfies Judged));
+    },
     reviewIncoming: (tx, payment) => judge(tx, { ...payment, direction: 'incoming' }, true).flags,
   };
 }
@@ -209,11 +228,13 @@ function windowOf(
 function countFor(
   tx: StoreTransaction,
   { monitor, payment }: { monitor: Monitor; payment: JudgedPayment },
-): void {
+): (readonly [key: string, windowMs: number])[] {
   const { amountMsat } = payment;
-  if (monitor.kind !== 'velocity' && monitor.kind !== 'structuring') return;
-  if (monitor.kind === 'structuring' && !isJustBelow(monitor, amountMsat)) return;
-  countInWindow(tx, { ...windowOf(monitor, payment), amountMsat });
+  if (monitor.kind !== 'velocity' && monitor.kind !== 'structuring') return [];
+  if (monitor.kind === 'structuring' && !isJustBelow(monitor, amountMsat)) return [];
+  const window = windowOf(monitor, payment);
+  countInWindow(tx, { ...window, amountMsat });
+  return [[window.key, window.windowMs]];
 }
 
 /** What went to, or came from, one counterparty. */
@@ -255,6 +276,24 @@ function countForBook(tx: StoreTransaction, payment: JudgedPayment): void {
     dayMsat: (day + amountMsat).toString(),
     month: today.slice(0, 7),
     monthMsat: (month + amountMsat).toString(),
+  };
+  tx.put(sumsKey(payment), JSON.stringify(stored));
+}
+
+/** Takes back what was counted at `payment.atMs`; since when somebody is known stays. */
+function uncountForBook(tx: StoreTransaction, payment: JudgedPayment): void {
+  const text = tx.get(sumsKey(payment));
+  if (text === undefined) return;
+  const sums = JSON.parse(text) as StoredSums;
+  const day = dayOf(payment.atMs);
+  const less = (msat: string): string => {
+    const rest = BigInt(msat) - payment.amountMsat;
+    return (rest > 0n ? rest : 0n).toString();
+  };
+  const stored: StoredSums = {
+    ...sums,
+    ...(sums.day === day ? { dayMsat: less(sums.dayMsat) } : {}),
+    ...(sums.month === day.slice(0, 7) ? { monthMsat: less(sums.monthMsat) } : {}),
   };
   tx.put(sumsKey(payment), JSON.stringify(stored));
 }

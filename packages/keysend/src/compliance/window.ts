@@ -44,6 +44,29 @@ export function countInWindow(
   tx.put(key, JSON.stringify(at < 0 ? [...found, changed] : found.with(at, changed)));
 }
 
+/** Takes back what was counted of one payment. */
+export function uncountInWindow(
+  tx: StoreTransaction,
+  given: {
+    readonly key: string;
+    readonly windowMs: number;
+    /** When it was counted. */
+    readonly atMs: number;
+    readonly amountMsat: bigint;
+  },
+): void {
+  const text = tx.get(given.key);
+  if (text === undefined) return;
+  const number = stepOf(given);
+  const left = (JSON.parse(text) as Step[]).flatMap((each): Step[] => {
+    const [step, count, msat] = each;
+    if (step !== number) return [each];
+    const rest = BigInt(msat) - given.amountMsat;
+    return count <= 1 ? [] : [[step, count - 1, (rest > 0n ? rest : 0n).toString()]];
+  });
+  tx.put(given.key, JSON.stringify(left));
+}
+
 function current(
   tx: StoreTransaction,
   given: { readonly key: string; readonly windowMs: number; readonly atMs: number },

@@ -20,6 +20,8 @@ export interface JudgedPayment {
   readonly direction: 'outgoing' | 'incoming';
   /** Node id in hex, or a keysend address. */
   readonly counterparty: string;
+  /** Where it goes, where that is known and the counterparty is an address. */
+  readonly nodeId?: string;
   readonly amountMsat: bigint;
   readonly atMs: number;
   /** The leg's key, or the payment hash: judged twice, it counts once. */
@@ -36,4 +38,6 @@ export type GuardVerdict =
 export interface PaymentGuard {
   /** Inside the transaction that makes the leg leave. */
   judge(tx: StoreTransaction, payment: JudgedPayment): GuardVerdict;
+  /** It certainly was not made, or nobody wants it any more: it uses up no limit. Tried again, it is judged again. */
+  forget?(tx: StoreTransaction, payment: JudgedPayment): void;
 }

@@ -212,6 +212,55 @@ describe('the ledger', () => {
     ]);
   });
 
+  test('gives back what the guard has counted for a payment that failed or was denied, and counts it when it is paid', async () => {
+    const counted = new Map<string, number>();
+    const count = (id: string, by: number) => counted.set(id, (counted.get(id) ?? 0) + by);
+    const { ledger } = world(
+      (key) => ({ does: key === 'leg-0' ? 'fail' : 'pay unheard', retryable: false }),
+      {
+        repeats: 'none',
+        guard: {
+          judge: (_, { id }) => {
+            count(id, 1);
+            return id === 'leg-1' ? { action: 'hold', reason: 'much' } : { action: 'allow', flags: [] };
+          },
+          forget: (_, { id }) => count(id, -1),
+        },
+      },
+    );
+    ledger.plan([legPlan(0), legPlan(1), legPlan(2)]);
+    await ledger.run();
+    expect(Object.fromEntries(counted)).toEqual({ 'leg-0': 0, 'leg-1': 1, 'leg-2': 1 });
+    ledger.deny(['leg-1'], 'me');
+    expect(counted.get('leg-1')).toBe(0);
+    ledger.resolve('leg-2', 'not_paid', 'me');
+    expect(counted.get('leg-2')).toBe(0);
+  });
+
+  test('audits what the list of its types says', async () => {
+    const { ledger, audited } = world((key) =>
+      key === 'leg-0' ? { does: 'pay', feeMsat: 3n } : { does: 'fail', retryable: false },
+    );
+    ledger.plan([legPlan(0), legPlan(1)]);
+    await ledger.run({ concurrency: 1 });
+    const leg = { leg: 'leg-0', counterparty: nodeIdOf(0), amountMsat: '1000', purpose: 'g' };
+    const { paymentHash } = ledger.get('leg-0') ?? {};
+    expect(audited.map(({ type, data }) => ({ type, ...data }))).toEqual([
+      { type: 'payment_started', ...leg, attempt: 1, paymentHash },
+      { type: 'payment_succeeded', ...leg, feeMsat: '3', paymentHash },
+      expect.objectContaining({ type: 'payment_started', leg: 'leg-1', counterparty: nodeIdOf(1) }),
+      {
+        type: 'payment_failed',
+        leg: 'leg-1',
+        counterparty: nodeIdOf(1),
+        amountMsat: '2000',
+        purpose: 'g',
+        failure: 'no_route',
+        message: 'no',
+      },
+    ]);
+  });
+
   test('stores an invoice before it is paid, cuts the comment, and asks for a new one when it is over', async () => {
     const recipient = { type: 'lnaddress', address: 'a@b.c' } as const;
     const { ledger, wallet, resolver } = world((_, tries) =>

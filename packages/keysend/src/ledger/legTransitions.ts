@@ -2,7 +2,7 @@ import { KeysendError } from '../keysendError.js';
 import type { StoreReader, StoreTransaction } from '../store/toolkitStore.js';
 import type { Destination } from '../value/recipient.js';
 import type { PaymentOutcome } from '../wallets/wallet.js';
-import type { AuditSink, PaymentGuard } from './auditSink.js';
+import type { AuditSink, JudgedPayment, PaymentGuard } from './auditSink.js';
 import { checkTogether, release, reserve, settle, spendUnreserved } from './budgets.js';
 import { keyPart } from './keyPart.js';
 import { defaultMaxFeeMsat, type Leg, type LegFailure, type LegInvoice, type LegPlan } from './leg.js';
@@ -99,13 +99,9 @@ export function startLeg(
     });
     return undefined;
   }
-  const verdict = context.guard?.judge(tx, {
-    direction: 'outgoing',
-    counterparty: leg.recipient.address,
-    amountMsat: leg.amountMsat,
-    atMs: context.nowMs,
-    id: key,
-  });
+  const { destination } = given;
+  const nodeId = destination.type === 'keysend' ? { nodeId: destination.nodeId } : {};
+  const verdict = context.guard?.judge(tx, { ...judgedOf(context, leg), ...nodeId });
   if (verdict?.action === 'refuse') {
     fail(tx, context, { leg, failure: { code: 'refused_by_guard', message: verdict.reason } });
     return undefined;
@@ -310,6 +306,7 @@ export function denyLeg(
 ): Leg {
   const leg = expectState(knownLeg(tx, key), ['held'], 'denied');
   release(tx, { id: reservationOf(leg) });
+  context.guard?.forget?.(tx, judgedOf(context, leg));
   const denied = change(tx, context, leg, {
     state: 'abandoned',
     failure: { code: 'denied', message: `denied by ${by}` },
@@ -326,6 +323,7 @@ export function abandonLeg(
 ): Leg {
   const leg = expectState(knownLeg(tx, key), ['planned', 'held', 'failed'], 'abandoned');
   release(tx, { id: reservationOf(leg) });
+  context.guard?.forget?.(tx, judgedOf(context, leg));
   const abandoned = change(tx, context, leg, { state: 'abandoned', retryAtMs: undefined });
   report(tx, context, { type: 'leg_abandoned', leg, actor: by });
   return abandoned;
@@ -368,6 +366,7 @@ function fail(
   { leg, failure, actor }: { leg: Leg; failure: LegFailure; actor?: string },
 ): Leg {
   release(tx, { id: reservationOf(leg) });
+  context.guard?.forget?.(tx, judgedOf(context, leg));
   const failed = change(tx, context, leg, {
     state: 'failed',
     attempts: leg.attempts + 1,
@@ -394,6 +393,8 @@ function succeed(
     const { budgets, scope } = leg;
     spendUnreserved(tx, { names: budgets, costMsat, atMs: context.nowMs, scope });
   }
+  // It was given back: money that is gone is gone, whatever the guard says now.
+  if (leg.state === 'failed' || leg.state === 'abandoned') context.guard?.judge(tx, judgedOf(context, leg));
   if (actor === undefined) putWitness(tx, leg);
   const paid = change(tx, context, leg, {
     state: 'succeeded',
@@ -453,6 +454,10 @@ function reserveFor(tx: StoreTransaction, context: TransitionContext, leg: Leg):
     atMs: context.nowMs,
     scope: leg.scope,
   });
+}
+
+function judgedOf({ nowMs }: TransitionContext, { key, recipient, amountMsat }: Leg): JudgedPayment {
+  return { direction: 'outgoing', counterparty: recipient.address, amountMsat, atMs: nowMs, id: key };
 }
 
 function reservationOf({ key }: Leg): string {
