@@ -231,6 +231,40 @@ describe('a stream', () => {
     expectExact(world, session.report(), [[0, 240_000]]);
   });
 
+  test('pays no minute twice where whoever is told of a problem stumbles', async () => {
+    const world = new SessionWorld();
+    const day = { name: 'listening', period: 'day' as const };
+    world.store.transaction((tx) => setBudget(tx, { ...day, amountMsat: 1n }));
+    const session = open(world, {
+      budgets: ['listening'],
+      onProblem: () => {
+        throw new Error('stumbled');
+      },
+    });
+    for (let second = 0; second <= 120; second++) {
+      try {
+        session.playing(second);
+      } catch {
+        // The next call counts it, if it was not counted.
+      }
+    }
+    world.store.transaction((tx) => setBudget(tx, { ...day, amountMsat: 10_000_000n }));
+    session.retry();
+    expectExact(world, await session.stop(), [[0, 120_000]]);
+  });
+
+  test('keeps what was heard when it is paused after a leap', async () => {
+    const world = new SessionWorld();
+    const process = new TestProcess();
+    const first = open(world, { process });
+    play(first, 0, 30);
+    first.paused(5_000);
+    process.die();
+    const second = open(world);
+    expect(second.positionSeconds).toBe(5_000);
+    expectExact(world, await second.stop(), [[0, 30_000]]);
+  });
+
   test('says what was not paid, keeps it, and tries it again', async () => {
     let works = false;
     const world = new SessionWorld(() => (works ? { does: 'pay' } : { does: 'fail', retryable: false }));

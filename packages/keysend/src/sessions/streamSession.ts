@@ -188,13 +188,13 @@ export class StreamSession {
 
   /** Tries once more what failed, and what the budget did not allow. */
   retry(): void {
-    const { ledger, onProblem } = this.#options;
+    const { ledger } = this.#options;
     if (this.#state.blocked !== undefined) this.#settle(this.#state, 0);
     try {
       ledger.retry(ledger.list({ group: this.group, state: 'failed' }).map(({ key }) => key));
     } catch (error) {
       if (!(error instanceof KeysendError) || error.code !== 'budget_exceeded') throw error;
-      onProblem?.(error);
+      this.#tell(error);
     }
     this.#pay(undefined);
   }
@@ -257,6 +257,7 @@ export class StreamSession {
     const { maxLeapSeconds = 300 } = this.#options;
     const heardMs = fromMs === undefined ? 0 : positionMs - fromMs;
     if (fromMs === undefined || heardMs < 0 || heardMs > maxLeapSeconds * 1_000) {
+      if (store) this.#change({ ...this.#state, positionMs }, []);
       this.#anchorMs = positionMs;
       return;
     }
@@ -284,7 +285,7 @@ export class StreamSession {
       if (!(error instanceof KeysendError) || error.code !== 'budget_exceeded') throw error;
       // What is owed stays owed.
       this.#closeIntervals({ ...state, blocked: error.message }, ms, true);
-      this.#options.onProblem?.(error);
+      this.#tell(error);
     }
   }
 
@@ -322,8 +323,17 @@ export class StreamSession {
     });
   }
 
+  /** Whoever is told and stumbles changes nothing of what was stored: what was heard must not be heard again. */
+  #tell(error: unknown): void {
+    try {
+      this.#options.onProblem?.(error);
+    } catch {
+      // It was said.
+    }
+  }
+
   #pay(keys: readonly string[] | undefined): void {
-    const { ledger, signal, onLeg, onProblem } = this.#options;
+    const { ledger, signal, onLeg } = this.#options;
     const run = ledger
       .run({
         ...(keys === undefined ? { group: this.group } : { keys }),
@@ -332,7 +342,7 @@ export class StreamSession {
       })
       .then(
         () => {},
-        (error) => onProblem?.(error),
+        (error) => this.#tell(error),
       )
       .then(() => {
         this.#runs.delete(run);
