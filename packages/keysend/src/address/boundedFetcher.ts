@@ -1,6 +1,6 @@
 import { KeysendError } from '../keysendError.js';
+import { type Schedule, systemSchedule } from '../timing/schedule.js';
 import type { Fetched, Fetcher, FetchLimits } from '../value/fetcher.js';
-import { type Schedule, systemSchedule } from '../wallets/http/schedule.js';
 import { checkUrl, type FetchAllowance } from './urlPolicy.js';
 
 /** As much of the platform's `fetch` as is used. */

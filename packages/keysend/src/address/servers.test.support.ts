@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach } from 'vitest';
-import type { Schedule } from '../wallets/http/schedule.js';
+import type { Schedule } from '../timing/schedule.js';
 
 const open: Server[] = [];
 

@@ -3,8 +3,8 @@ import { boundedFetcher, createResolver } from '../address/index.js';
 import { KeysendError } from '../keysendError.js';
 import { LegLedger, type LegLedgerOptions, type RunOptions } from '../ledger/index.js';
 import { type BoostRequest, type BoostResult, boost } from '../sessions/index.js';
+import { systemSchedule } from '../timing/schedule.js';
 import type { Fetcher, ValuePlan } from '../value/index.js';
-import { systemSchedule } from '../wallets/http/index.js';
 import { type LoadValueRequest, loadValue } from './loadValue.js';
 import { findItem, MAX_FEED_BYTES, parseFeed } from './parseFeed.js';
 

@@ -1,5 +1,5 @@
 import type { StoreTransaction, ToolkitStore } from '../store/toolkitStore.js';
-import type { Schedule } from './schedule.js';
+import type { Schedule } from '../timing/schedule.js';
 
 interface Change {
   readonly body: (tx: StoreTransaction) => unknown;

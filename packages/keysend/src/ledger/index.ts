@@ -25,4 +25,3 @@ export { LegLedger, type LegLedgerOptions } from './legLedger.js';
 export type { RunOptions } from './legRun.js';
 export type { LegRange } from './legStore.js';
 export type { RetryPolicy } from './retryPolicy.js';
-export type { Schedule } from './schedule.js';

@@ -2,6 +2,7 @@ import { bytesToHex } from '@rivulet/core/bytes';
 import { sha256 } from '@rivulet/core/crypto';
 import { KeysendError } from '../keysendError.js';
 import type { StoreTransaction, ToolkitStore } from '../store/toolkitStore.js';
+import type { Schedule } from '../timing/schedule.js';
 import type { Destination, DestinationResolver, Recipient } from '../value/recipient.js';
 import type {
   InvoiceRequest,
@@ -13,7 +14,6 @@ import type {
 } from '../wallets/wallet.js';
 import type { LegPlan } from './leg.js';
 import { LegLedger, type LegLedgerOptions } from './legLedger.js';
-import type { Schedule } from './schedule.js';
 
 export const secret = new Uint8Array(32).fill(7);
 

@@ -1,5 +1,6 @@
 import { KeysendError } from '../keysendError.js';
 import type { StoreTransaction, ToolkitStore } from '../store/toolkitStore.js';
+import type { Schedule } from '../timing/schedule.js';
 import type { DestinationResolver } from '../value/recipient.js';
 import type { Wallet, WalletInfo } from '../wallets/wallet.js';
 import type { AuditSink, PaymentGuard } from './auditSink.js';
@@ -21,7 +22,6 @@ import {
   type TransitionContext,
 } from './legTransitions.js';
 import { lookupRetries, paymentRetries, type RetryPolicy } from './retryPolicy.js';
-import type { Schedule } from './schedule.js';
 
 export interface LegLedgerOptions {
   readonly store: ToolkitStore;

@@ -1,7 +1,7 @@
 import type { StoreReader, StoreTransaction, ToolkitStore } from '../store/toolkitStore.js';
+import type { Schedule } from '../timing/schedule.js';
 import { keyPart } from './keyPart.js';
 import type { Leg } from './leg.js';
-import type { Schedule } from './schedule.js';
 
 export interface LegOwnershipOptions {
   readonly store: ToolkitStore;

@@ -2,6 +2,7 @@ import { bytesToHex } from '@rivulet/core/bytes';
 import { sha256 } from '@rivulet/core/crypto';
 import { KeysendError } from '../keysendError.js';
 import type { StoreTransaction, ToolkitStore } from '../store/toolkitStore.js';
+import type { Schedule } from '../timing/schedule.js';
 import type { Destination, DestinationResolver } from '../value/recipient.js';
 import type { PaymentOutcome, Wallet, WalletCapabilities } from '../wallets/wallet.js';
 import { derivePreimage } from './derivePreimage.js';
@@ -22,7 +23,6 @@ import {
   takeOverLeg,
 } from './legTransitions.js';
 import { type RetryPolicy, retryDelayMs } from './retryPolicy.js';
-import type { Schedule } from './schedule.js';
 
 export interface LegPayerOptions {
   readonly store: ToolkitStore;

@@ -1,9 +1,9 @@
 import type { ToolkitStore } from '../store/toolkitStore.js';
+import type { Schedule } from '../timing/schedule.js';
 import type { Leg, LegState } from './leg.js';
 import type { LegOwnership } from './legOwnership.js';
 import type { AskedWallet, LegPayer, LegVisit } from './legPayer.js';
 import { knownLeg, listLegKeys } from './legStore.js';
-import type { Schedule } from './schedule.js';
 
 export interface RunOptions {
   /** Those of one group; of all groups where neither this nor `keys` is given. */

@@ -4,9 +4,10 @@ import { apiFile, apiFileName, createClient, tokenFileName } from '@rivulet/sdk'
 import { WebSocket } from 'ws';
 import { KeysendError } from '../keysendError.js';
 import type { ToolkitStore } from '../store/toolkitStore.js';
+import type { Schedule } from '../timing/schedule.js';
 import { clnWallet } from '../wallets/cln/index.js';
 import { eclairWallet } from '../wallets/eclair/index.js';
-import type { Schedule, WalletFetch } from '../wallets/http/index.js';
+import type { WalletFetch } from '../wallets/http/index.js';
 import { lndWallet } from '../wallets/lnd/index.js';
 import { nwcWallet } from '../wallets/nwc/index.js';
 import { rivuletWallet } from '../wallets/rivulet/index.js';

@@ -1,6 +1,6 @@
 import { KeysendError } from '../keysendError.js';
-import { pause, type Schedule } from '../ledger/schedule.js';
 import type { StoreTransaction, ToolkitStore } from '../store/toolkitStore.js';
+import { pause, type Schedule } from '../timing/schedule.js';
 import type { ReceivedPayment, Wallet } from '../wallets/wallet.js';
 import type { BoostStore } from './boostStore.js';
 import { type ProveSender, readBoost, senderProver } from './readBoost.js';

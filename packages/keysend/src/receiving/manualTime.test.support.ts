@@ -1,4 +1,4 @@
-import type { Schedule } from '../ledger/schedule.js';
+import type { Schedule } from '../timing/schedule.js';
 import { noon } from './boosts.test.support.js';
 
 /** Time that passes when a test says so. */

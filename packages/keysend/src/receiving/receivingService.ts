@@ -1,6 +1,6 @@
 import { KeysendError } from '../keysendError.js';
-import type { Schedule } from '../ledger/schedule.js';
 import type { ToolkitStore } from '../store/toolkitStore.js';
+import type { Schedule } from '../timing/schedule.js';
 import type { Wallet } from '../wallets/wallet.js';
 import { BoostFeed, type BoostListener } from './boostFeed.js';
 import type { BoostStore } from './boostStore.js';

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import * as z from 'zod/mini';
-import type { Schedule } from '../../wallets/http/index.js';
+import type { Schedule } from '../../timing/schedule.js';
 import {
   cannotKeep,
   type HookAnswer,

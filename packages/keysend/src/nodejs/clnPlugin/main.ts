@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { systemSchedule } from '../../wallets/http/index.js';
+import { systemSchedule } from '../../timing/schedule.js';
 import { ClnPlugin } from './clnPlugin.js';
 import { JsonSplitter } from './jsonSplitter.js';
 import { callLightningd } from './lightningRpc.js';

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { bytesToHex } from '@rivulet/core/bytes';
 import { KeysendError } from '../../keysendError.js';
 import type { ToolkitStore } from '../../store/toolkitStore.js';
-import { type Schedule, systemSchedule } from '../../wallets/http/index.js';
+import { type Schedule, systemSchedule } from '../../timing/schedule.js';
 import { type OnceResult, type OnceRow, PaidOnce } from '../../wallets/serving/paidOnce.js';
 import type { PaymentOutcome, Wallet, WalletFailure } from '../../wallets/wallet.js';
 import { type HttpHandler, readBody, sendJson } from '../webhookServer.js';

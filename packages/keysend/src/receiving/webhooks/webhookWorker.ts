@@ -1,6 +1,6 @@
 import { bytesToHex, utf8ToBytes } from '@rivulet/core/bytes';
 import { KeysendError } from '../../keysendError.js';
-import { pause, type Schedule } from '../../ledger/schedule.js';
+import { pause, type Schedule } from '../../timing/schedule.js';
 import { matchesFilter } from '../boostFilter.js';
 import { boostToJson } from '../boostJson.js';
 import type { BoostStore } from '../boostStore.js';

@@ -1,5 +1,6 @@
 import * as z from '../../schema/index.js';
-import { errorOfProblem, HttpProblem, type Schedule, type WalletFetch, WalletHttp } from '../http/index.js';
+import type { Schedule } from '../../timing/schedule.js';
+import { errorOfProblem, HttpProblem, type WalletFetch, WalletHttp } from '../http/index.js';
 import type { WalletFailure } from '../wallet.js';
 
 /** An amount: a number today, text with a unit before v23.11. */

@@ -2,14 +2,13 @@ import { bytesToHex, hexToBytes, utf8ToBytes } from '@rivulet/core/bytes';
 import { sha256 } from '@rivulet/core/crypto';
 import { formatShortChannelId } from '@rivulet/core/wire';
 import * as z from '../../schema/index.js';
+import { type Schedule, systemSchedule } from '../../timing/schedule.js';
 import { checkKeysend, failed } from '../checkKeysend.js';
 import {
   errorOfProblem,
   HttpProblem,
   outcomeBefore,
   outcomeOfProblem,
-  type Schedule,
-  systemSchedule,
   type WalletFetch,
 } from '../http/index.js';
 import type {

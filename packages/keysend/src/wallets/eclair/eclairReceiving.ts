@@ -1,5 +1,5 @@
 import * as z from '../../schema/index.js';
-import { pause, type Schedule } from '../http/index.js';
+import { pause, type Schedule } from '../../timing/schedule.js';
 import type { ReceivedPayment } from '../wallet.js';
 
 const pollMs = 5_000;

@@ -4,6 +4,7 @@ import { encodeZbase32 } from '@rivulet/core/tower';
 import { KeysendError } from '../../keysendError.js';
 import * as z from '../../schema/index.js';
 import type { ToolkitStore } from '../../store/toolkitStore.js';
+import { pause, type Schedule, systemSchedule } from '../../timing/schedule.js';
 import { checkKeysend, failed } from '../checkKeysend.js';
 import {
   Deadline,
@@ -11,9 +12,6 @@ import {
   HttpProblem,
   outcomeBefore,
   outcomeOfProblem,
-  pause,
-  type Schedule,
-  systemSchedule,
   toBase64,
   type WalletFetch,
   WalletHttp,

@@ -1,4 +1,4 @@
-import type { Schedule } from './schedule.js';
+import type { Schedule } from '../../timing/schedule.js';
 
 /** Ends a request when its time is up or its caller wants no more, even where what does it does not listen. */
 export class Deadline {

@@ -2,7 +2,6 @@ export { fromBase64, toBase64 } from './base64.js';
 export { Deadline } from './deadline.js';
 export { shownText } from './hideSecrets.js';
 export { errorOfProblem, HttpProblem, outcomeBefore, outcomeOfProblem } from './httpProblem.js';
-export { pause, type Schedule, systemSchedule } from './schedule.js';
 export {
   type WalletFetch,
   WalletHttp,

@@ -1,10 +1,10 @@
 import { KeysendError } from '../../keysendError.js';
+import { type Schedule, systemSchedule } from '../../timing/schedule.js';
 import { verdictOfFetchError, verdictOfStatus } from './classify.js';
 import { Deadline } from './deadline.js';
 import { shownText } from './hideSecrets.js';
 import { HttpProblem } from './httpProblem.js';
 import { BodyTooLarge, readLines, readText } from './readBody.js';
-import { type Schedule, systemSchedule } from './schedule.js';
 
 /** What of `fetch` is used: the browser's, that of Node.js, or one that trusts a certificate of its own. */
 export type WalletFetch = (url: string, init: RequestInit) => Promise<Response>;

@@ -1,8 +1,9 @@
 import { bytesToHex } from '@rivulet/core/bytes';
 import * as z from '../../schema/index.js';
+import { pause, type Schedule } from '../../timing/schedule.js';
 import { preimageRecordType } from '../checkKeysend.js';
 import type { HeldKeysend } from '../holdingWallet.js';
-import { fromBase64, HttpProblem, pause, type Schedule, type WalletHttp } from '../http/index.js';
+import { fromBase64, HttpProblem, type WalletHttp } from '../http/index.js';
 import type { ReceivedPayment } from '../wallet.js';
 import { grpcErrorOf, int64, problemOfGrpc } from './lndHttp.js';
 

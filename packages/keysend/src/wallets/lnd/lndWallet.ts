@@ -1,14 +1,13 @@
 import { hexToBytes, utf8ToBytes } from '@rivulet/core/bytes';
 import { KeysendError } from '../../keysendError.js';
 import * as z from '../../schema/index.js';
+import { type Schedule, systemSchedule } from '../../timing/schedule.js';
 import { checkKeysend } from '../checkKeysend.js';
 import type { HoldingWallet } from '../holdingWallet.js';
 import {
   errorOfProblem,
   HttpProblem,
   outcomeBefore,
-  type Schedule,
-  systemSchedule,
   toBase64,
   type WalletFetch,
   WalletHttp,

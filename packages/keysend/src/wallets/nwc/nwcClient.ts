@@ -1,5 +1,5 @@
 import { KeysendError } from '../../keysendError.js';
-import type { Schedule } from '../http/index.js';
+import type { Schedule } from '../../timing/schedule.js';
 import { nostrPublicKey } from './nip44.js';
 import { type NostrEvent, signEvent, tagOf } from './nostrEvent.js';
 import {

@@ -1,7 +1,7 @@
 import { hexToBytes } from '@rivulet/core/bytes';
 import type * as z from 'zod/mini';
 import { KeysendError } from '../../keysendError.js';
-import { pause, type Schedule } from '../http/index.js';
+import { pause, type Schedule } from '../../timing/schedule.js';
 import type { ReceivedPayment } from '../wallet.js';
 import type { NwcServiceInfo } from './nwcClient.js';
 import { metadataSchema, type NwcTransaction, transactionSchema, transactionsSchema } from './nwcProtocol.js';

@@ -2,7 +2,7 @@ import { utf8ToBytes } from '@rivulet/core/bytes';
 import { hmacSha256 } from '@rivulet/core/crypto';
 import { KeysendError } from '../../keysendError.js';
 import type { ToolkitStore } from '../../store/toolkitStore.js';
-import { pause, type Schedule, systemSchedule } from '../http/index.js';
+import { pause, type Schedule, systemSchedule } from '../../timing/schedule.js';
 import type { Wallet } from '../wallet.js';
 import { nostrPublicKey } from './nip44.js';
 import { type EventTemplate, isExpired, type NostrEvent, signEvent, tagOf } from './nostrEvent.js';

@@ -2,8 +2,9 @@ import { bytesToHex, hexToBytes } from '@rivulet/core/bytes';
 import { sha256 } from '@rivulet/core/crypto';
 import type * as z from 'zod/mini';
 import { KeysendError } from '../../keysendError.js';
+import { type Schedule, systemSchedule } from '../../timing/schedule.js';
 import { checkKeysend } from '../checkKeysend.js';
-import { type Schedule, shownText, systemSchedule } from '../http/index.js';
+import { shownText } from '../http/index.js';
 import type {
   CallOptions,
   InvoiceRequest,

@@ -1,4 +1,4 @@
-import type { Schedule } from '../http/index.js';
+import type { Schedule } from '../../timing/schedule.js';
 import type { NostrEvent } from './nostrEvent.js';
 
 /** The part of the WebSocket API that is needed: browsers', Node's and that of `ws` have it. */

@@ -1,4 +1,4 @@
-import type { Schedule } from '../http/index.js';
+import type { Schedule } from '../../timing/schedule.js';
 import { type NostrEvent, parseEvent, verifyEvent } from './nostrEvent.js';
 import { RelayConnection, type RelayFilter, type WebSocketConstructor } from './relayConnection.js';
 

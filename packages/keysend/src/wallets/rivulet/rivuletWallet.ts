@@ -2,9 +2,10 @@ import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex } from '@rivulet/core/bytes';
 import type { Payment, RivuletClient } from '@rivulet/sdk';
 import { KeysendError } from '../../keysendError.js';
+import { pause, type Schedule, systemSchedule } from '../../timing/schedule.js';
 import { checkKeysend, failed } from '../checkKeysend.js';
 import type { HeldKeysend, HoldingWallet } from '../holdingWallet.js';
-import { Deadline, pause, type Schedule, systemSchedule } from '../http/index.js';
+import { Deadline } from '../http/index.js';
 import type {
   CallOptions,
   InvoiceRequest,

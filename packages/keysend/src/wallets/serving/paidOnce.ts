@@ -1,5 +1,5 @@
 import type { StoreTransaction, ToolkitStore } from '../../store/toolkitStore.js';
-import { pause, type Schedule } from '../http/index.js';
+import { pause, type Schedule } from '../../timing/schedule.js';
 import type { PaymentOutcome, Wallet } from '../wallet.js';
 
 type FinalOutcome = Extract<PaymentOutcome, { status: 'succeeded' | 'failed' }>;

@@ -1,4 +1,4 @@
-/** Calls `run` once, after at least `delayMs` milliseconds; what it returns ends that. */
+/** Calls `run` once, after at least `delayMs` milliseconds; what it returns ends a call that has not happened. */
 export type Schedule = (delayMs: number, run: () => void) => () => void;
 
 /** The timers of the machine. */
@@ -7,7 +7,7 @@ export const systemSchedule: Schedule = (delayMs, run) => {
   return () => clearTimeout(timer);
 };
 
-/** Waits, or until the signal aborts. */
+/** Resolves after a time, or at once when the signal aborts. */
 export function pause(schedule: Schedule, delayMs: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal?.aborted === true) return resolve();
