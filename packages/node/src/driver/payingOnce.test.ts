@@ -240,6 +240,18 @@ describe('a keysend whose preimage is chosen', () => {
     expect(received(trio)).toBe(1);
   });
 
+  test('is one payment under two keys, too', async () => {
+    trio = await Trio.withChannels();
+    const calls = ['first', 'second'].map((idempotencyKey) =>
+      trio!.pay('lake', amountMsat, { preimage, idempotencyKey }),
+    );
+    const [first, second] = await Promise.all(calls.map(({ outcome }) => outcome));
+    expect(second).toEqual(first);
+    expect(received(trio)).toBe(1);
+    await trio.settled();
+    expect(trio.forwarded.settledCount).toBe(1);
+  });
+
   test('is tried again where it failed, and paid once then', async () => {
     trio = await Trio.withChannels();
     await trio.stopNode('lake');

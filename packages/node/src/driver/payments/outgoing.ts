@@ -304,12 +304,11 @@ export class Outgoing {
 
   #run(turn: Turn, { request, meta, waiter }: { request: PaymentRequest; meta: Meta; waiter: Waiter }): void {
     const { paymentHash } = request;
-    // Two calls with one key, or for one invoice, may be in the same turn.
-    const earlier =
-      meta.idempotencyKey === undefined
-        ? turn.tx.getOutgoingPayment(paymentHash)
-        : turn.tx.getOutgoingPaymentByKey(meta.idempotencyKey);
-    if (earlier !== undefined && (meta.idempotencyKey !== undefined || earlier.status !== 'failed')) {
+    // Two calls with one key, one preimage or for one invoice, may be in the same turn.
+    const named =
+      meta.idempotencyKey === undefined ? undefined : turn.tx.getOutgoingPaymentByKey(meta.idempotencyKey);
+    const earlier = named ?? turn.tx.getOutgoingPayment(paymentHash);
+    if (earlier !== undefined && (earlier === named || earlier.status !== 'failed')) {
       const conflict = conflictOf(earlier, request);
       turn.afterCommit(() => {
         if (conflict !== undefined) waiter.reject(conflict);
