@@ -43,6 +43,16 @@ function isDust(
   });
 }
 
+/**
+ * Whether an HTLC is nowhere on the chain, or perhaps not: its channel does not carry messages any more, and a
+ * commitment, ours or theirs, leaves it out (BOLT 3: Trimmed Outputs). Its preimage brings nothing then.
+ */
+export function isLostToFees(channel: Channel, htlc: Pick<Htlc, 'direction' | 'amountMsat'>): boolean {
+  if (channel.phase.name === 'open') return false;
+  const feeratePerKw = highestFeerate(channel.fee);
+  return (['local', 'remote'] as const).some((side) => isDust(channel, htlc, { side, feeratePerKw }));
+}
+
 /** What the opener pays for a commitment, with `extraHtlcs` more untrimmed ones: fee and anchors. */
 function openerCostMsat(
   channel: Channel,

@@ -8,6 +8,7 @@ export * from './commitments.js';
 export * from './htlc.js';
 export * from './htlcCodec.js';
 export {
+  isLostToFees,
   type OutgoingLimits,
   outgoingLimits,
   receivableNowMsat,

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { concatBytes, hexToBytes } from '../bytes/index.js';
+import { bytesToHex, concatBytes, hexToBytes } from '../bytes/index.js';
 import { CryptoError } from './cryptoError.js';
 import { nobleBackend } from './nobleBackend.js';
 import { smallCurve } from './smallCurve.js';
@@ -83,7 +83,7 @@ describe('the small curve', () => {
     const hash = word(7n);
     const key = word(9n);
     const { signature } = nobleBackend.signRecoverable(hash, key);
-    const s = BigInt(`0x${Buffer.from(signature.subarray(32)).toString('hex')}`);
+    const s = BigInt(`0x${bytesToHex(signature.subarray(32))}`);
     const high = concatBytes(signature.subarray(0, 32), word(order - s));
     expect(smallCurve.verify(high, hash, nobleBackend.publicKey(key))).toBe(false);
     // The hash is minus r times the key: u1·G + u2·key is nothing.

@@ -50,9 +50,13 @@ function sqliteStore(database: Database): ToolkitStore {
     'INSERT INTO entries (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value',
   );
   const deleteRow = database.prepare('DELETE FROM entries WHERE key = ?');
-  const columns = 'SELECT key, value FROM entries WHERE key > ?1 AND key < ?2 AND key >= ?3 ORDER BY key';
-  const ascending = database.prepare(`${columns} LIMIT ?4`);
-  const descending = database.prepare(`${columns} DESC LIMIT ?4`);
+  // One lower bound each: of two, SQLite takes the first one to look up, which may be far below the other.
+  const rowsFrom = (lower: '>' | '>=', order: 'ASC' | 'DESC') =>
+    database.prepare(
+      `SELECT key, value FROM entries WHERE key ${lower} ?1 AND key < ?2 ORDER BY key ${order} LIMIT ?3`,
+    );
+  const ascending = { '>': rowsFrom('>', 'ASC'), '>=': rowsFrom('>=', 'ASC') };
+  const descending = { '>': rowsFrom('>', 'DESC'), '>=': rowsFrom('>=', 'DESC') };
 
   const get = (key: string): string | undefined => {
     const value = getRow.get(key)?.[0];
@@ -61,7 +65,9 @@ function sqliteStore(database: Database): ToolkitStore {
   const list = ({ prefix, after, before, limit, reverse = false }: StoreRange): StoreEntry[] => {
     const end = afterPrefix(prefix);
     const upper = before === undefined || compare(end, before) < 0 ? end : before;
-    const rows = (reverse ? descending : ascending).all(after ?? '', upper, prefix, limit ?? -1);
+    const isWithin = after !== undefined && compare(after, prefix) >= 0;
+    const statements = reverse ? descending : ascending;
+    const rows = statements[isWithin ? '>' : '>='].all(isWithin ? after : prefix, upper, limit ?? -1);
     return rows.map(([key, value]) => ({ key: String(key), value: String(value) }));
   };
 
