@@ -5,6 +5,5 @@ export {
   type BoostagramReading,
   readBoostagram,
 } from './readBoostagram.js';
-export { type PaymentAccount, type PaymentProblem, type PaymentText, readPayment } from './readPayment.js';
 export { type TrimmedBoostagram, type TrimmedField, trimBoostagram } from './trimBoostagram.js';
 export { writeBoostagram } from './writeBoostagram.js';

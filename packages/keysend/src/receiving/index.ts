@@ -1,3 +1,9 @@
+export {
+  type PaymentAccount,
+  type PaymentProblem,
+  type PaymentText,
+  readPayment,
+} from '../boostagram/readPayment.js';
 export type { BoostListener } from './boostFeed.js';
 export { type BoostFilter, matchesFilter } from './boostFilter.js';
 export { type BoostFilterJson, filterFromJson, filterToJson } from './boostFilterJson.js';
