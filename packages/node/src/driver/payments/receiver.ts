@@ -1,5 +1,5 @@
 import { bytesToHex, equalBytes } from '@rivulet/core/bytes';
-import type { Channel, Htlc, Settlement } from '@rivulet/core/channel';
+import { type Channel, type Htlc, isLostToFees, type Settlement } from '@rivulet/core/channel';
 import { sha256 } from '@rivulet/core/crypto';
 import {
   createAttributedFailure,
@@ -272,6 +272,10 @@ export class Receiver {
             turn.afterCommit(() => reject(new PaymentError('request_invalid', message)));
             return;
           }
+          if (accept && isLost(turn, set)) {
+            turn.afterCommit(() => reject(new PaymentError('request_invalid', lostText)));
+            return;
+          }
           if (accept) this.#settleKeysend(turn, set, { byOwner: true });
           else this.#returnKeysend(turn, set, { byOwner: true });
           this.#setTimer(turn);
@@ -452,7 +456,9 @@ export class Receiver {
             : 'this preimage is not that of the invoice: its SHA-256 is not the payment hash',
         );
       }
-      const set = invoice.state === 'held' ? this.#sets.takeHeld(paymentHash) : undefined;
+      const held = invoice.state === 'held' ? this.#sets.getHeld(paymentHash) : undefined;
+      if (held !== undefined && isLost(turn, held)) throw new PaymentError('request_invalid', lostText);
+      const set = held === undefined ? undefined : this.#sets.takeHeld(paymentHash);
       if (set === undefined) {
         const why =
           invoice.state === 'held'
@@ -510,6 +516,18 @@ export class Receiver {
       });
     });
   }
+}
+
+const lostText =
+  'the channel that this payment came by goes to the chain, and the payment is too small for it: taken, nothing of it would arrive';
+
+/** Whether nothing of a payment could be claimed any more. */
+function isLost({ channels }: Turn, { parts }: CompleteSet): boolean {
+  return parts.every(({ ref }) => {
+    const channel = channels.get(channelKey(ref.channelId));
+    const htlc = channel?.htlcs.get('received', ref.htlcId);
+    return channel === undefined || htlc === undefined || isLostToFees(channel, htlc);
+  });
 }
 
 function waiting(set: CompleteSet, held: HeldKeysend): WaitingKeysend {
