@@ -2,10 +2,11 @@ import { bytesToHex, hexToBytes, utf8ToBytes } from '@rivulet/core/bytes';
 import { hmacSha256, sha256 } from '@rivulet/core/crypto';
 import { decodeInvoice } from '@rivulet/core/invoice';
 import type * as z from 'zod/mini';
+import { keysendRecordType } from '../../records/recordTypes.js';
 import { sortableNumber } from '../../store/sortableKey.js';
 import type { ToolkitStore } from '../../store/toolkitStore.js';
 import type { Schedule } from '../../timing/schedule.js';
-import { defaultMaxFeeMsat, preimageRecordType } from '../checkKeysend.js';
+import { defaultMaxFeeMsat } from '../checkKeysend.js';
 import { type OncePayment, type OnceRow, PaidOnce } from '../serving/paidOnce.js';
 import type { PaymentOutcome, Wallet, WalletFailure } from '../wallet.js';
 import type { NostrEvent } from './nostrEvent.js';
@@ -201,7 +202,7 @@ export class NwcRequests {
     const records = new Map<bigint, Uint8Array>();
     for (const { type, value } of tlv_records ?? []) {
       // A preimage among the records is not taken for one: that of the request is, or ours.
-      if (BigInt(type) === preimageRecordType) continue;
+      if (BigInt(type) === keysendRecordType) continue;
       if (!/^([0-9a-fA-F]{2})*$/.test(value))
         throw new Refusal('OTHER', `the value of record ${type} is not hex`);
       records.set(BigInt(type), hexToBytes(value));
@@ -278,8 +279,8 @@ export class NwcRequests {
       prefix: `nwc-paid/${clientPubkey.slice(0, 16)}/`,
       now,
       schedule,
-      onEnd(tx, row) {
-        const reservedMsat = BigInt(noteOf(row).reservedMsat);
+      onEnd(tx, row, before) {
+        const reservedMsat = before === 'open' ? BigInt(noteOf(row).reservedMsat) : 0n;
         const spentMsat =
           row.state === 'succeeded' ? BigInt(row.amountMsat) + BigInt(row.feeMsat ?? '0') : 0n;
         nwcGrants.settle(tx, { clientPubkey, reservedMsat, spentMsat, nowMs: now() });

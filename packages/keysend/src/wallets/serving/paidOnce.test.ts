@@ -17,12 +17,19 @@ function setUp({
   wallet?: ServedWallet;
 } = {}) {
   const timers = new ManualSchedule();
+  let nowMs = 5_000;
+  const elapse = async (milliseconds: number): Promise<void> => {
+    await settle();
+    nowMs += milliseconds;
+    timers.elapse(milliseconds);
+    await settle();
+  };
   const ended: string[] = [];
   const once = new PaidOnce({
     wallet,
     store,
     prefix: 'test/',
-    now: () => 5_000,
+    now: () => nowMs,
     schedule: timers.schedule,
     onEnd: (_tx, row) => void ended.push(row.state),
   });
@@ -34,7 +41,7 @@ function setUp({
       send: async () => wallet.payInvoice({ invoice: hash }),
       ...fields,
     });
-  return { once, store, wallet, timers, pay, ended };
+  return { once, store, wallet, elapse, pay, ended };
 }
 
 /** Lets everything happen that waits for nothing but promises. */
@@ -78,17 +85,13 @@ describe('payments that are made once', () => {
   });
 
   test('are looked up until it is certain what became of them', async () => {
-    const { pay, wallet, timers } = setUp();
+    const { pay, wallet, elapse } = setUp();
     wallet.plans.push('open');
     const result = pay();
-    for (let time = 0; time < 4; time++) {
-      await settle();
-      timers.elapse(60_000);
-    }
+    for (let time = 0; time < 4; time++) await elapse(60_000);
     expect(wallet.lookups).toBeGreaterThan(3);
     wallet.settle({ status: 'succeeded', feeMsat: 5n });
-    await settle();
-    timers.elapse(60_000);
+    await elapse(60_000);
     if (result.type === 'paying')
       expect(await result.outcome).toMatchObject({ status: 'succeeded', feeMsat: 5n });
   });
@@ -102,13 +105,63 @@ describe('payments that are made once', () => {
     const later = setUp({ store, wallet });
     later.once.resume();
     wallet.settle(undefined);
-    await settle();
-    later.timers.elapse(60_000);
-    await settle();
+    for (let time = 0; time < 5; time++) await later.elapse(60_000);
     expect(later.ended).toEqual(['failed']);
     expect(wallet.invoices).toHaveLength(1);
     // It certainly was never sent: now it may be.
     expect(later.pay().type).toBe('paying');
+  });
+
+  test.each([undefined, refusal])(
+    'are not called failed while the request may be on its way, whatever the list of the wallet says: %j',
+    async (listed) => {
+      const { pay, wallet, elapse, ended, once } = setUp();
+      let arrive = (): void => {};
+      const result = pay({
+        send: async () => {
+          // The connection broke after it was written: what stands in between passes it on later.
+          arrive = () => wallet.outcomes.set(hash, { status: 'succeeded', feeMsat: 5n });
+          if (listed !== undefined) wallet.outcomes.set(hash, listed);
+          return { status: 'unknown', message: 'the connection broke' };
+        },
+      });
+      for (let time = 0; time < 3; time++) await elapse(10_000);
+      expect(wallet.lookups).toBeGreaterThan(1);
+      expect([ended, once.get(hash)?.state, pay().type]).toEqual([[], 'open', 'under_way']);
+      arrive();
+      await elapse(60_000);
+      if (result.type === 'paying') expect(await result.outcome).toMatchObject({ status: 'succeeded' });
+      expect(ended).toEqual(['succeeded']);
+    },
+  );
+
+  test('are not called failed by a second process while the first one sends them', async () => {
+    const { pay, wallet, store, once } = setUp();
+    let answer = (_: PaymentOutcome): void => {};
+    pay({ send: () => new Promise((resolve) => (answer = resolve)) });
+    const second = setUp({ store, wallet });
+    second.once.resume();
+    await second.elapse(60_000);
+    expect(once.get(hash)?.state).toBe('open');
+    answer({ status: 'succeeded', feeMsat: 5n });
+    await settle();
+    expect(second.pay().type).toBe('paid');
+  });
+
+  test('are paid where the wallet says so in the end, though they were taken for failed', async () => {
+    const { pay, wallet, store, once, ended } = setUp();
+    let answer = (_: PaymentOutcome): void => {};
+    pay({ send: () => new Promise((resolve) => (answer = resolve)) });
+    const second = setUp({ store, wallet });
+    second.once.resume();
+    // Its answer takes longer than any should.
+    for (let time = 0; time < 5; time++) await second.elapse(60_000);
+    expect(once.get(hash)?.state).toBe('failed');
+    answer({ status: 'succeeded', feeMsat: 5n });
+    await settle();
+    expect(once.get(hash)).toMatchObject({ state: 'succeeded', feeMsat: '5' });
+    expect(ended).toEqual(['succeeded']);
+    expect(second.pay()).toMatchObject({ type: 'paid' });
   });
 
   test('do not leave where they are not admitted', () => {

@@ -49,11 +49,15 @@ export interface PaidOnceOptions {
   readonly prefix: string;
   readonly now: () => number;
   readonly schedule: Schedule;
-  /** In the transaction that ends it. */
-  readonly onEnd?: (tx: StoreTransaction, row: OnceRow) => void;
+  /** In the transaction that ends it; again where what was taken for failed turns out to be paid. */
+  readonly onEnd?: (tx: StoreTransaction, row: OnceRow, before: OnceRow['state']) => void;
 }
 
 const pollMs = [1_000, 2_000, 5_000, 15_000, 60_000];
+/** After its answer was lost, a request may be on its way to the wallet for so long: until then, no list is complete. */
+const arrivingMs = 60_000;
+/** The same for one of which only the beginning is known: another process may be waiting for its answer. */
+const answeringMs = 120_000;
 
 /**
  * Pays each hash once, whoever asks how often: it is in the store before it leaves, and what is open is looked up
@@ -123,7 +127,10 @@ export class PaidOnce {
   }
 
   #follow(row: OnceRow): Promise<PaymentOutcome> {
-    return this.#underWay.get(row.hash) ?? this.#track(row.hash, this.#lookUpUntilCertain(row));
+    return (
+      this.#underWay.get(row.hash) ??
+      this.#track(row.hash, this.#lookUpUntilCertain(row, row.startedAtMs + answeringMs + arrivingMs))
+    );
   }
 
   #track(hash: string, work: Promise<PaymentOutcome>): Promise<PaymentOutcome> {
@@ -142,11 +149,12 @@ export class PaidOnce {
     if (outcome.status === 'succeeded' || outcome.status === 'failed')
       return this.#end(payment.hash, outcome);
     const row = this.get(payment.hash);
-    return row === undefined ? outcome : this.#lookUpUntilCertain(row);
+    return row === undefined ? outcome : this.#lookUpUntilCertain(row, this.#options.now() + arrivingMs);
   }
 
-  async #lookUpUntilCertain(row: OnceRow): Promise<PaymentOutcome> {
-    const { wallet, schedule } = this.#options;
+  /** @param openUntilMs before that, it is not certain that a payment was not made. */
+  async #lookUpUntilCertain(row: OnceRow, openUntilMs: number): Promise<PaymentOutcome> {
+    const { wallet, schedule, now } = this.#options;
     const { signal } = this.#stop;
     for (let attempt = 0; !signal.aborted; attempt++) {
       try {
@@ -160,8 +168,10 @@ export class PaidOnce {
           },
           { signal },
         );
-        if (found?.status === 'succeeded' || found?.status === 'failed') return this.#end(row.hash, found);
-        if (found === undefined) {
+        if (found?.status === 'succeeded') return this.#end(row.hash, found);
+        const isOpen = now() < openUntilMs;
+        if (!isOpen && found?.status === 'failed') return this.#end(row.hash, found);
+        if (!isOpen && found === undefined) {
           const message = 'the payment was not sent';
           return this.#end(row.hash, { status: 'failed', failure: 'other', message, retryable: true });
         }
@@ -177,9 +187,10 @@ export class PaidOnce {
     const { store, now, onEnd } = this.#options;
     return store.transaction((tx) => {
       const row = parse(tx.get(this.#nameOf(hash)));
-      // Another process may have found out first.
-      if (row === undefined || row.state === 'succeeded') return row === undefined ? outcome : outcomeOf(row);
-      if (row.state === 'failed') return outcome;
+      // Another process may have found out first. That it was paid is true whoever says so, and whatever was thought.
+      if (row === undefined) return outcome;
+      if (row.state === 'succeeded') return outcomeOf(row);
+      if (row.state === 'failed' && outcome.status === 'failed') return outcome;
       const ended: OnceRow = {
         ...row,
         state: outcome.status,
@@ -191,7 +202,7 @@ export class PaidOnce {
         }),
       };
       tx.put(this.#nameOf(hash), JSON.stringify(ended));
-      onEnd?.(tx, ended);
+      onEnd?.(tx, ended, row.state);
       return outcome;
     });
   }
