@@ -4,11 +4,11 @@ import type { AuditSink } from '../ledger/auditSink.js';
 import type { Leg, LegPlan, LegState, LegSummary } from '../ledger/leg.js';
 import type { LegLedger } from '../ledger/legLedger.js';
 import { readLeg, readSummary } from '../ledger/legStore.js';
+import { messageRecordType } from '../records/recordTypes.js';
 import type { StoreReader, ToolkitStore } from '../store/toolkitStore.js';
 import { holdLeg } from './holdLeg.js';
 import { PayoutFileError, type PayoutProblem } from './payoutFile.js';
 import { type PayoutLine, payoutContent } from './payoutLine.js';
-import { messageRecord } from './rulePlan.js';
 
 // What is stored, beside the payments themselves:
 //   payout/<name>    when it was made, by whom
@@ -75,7 +75,7 @@ export function previewPayout(reader: StoreReader, lines: readonly PayoutLine[])
 }
 
 function contentOf({ recipient, amountMsat, records }: Leg): string {
-  const bytes = records.get(messageRecord);
+  const bytes = records.get(messageRecordType);
   const message = bytes === undefined ? undefined : bytesToUtf8(bytes);
   return payoutContent({ recipient, amountMsat, ...(message === undefined ? {} : { message }) });
 }
@@ -133,7 +133,7 @@ function legOf(line: PayoutLine, { name, by = 'user', budgets, maxFeeMsat }: Cre
     group: payoutGroup(name),
     recipient,
     amountMsat,
-    records: new Map(message === undefined ? [] : [[messageRecord, utf8ToBytes(message)]]),
+    records: new Map(message === undefined ? [] : [[messageRecordType, utf8ToBytes(message)]]),
     actor: by,
     ...(message === undefined ? {} : { comment: message }),
     ...(note === undefined ? {} : { note }),

@@ -1,5 +1,6 @@
 import { bytesToHex } from '@rivulet/core/bytes';
 import { sha256 } from '@rivulet/core/crypto';
+import { firstCustomType, keysendRecordType, lastCustomType } from '../records/recordTypes.js';
 import type { Recipient } from '../value/recipient.js';
 
 /** One payment of a payout file. */
@@ -107,10 +108,11 @@ function readCustom(cells: PayoutCells): Pick<Recipient, 'customKey' | 'customVa
   if (customKey === undefined || customValue === undefined) {
     return 'custom_key and custom_value go together: one of them is missing';
   }
-  if (!/^[1-9]\d{4,19}$/.test(customKey) || BigInt(customKey) < 65_536n || BigInt(customKey) >= 1n << 64n) {
+  const type = /^[1-9]\d{4,19}$/.test(customKey) ? BigInt(customKey) : 0n;
+  if (type < firstCustomType || type > lastCustomType) {
     return `custom_key ${JSON.stringify(customKey.slice(0, 40))} is no record type from 65536 up`;
   }
-  if (customKey === '5482373484') return 'custom_key 5482373484 is the preimage of the payment itself';
+  if (type === keysendRecordType) return 'custom_key 5482373484 is the preimage of the payment itself';
   if (new TextEncoder().encode(customValue).length > maxMessageBytes) {
     return `custom_value is longer than ${maxMessageBytes} bytes`;
   }

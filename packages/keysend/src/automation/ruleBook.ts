@@ -1,5 +1,6 @@
 import { KeysendError } from '../keysendError.js';
 import type { AuditSink } from '../ledger/auditSink.js';
+import { bigintAsDigits } from '../records/json.js';
 import type { StoreReader, StoreTransaction, ToolkitStore } from '../store/toolkitStore.js';
 import { initialCursorMs } from './repeatedRule.js';
 import { parseRule, type Rule, type RuleDefinition } from './rule.js';
@@ -242,7 +243,5 @@ function limitsOf(rule: Rule | undefined): string {
   const amount = rule.kind === 'meter' ? rule.payAt : rule.amount;
   const { approvalAbove = null, maxFee = null, budgets, dryRun } = rule;
   const price = rule.kind === 'meter' ? [rule.price, rule.mostPerReport ?? null] : null;
-  return JSON.stringify({ amount, approvalAbove, maxFee, budgets, dryRun, price }, (_, value) =>
-    typeof value === 'bigint' ? value.toString() : value,
-  );
+  return JSON.stringify({ amount, approvalAbove, maxFee, budgets, dryRun, price }, bigintAsDigits);
 }

@@ -3,13 +3,11 @@ import { sha256 } from '@rivulet/core/crypto';
 import type { AuditSink } from '../ledger/auditSink.js';
 import type { LegPlan } from '../ledger/leg.js';
 import { readLeg } from '../ledger/legStore.js';
+import { messageRecordType } from '../records/recordTypes.js';
 import type { StoreTransaction } from '../store/toolkitStore.js';
 import type { Recipient } from '../value/recipient.js';
 import { holdLeg } from './holdLeg.js';
 import { type Rule, shareOut } from './rule.js';
-
-/** The record of a text for the recipient. */
-export const messageRecord = 34349334n;
 
 /** What plans payments within a transaction of ours: the ledger. */
 export interface LegPlanner {
@@ -66,7 +64,7 @@ export function planRulePayment(
         group,
         recipient,
         amountMsat: part,
-        records: new Map(message === undefined ? [] : [[messageRecord, utf8ToBytes(message)]]),
+        records: new Map(message === undefined ? [] : [[messageRecordType, utf8ToBytes(message)]]),
         actor: group,
         note: description,
         ...(message === undefined ? {} : { comment: message }),

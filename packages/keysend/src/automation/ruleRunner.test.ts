@@ -9,9 +9,9 @@ import {
   TestWallet,
   testLedger,
 } from '../ledger/ledger.test.support.js';
+import { messageRecordType } from '../records/recordTypes.js';
 import { memoryStore } from '../store/memoryStore.js';
 import { signDelivery } from './delivery.js';
-import { messageRecord } from './rulePlan.js';
 import { type RuleEvent, RuleRunner } from './ruleRunner.js';
 
 const alice = `02${'aa'.repeat(32)}`;
@@ -130,7 +130,7 @@ describe('a schedule', () => {
     expect(wallet.requests).toHaveLength(1);
     expect(wallet.requests[0]).toMatchObject({ nodeId: alice, amountMsat: 2_500n });
     const records = wallet.requests.flatMap((request) => ('records' in request ? [request.records] : []));
-    expect(bytesToUtf8(records[0]?.get(messageRecord) ?? new Uint8Array())).toBe('hello');
+    expect(bytesToUtf8(records[0]?.get(messageRecordType) ?? new Uint8Array())).toBe('hello');
   });
 
   test('that is removed and added again pays nothing a second time', () => {

@@ -130,4 +130,3 @@ export const maxFieldLength = 4096;
 /** Fields that are not known. */
 export const maxExtraFields = 64;
 export const maxNumber = BigInt(Number.MAX_SAFE_INTEGER);
-export const maxType = (1n << 64n) - 1n;

@@ -1,6 +1,7 @@
 import { bytesToUtf8 } from '@rivulet/core/bytes';
 import { isJsonObject, type JsonObject, type JsonValue, jsonField, parseJson } from '../records/json.js';
 import { maxRecordBytes } from '../records/readRecord.js';
+import { lastCustomType } from '../records/recordTypes.js';
 import {
   type BoostAction,
   type Boostagram,
@@ -11,7 +12,6 @@ import {
   maxExtraFields,
   maxFieldLength,
   maxNumber,
-  maxType,
   wireNames,
 } from './boostagram.js';
 
@@ -157,7 +157,7 @@ function readField({
       set(readInteger(value, { max: maxNumber, problem }));
       return;
     case 'type':
-      set(readInteger(value, { max: maxType, problem }));
+      set(readInteger(value, { max: lastCustomType, problem }));
       return;
   }
 }

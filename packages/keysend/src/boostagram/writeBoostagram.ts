@@ -1,6 +1,7 @@
 import { utf8ToBytes } from '@rivulet/core/bytes';
 import { KeysendError } from '../keysendError.js';
 import { isJsonValue, isWellFormed } from '../records/json.js';
+import { lastCustomType } from '../records/recordTypes.js';
 import {
   type Boostagram,
   type BoostagramField,
@@ -9,7 +10,6 @@ import {
   maxExtraFields,
   maxFieldLength,
   maxNumber,
-  maxType,
 } from './boostagram.js';
 import { isKnownName } from './readBoostagram.js';
 
@@ -81,7 +81,7 @@ function valueText(field: BoostagramField, value: string | number | bigint): str
       }
       return value.toString();
     case 'type':
-      if (typeof value !== 'bigint' || value < 0n || value > maxType) {
+      if (typeof value !== 'bigint' || value < 0n || value > lastCustomType) {
         throw invalid(wire, 'is a bigint from 0 to 2^64 - 1');
       }
       // Most readers of JSON would round it.

@@ -1,7 +1,8 @@
 import * as z from 'zod/mini';
 import { KeysendError } from '../keysendError.js';
-import type { AuditSink } from '../ledger/auditSink.js';
-import type { StoreReader, StoreTransaction, ToolkitStore } from '../store/toolkitStore.js';
+import { bigintAsDigits } from '../records/json.js';
+import type { StoreReader, StoreTransaction } from '../store/toolkitStore.js';
+import type { BookOptions } from './bookOptions.js';
 
 const amount = z.bigint().check(z.gte(0n));
 
@@ -41,24 +42,16 @@ export type CounterpartyChange = {
 
 /** Whom we know, and what they may get and send. Every change is in the audit log, in the same transaction. */
 export class CounterpartyBook {
-  readonly #store: ToolkitStore;
-  readonly #audit: AuditSink;
-  readonly #now: () => number;
+  readonly #given: BookOptions;
 
-  constructor({
-    store,
-    audit,
-    now,
-  }: { readonly store: ToolkitStore; readonly audit: AuditSink; readonly now: () => number }) {
-    this.#store = store;
-    this.#audit = audit;
-    this.#now = now;
+  constructor(given: BookOptions) {
+    this.#given = given;
   }
 
   /** @throws KeysendError `request_invalid` */
   set(id: string, change: CounterpartyChange, by: string): Counterparty {
     const known = counterpartyId(id);
-    return this.#store.transaction((tx) => {
+    return this.#given.store.transaction((tx) => {
       const before = readCounterparty(tx, known);
       const { id: _, changedAtMs: __, ...settings } = before ?? { id: '', changedAtMs: 0 };
       const merged = Object.fromEntries(
@@ -74,7 +67,7 @@ export class CounterpartyBook {
           `this cannot be said of a counterparty${where === '' ? '' : ` (at ${where})`}`,
         );
       }
-      const after: Counterparty = { ...parsed.data, id: known, changedAtMs: this.#now() };
+      const after: Counterparty = { ...parsed.data, id: known, changedAtMs: this.#given.now() };
       tx.put(bookKey(known), encode(after));
       this.#tell(tx, { id: known, before, after, by });
       return after;
@@ -84,7 +77,7 @@ export class CounterpartyBook {
   /** @throws KeysendError `not_found` */
   remove(id: string, by: string): void {
     const known = counterpartyId(id);
-    this.#store.transaction((tx) => {
+    this.#given.store.transaction((tx) => {
       const before = readCounterparty(tx, known);
       if (before === undefined) throw new KeysendError('not_found', `${known} is not in the book`);
       tx.delete(bookKey(known));
@@ -93,7 +86,7 @@ export class CounterpartyBook {
   }
 
   get(id: string): Counterparty | undefined {
-    return readCounterparty(this.#store, counterpartyId(id));
+    return readCounterparty(this.#given.store, counterpartyId(id));
   }
 
   /** In the order of their ids. */
@@ -107,7 +100,7 @@ export class CounterpartyBook {
     readonly limit?: number;
   } = {}): Counterparty[] {
     const range = { prefix: bookKey(''), ...(after === undefined ? {} : { after: bookKey(after) }) };
-    const all = this.#store.list(range).map(({ value }) => decode(value));
+    const all = this.#given.store.list(range).map(({ value }) => decode(value));
     return all.filter(({ tags = [] }) => tag === undefined || tags.includes(tag)).slice(0, limit);
   }
 
@@ -116,9 +109,9 @@ export class CounterpartyBook {
     given: { id: string; before: Counterparty | undefined; after: Counterparty | undefined; by: string },
   ): void {
     const { id, before, after, by } = given;
-    this.#audit.append(tx, {
+    this.#given.audit.append(tx, {
       type: 'counterparty_changed',
-      atMs: this.#now(),
+      atMs: this.#given.now(),
       actor: by,
       data: { id, before: describe(before), after: describe(after) },
     });
@@ -162,5 +155,5 @@ function decode(text: string): Counterparty {
 function describe(counterparty: Counterparty | undefined): string | null {
   if (counterparty === undefined) return null;
   const { id: _, changedAtMs: __, ...settings } = counterparty;
-  return JSON.stringify(settings, (_, value) => (typeof value === 'bigint' ? value.toString() : value));
+  return JSON.stringify(settings, bigintAsDigits);
 }

@@ -1,7 +1,8 @@
 import { KeysendError } from '../keysendError.js';
 import type { AuditSink } from '../ledger/auditSink.js';
 import { sortableNumber } from '../store/sortableKey.js';
-import type { StoreTransaction, ToolkitStore } from '../store/toolkitStore.js';
+import type { StoreTransaction } from '../store/toolkitStore.js';
+import type { BookOptions } from './bookOptions.js';
 
 /** Something that a person should look at. */
 export interface Flag {
@@ -45,22 +46,14 @@ export function raiseFlag(
 
 /** The flags of a store. */
 export class FlagBook {
-  readonly #store: ToolkitStore;
-  readonly #audit: AuditSink;
-  readonly #now: () => number;
+  readonly #given: BookOptions;
 
-  constructor({
-    store,
-    audit,
-    now,
-  }: { readonly store: ToolkitStore; readonly audit: AuditSink; readonly now: () => number }) {
-    this.#store = store;
-    this.#audit = audit;
-    this.#now = now;
+  constructor(given: BookOptions) {
+    this.#given = given;
   }
 
   get(id: number): Flag | undefined {
-    const text = this.#store.get(flagKey(id));
+    const text = this.#given.store.get(flagKey(id));
     return text === undefined ? undefined : (JSON.parse(text) as Flag);
   }
 
@@ -75,7 +68,7 @@ export class FlagBook {
     readonly limit?: number;
   } = {}): Flag[] {
     const keyOf = open ? openKey : flagKey;
-    const entries = this.#store.list({
+    const entries = this.#given.store.list({
       prefix: keyOf(undefined),
       reverse: true,
       limit,
@@ -88,14 +81,14 @@ export class FlagBook {
   acknowledge(id: number, given: { readonly by: string; readonly note: string }): Flag {
     const { by, note } = given;
     if (note.trim() === '') throw new KeysendError('request_invalid', 'say in a note what was found');
-    return this.#store.transaction((tx) => {
+    return this.#given.store.transaction((tx) => {
       const text = tx.get(flagKey(id));
       if (text === undefined) throw new KeysendError('not_found', `there is no flag ${id}`);
-      const atMs = this.#now();
+      const atMs = this.#given.now();
       const flag: Flag = { ...(JSON.parse(text) as Flag), acknowledged: { atMs, by, note } };
       tx.put(flagKey(id), JSON.stringify(flag));
       tx.delete(openKey(id));
-      this.#audit.append(tx, { type: 'flag_acknowledged', atMs, actor: by, data: { id, note } });
+      this.#given.audit.append(tx, { type: 'flag_acknowledged', atMs, actor: by, data: { id, note } });
       return flag;
     });
   }

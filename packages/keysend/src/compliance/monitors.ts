@@ -1,7 +1,7 @@
 import * as z from 'zod/mini';
 import { KeysendError } from '../keysendError.js';
-import type { AuditSink } from '../ledger/auditSink.js';
-import type { StoreReader, ToolkitStore } from '../store/toolkitStore.js';
+import type { StoreReader } from '../store/toolkitStore.js';
+import type { BookOptions } from './bookOptions.js';
 import { msatText } from './msat.js';
 
 const common = {
@@ -51,18 +51,10 @@ const maxMonitors = 100;
 
 /** What payments are watched for. Every change is in the audit log, in the same transaction. */
 export class MonitorBook {
-  readonly #store: ToolkitStore;
-  readonly #audit: AuditSink;
-  readonly #now: () => number;
+  readonly #given: BookOptions;
 
-  constructor({
-    store,
-    audit,
-    now,
-  }: { readonly store: ToolkitStore; readonly audit: AuditSink; readonly now: () => number }) {
-    this.#store = store;
-    this.#audit = audit;
-    this.#now = now;
+  constructor(given: BookOptions) {
+    this.#given = given;
   }
 
   /** Adds one, or changes the one of this name. @throws KeysendError `request_invalid` */
@@ -79,7 +71,7 @@ export class MonitorBook {
     if (monitor.kind === 'velocity' && monitor.maxCount === undefined && monitor.maxMsat === undefined) {
       throw new KeysendError('request_invalid', 'a monitor of velocity needs maxCount, maxMsat or both');
     }
-    this.#store.transaction((tx) => {
+    this.#given.store.transaction((tx) => {
       const before = tx.get(monitorKey(monitor.name));
       if (before === undefined && readMonitors(tx).length >= maxMonitors) {
         throw new KeysendError(
@@ -89,9 +81,9 @@ export class MonitorBook {
       }
       const after = JSON.stringify(monitor);
       tx.put(monitorKey(monitor.name), after);
-      this.#audit.append(tx, {
+      this.#given.audit.append(tx, {
         type: 'monitor_changed',
-        atMs: this.#now(),
+        atMs: this.#given.now(),
         actor: by,
         data: { name: monitor.name, before: before ?? null, after },
       });
@@ -101,15 +93,15 @@ export class MonitorBook {
 
   /** @throws KeysendError `not_found` */
   remove(name: string, by: string): void {
-    this.#store.transaction((tx) => {
+    this.#given.store.transaction((tx) => {
       const before = tx.get(monitorKey(name));
       if (before === undefined)
         throw new KeysendError('not_found', `there is no monitor ${JSON.stringify(name)}`);
       tx.delete(monitorKey(name));
       for (const { key } of tx.list({ prefix: windowPrefix(name) })) tx.delete(key);
-      this.#audit.append(tx, {
+      this.#given.audit.append(tx, {
         type: 'monitor_changed',
-        atMs: this.#now(),
+        atMs: this.#given.now(),
         actor: by,
         data: { name, before, after: null },
       });
@@ -117,7 +109,7 @@ export class MonitorBook {
   }
 
   list(): Monitor[] {
-    return readMonitors(this.#store);
+    return readMonitors(this.#given.store);
   }
 }
 

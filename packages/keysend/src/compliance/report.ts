@@ -1,5 +1,6 @@
 import type { LegState, LegSummary } from '../ledger/leg.js';
 import { readSummary } from '../ledger/legStore.js';
+import { bigintAsDigits } from '../records/json.js';
 import type { ToolkitStore } from '../store/toolkitStore.js';
 import { type AuditType, unknownCounterparty } from './auditEntry.js';
 import type { AuditRecord } from './auditLine.js';
@@ -179,5 +180,5 @@ function csvCell(text: string): string {
 
 /** The report as JSON: amounts as digits. */
 export function reportToJson(report: AuditReport): string {
-  return JSON.stringify(report, (_, value) => (typeof value === 'bigint' ? value.toString() : value), 2);
+  return JSON.stringify(report, bigintAsDigits, 2);
 }

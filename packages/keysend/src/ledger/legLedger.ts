@@ -1,4 +1,5 @@
 import { KeysendError } from '../keysendError.js';
+import { keysendRecordType } from '../records/recordTypes.js';
 import type { StoreTransaction, ToolkitStore } from '../store/toolkitStore.js';
 import type { Schedule } from '../timing/schedule.js';
 import type { DestinationResolver } from '../value/recipient.js';
@@ -56,7 +57,6 @@ export interface LegLedgerOptions {
 }
 
 const maxTextLength = 128;
-const preimageType = 5_482_373_484n;
 /** NUL ends a text in some databases; half a surrogate pair is no character; the last code point ends their ranges. */
 const unkeepable = /[\0\p{Surrogate}\u{10ffff}]/u;
 
@@ -255,7 +255,7 @@ function checkPlan(plan: LegPlan): void {
   if (maxFeeMsat !== undefined && maxFeeMsat < 0n) {
     throw new KeysendError('request_invalid', `payment ${key}: the limit of its fee is negative`);
   }
-  if (records.has(preimageType)) {
+  if (records.has(keysendRecordType)) {
     throw new KeysendError('record_invalid', `payment ${key}: the record of the preimage is the wallet's`);
   }
 }

@@ -9,13 +9,12 @@ import {
 import { sha256 } from '@rivulet/core/crypto';
 import { decodeTlvStream, encodeTlvStream } from '@rivulet/core/wire';
 import { KeysendError } from '../keysendError.js';
+import { firstCustomType, keysendRecordType } from '../records/recordTypes.js';
 import { signatureLength } from './signatureBytes.js';
 
 /** The record that says who sends a keysend, and that a receipt is wanted: "ksig". Odd: whoever does not know it ignores it. */
 export const senderProofType = 1_802_725_735n;
 
-const keysendPreimageType = 5_482_373_484n;
-const firstCustomType = 65_536n;
 const version = 1;
 const nonceLength = 16;
 const keyLength = 33;
@@ -135,7 +134,7 @@ function decodeCovered(value: Uint8Array | undefined): bigint[] | undefined {
 
 /** Whether a proof can cover a record of this type. */
 export function isCoverable(type: bigint): boolean {
-  return type >= firstCustomType && type !== keysendPreimageType && type !== senderProofType;
+  return type >= firstCustomType && type !== keysendRecordType && type !== senderProofType;
 }
 
 /** The records of a payment that a proof covers: all that are custom but the preimage and the proof itself, ascending. */

@@ -84,6 +84,11 @@ export function isJsonValue(value: unknown, depth = 0): value is JsonValue {
   }
 }
 
+/** For `JSON.stringify`: whole numbers of any size as text, in digits. */
+export function bigintAsDigits(_name: string, value: unknown): unknown {
+  return typeof value === 'bigint' ? value.toString() : value;
+}
+
 const loneSurrogate = /\p{Surrogate}/u;
 const loneSurrogates = /\p{Surrogate}/gu;
 

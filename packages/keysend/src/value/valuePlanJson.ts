@@ -1,4 +1,5 @@
 import { KeysendError } from '../keysendError.js';
+import { bigintAsDigits } from '../records/json.js';
 import * as z from '../schema/index.js';
 import { MAX_SPLIT } from './valueBlock.js';
 import type { ValuePlan } from './valuePlan.js';
@@ -66,9 +67,7 @@ const plan = z.object({
 
 /** A plan as text, to be kept in a store; splits and amounts as digits. */
 export function writeValuePlan(value: ValuePlan): string {
-  return JSON.stringify({ version: 1, ...value }, (_key, part: unknown) =>
-    typeof part === 'bigint' ? part.toString() : part,
-  );
+  return JSON.stringify({ version: 1, ...value }, bigintAsDigits);
 }
 
 /** @throws KeysendError `store_invalid` for text that `writeValuePlan` did not write. */

@@ -1,7 +1,5 @@
+import { firstCustomType, keysendRecordType, lastCustomType } from '../records/recordTypes.js';
 import type { KeysendRequest, PaymentOutcome, WalletCapabilities, WalletFailure } from './wallet.js';
-
-/** The keysend preimage: wallets set this record themselves. */
-export const preimageRecordType = 5482373484n;
 
 /** All bitcoin that can exist. */
 const allMsat = 2_100_000_000_000_000_000n;
@@ -34,11 +32,11 @@ export function checkKeysend(
     return invalid('the key of a payment has to have 1 to 128 characters');
   }
   for (const type of request.records.keys()) {
-    if (type === preimageRecordType) {
+    if (type === keysendRecordType) {
       return invalid(`record ${type} is the preimage, which the wallet sets: leave it out`);
     }
     // BOLT 4: tlv_payload, custom records have types of 65536 and above
-    if (type < 65_536n || type > 0xffff_ffff_ffff_ffffn) {
+    if (type < firstCustomType || type > lastCustomType) {
       return invalid(`record ${type} is none of an app: types are from 65536 to 18446744073709551615`);
     }
   }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { ByteReader, bytesToHex, hexToBytes, readBigSize } from '@rivulet/core/bytes';
 import * as z from 'zod/mini';
+import { firstCustomType, keysendRecordType } from '../../records/recordTypes.js';
 
 /** What the policy of the options says. */
 export interface KeysendLimits {
@@ -42,7 +43,6 @@ const hookSchema = z.object({
   forward_to: z.optional(z.unknown()),
 });
 
-const preimageType = 5_482_373_484n;
 /** BOLT 4: tlv_payload, short_channel_id (a forward), encrypted_recipient_data and blinded paths. */
 const otherHops = new Set([6n, 10n, 12n]);
 
@@ -52,14 +52,15 @@ export function readHookedKeysend(params: unknown): HookedKeysend | undefined {
   if (!parsed.success || parsed.data.forward_to !== undefined) return undefined;
   const { onion, htlc } = parsed.data;
   const payload = readPayload(hexToBytes(onion.payload));
-  const preimage = payload?.get(preimageType);
+  const preimage = payload?.get(keysendRecordType);
   if (payload === undefined || preimage?.length !== 32) return undefined;
   for (const type of otherHops) if (payload.has(type)) return undefined;
   if (createHash('sha256').update(preimage).digest('hex') !== htlc.payment_hash) return undefined;
   const records: [string, string][] = [];
   for (const [type, value] of payload) {
     // BOLT 4: tlv_payload, custom records have types of 65536 and above
-    if (type >= 65_536n && type !== preimageType) records.push([String(type), bytesToHex(value)]);
+    if (type >= firstCustomType && type !== keysendRecordType)
+      records.push([String(type), bytesToHex(value)]);
   }
   return {
     hash: htlc.payment_hash,

@@ -2,7 +2,8 @@ import { bytesToHex, hexToBytes } from '@rivulet/core/bytes';
 import { sha256 } from '@rivulet/core/crypto';
 import { decodeInvoice } from '@rivulet/core/invoice';
 import * as z from 'zod/mini';
-import { preimageRecordType } from '../../wallets/checkKeysend.js';
+import { firstCustomType, keysendRecordType, lastCustomType } from '../../records/recordTypes.js';
+import { fromBase64 } from '../../wallets/http/index.js';
 
 /** What an app asks for that was made for LND's old call. */
 export type LndV1Payment = {
@@ -78,16 +79,16 @@ function readKeysend(fields: Fields): LndV1Payment {
   const records = new Map<bigint, Uint8Array>();
   for (const [type, value] of Object.entries(fields.dest_custom_records ?? {})) {
     const number = /^\d{1,20}$/.test(type) ? BigInt(type) : 0n;
-    if (number < 65_536n || number > 0xffff_ffff_ffff_ffffn) {
+    if (number < firstCustomType || number > lastCustomType) {
       throw new LndV1RequestError(`no custom records allowed below type 65536, and ${type} is none above`);
     }
-    records.set(number, fromBase64(value, 'dest_custom_records'));
+    records.set(number, bytesOfBase64(value, 'dest_custom_records'));
   }
-  const preimage = records.get(preimageRecordType);
-  records.delete(preimageRecordType);
+  const preimage = records.get(keysendRecordType);
+  records.delete(keysendRecordType);
   if (preimage?.length !== 32) {
     throw new LndV1RequestError(
-      `dest_custom_records has to have the preimage, 32 bytes, in record ${preimageRecordType}: only keysends and invoices are paid here`,
+      `dest_custom_records has to have the preimage, 32 bytes, in record ${keysendRecordType}: only keysends and invoices are paid here`,
     );
   }
   const hash = sha256(preimage);
@@ -159,7 +160,7 @@ function bytesField(
   hex: string | null | undefined,
   name: string,
 ): Uint8Array | undefined {
-  if (plain !== undefined && plain !== null && plain !== '') return fromBase64(plain, name);
+  if (plain !== undefined && plain !== null && plain !== '') return bytesOfBase64(plain, name);
   if (hex === undefined || hex === null || hex === '') return undefined;
   try {
     return hexToBytes(hex);
@@ -169,7 +170,10 @@ function bytesField(
 }
 
 /** Either alphabet, as the gateway takes them. */
-function fromBase64(text: string, name: string): Uint8Array {
-  if (!/^[\w+/-]*={0,2}$/.test(text)) throw new LndV1RequestError(`${name} is not base64`);
-  return new Uint8Array(Buffer.from(text, 'base64'));
+function bytesOfBase64(text: string, name: string): Uint8Array {
+  try {
+    return fromBase64(text);
+  } catch {
+    throw new LndV1RequestError(`${name} is not base64`);
+  }
 }

@@ -1,10 +1,11 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { bytesToHex } from '@rivulet/core/bytes';
+import { bytesToHex, hexToBytes } from '@rivulet/core/bytes';
 import { KeysendError } from '../../keysendError.js';
 import type { ToolkitStore } from '../../store/toolkitStore.js';
 import { type Schedule, systemSchedule } from '../../timing/schedule.js';
+import { toBase64 } from '../../wallets/http/index.js';
 import { type OnceResult, type OnceRow, PaidOnce } from '../../wallets/serving/paidOnce.js';
 import type { PaymentOutcome, Wallet, WalletFailure } from '../../wallets/wallet.js';
 import { type HttpHandler, readBody, sendJson } from '../webhookServer.js';
@@ -288,9 +289,7 @@ function success(payment: LndV1Payment, outcome: Extract<PaymentOutcome, { statu
   };
 }
 
-function base64Of(hex: string): string {
-  return Buffer.from(hex, 'hex').toString('base64');
-}
+const base64Of = (hex: string): string => toBase64(hexToBytes(hex));
 
 const maxListed = 1_000;
 const states = { open: 'IN_FLIGHT', succeeded: 'SUCCEEDED', failed: 'FAILED' } as const;

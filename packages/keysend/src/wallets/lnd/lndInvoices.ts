@@ -1,7 +1,7 @@
 import { bytesToHex } from '@rivulet/core/bytes';
+import { keysendRecordType } from '../../records/recordTypes.js';
 import * as z from '../../schema/index.js';
 import { pause, type Schedule } from '../../timing/schedule.js';
-import { preimageRecordType } from '../checkKeysend.js';
 import type { HeldKeysend } from '../holdingWallet.js';
 import { fromBase64, HttpProblem, type WalletHttp } from '../http/index.js';
 import type { ReceivedPayment } from '../wallet.js';
@@ -51,11 +51,11 @@ function recordsOf({ htlcs = [] }: LndInvoice): Map<bigint, Uint8Array> {
 
 function isKeysend(one: LndInvoice): boolean {
   // Old versions do not say it: there the record does.
-  return one.is_keysend ?? recordsOf(one).has(preimageRecordType);
+  return one.is_keysend ?? recordsOf(one).has(keysendRecordType);
 }
 
 function withoutPreimage(records: Map<bigint, Uint8Array>): Map<bigint, Uint8Array> {
-  records.delete(preimageRecordType);
+  records.delete(keysendRecordType);
   return records;
 }
 

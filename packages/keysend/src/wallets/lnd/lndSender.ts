@@ -1,7 +1,8 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex, hexToBytes } from '@rivulet/core/bytes';
+import { keysendRecordType } from '../../records/recordTypes.js';
 import * as z from '../../schema/index.js';
-import { defaultMaxFeeMsat, failed, preimageRecordType } from '../checkKeysend.js';
+import { defaultMaxFeeMsat, failed } from '../checkKeysend.js';
 import { HttpProblem, outcomeOfProblem, toBase64, type WalletHttp } from '../http/index.js';
 import type { CallOptions, InvoiceRequest, KeysendRequest, PaymentOutcome, PaymentQuery } from '../wallet.js';
 import {
@@ -60,7 +61,7 @@ export class LndSender {
     const hash = sha256(preimage);
     const maxFeeMsat = request.maxFeeMsat ?? defaultMaxFeeMsat(amountMsat);
     const hints = request.hints ?? [];
-    const records = new Map([...request.records, [preimageRecordType, preimage]]);
+    const records = new Map([...request.records, [keysendRecordType, preimage]]);
     const outcome = await this.#send({
       paymentHash: bytesToHex(hash),
       amountMsat,

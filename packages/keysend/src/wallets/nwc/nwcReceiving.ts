@@ -1,6 +1,7 @@
 import { hexToBytes } from '@rivulet/core/bytes';
 import type * as z from 'zod/mini';
 import { KeysendError } from '../../keysendError.js';
+import { keysendRecordType } from '../../records/recordTypes.js';
 import { pause, type Schedule } from '../../timing/schedule.js';
 import type { ReceivedPayment } from '../wallet.js';
 import type { NwcServiceInfo } from './nwcClient.js';
@@ -24,7 +25,6 @@ export interface NwcReceivingPort {
   ): Promise<z.infer<T>>;
 }
 
-const preimageType = 5_482_373_484n;
 /** NIP-47: larger pages may not fit through a relay. */
 const pageSize = 20;
 /** More than this in one go is refused rather than kept in memory. */
@@ -117,7 +117,7 @@ function toReceived(transaction: NwcTransaction, seconds: number, cursor: string
   const records = new Map<bigint, Uint8Array>();
   const metadata = metadataSchema.safeParse(transaction.metadata);
   for (const { type, value } of metadata.success ? metadata.data.tlv_records : []) {
-    if (BigInt(type) !== preimageType && /^([0-9a-fA-F]{2})*$/.test(value)) {
+    if (BigInt(type) !== keysendRecordType && /^([0-9a-fA-F]{2})*$/.test(value)) {
       records.set(BigInt(type), hexToBytes(value));
     }
   }
