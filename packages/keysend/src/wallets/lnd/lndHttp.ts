@@ -15,16 +15,21 @@ export const int64 = z.pipe(
 /** gRPC's status codes, as far as they matter here. */
 export const grpcCode = { invalidArgument: 3, notFound: 5, alreadyExists: 6, permissionDenied: 7 } as const;
 const resourceExhausted = 8;
-/** Cancelled, deadline exceeded, resource exhausted, unavailable: said by what is between LND and us as well. */
-const betweenCodes: ReadonlySet<number> = new Set([1, 4, resourceExhausted, 14]);
+/**
+ * Cancelled, deadline exceeded, resource exhausted, internal, unavailable, data loss: said by what is between LND and
+ * us as well, LND's own gateway included, of a stream that broke.
+ */
+const betweenCodes: ReadonlySet<number> = new Set([1, 4, resourceExhausted, 13, 14, 15]);
 const unimplemented = 12;
 const unauthenticated = 16;
 
-const grpcStatus = z.object({ code: z.int(), message: z.string() });
+// Proxies write their errors alike, with the HTTP status for a code: those are none of gRPC.
+const anyCode = z.int().check(z.gte(0), z.lte(unauthenticated));
+const grpcStatus = z.object({ code: anyCode, message: z.string() });
 const errorBody = z.union([
   grpcStatus,
   // In a stream; older gateways call the code differently.
-  z.object({ error: z.union([grpcStatus, z.object({ grpc_code: z.int(), message: z.string() })]) }),
+  z.object({ error: z.union([grpcStatus, z.object({ grpc_code: anyCode, message: z.string() })]) }),
 ]);
 
 export interface GrpcError {
@@ -58,7 +63,7 @@ export function isOfLnd({ code }: GrpcError): boolean {
 /** Said before a request gets to the part that would carry it out. */
 const notServing =
   /wallet locked|wallet not created|waiting to start|in the process of starting|not yet ready to accept/i;
-const wrongMacaroon = /macaroon|verification failed|permission denied|signature mismatch/i;
+const wrongMacaroon = /macaroon|verification failed|permission denied$|signature mismatch/i;
 const noSuchCall = /^(not found|method not allowed|not implemented)$|^unknown (service|method)/i;
 
 /** What LND's own errors say of a request: most come as `code` 2 with HTTP status 500, whatever they are about. */
@@ -85,8 +90,8 @@ export function problemOfGrpc({ code, message }: GrpcError, status?: number): Ht
     return new HttpProblem(about, { certain: true, failure: 'request_invalid', ...at, body });
   }
   if (code === resourceExhausted) {
-    // The same code for an answer that was too long for its own gateway: then it was carried out.
-    const certain = !/larger than/i.test(message);
+    // The same code for an answer that was too long for its own gateway, and for a stream that LND broke off.
+    const certain = /trying to send message larger than/i.test(message);
     return new HttpProblem(about, { certain, failure: 'rate_limited', retryable: true, ...at, body });
   }
   return new HttpProblem(about, { certain: false, failure: 'other', retryable: true, ...at, body });

@@ -176,7 +176,13 @@ export class LndSender {
   async #lastOf(lines: AsyncIterable<string>): Promise<LndPayment | undefined> {
     let last: LndPayment | undefined;
     for await (const line of lines) {
-      last = this.#paymentOf(line);
+      try {
+        last = this.#paymentOf(line);
+      } catch (problem) {
+        if (last === undefined || !(problem instanceof HttpProblem) || !problem.certain) throw problem;
+        // It was begun: whatever is said afterwards is not said of that.
+        throw this.#http.notUnderstood();
+      }
       if (isFinal(last)) return last;
     }
     return last;
@@ -282,7 +288,8 @@ export class LndSender {
       if (found !== undefined) return found;
       const oldest = page.payments[0];
       const next = page.first_index_offset ?? 0n;
-      if (oldest === undefined || next <= 1n || next === offset) return undefined;
+      if (oldest === undefined || next <= 1n) return undefined;
+      if (offset !== 0n && next >= offset) throw this.#http.notUnderstood();
       if (createdMs(oldest) < sinceMs - clocksApartMs) return undefined;
       offset = next;
     }

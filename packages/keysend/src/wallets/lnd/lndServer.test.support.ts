@@ -106,7 +106,7 @@ export class LndServer {
   outOfService: string | undefined;
   /** What LND says against the next payment, before it is one. */
   refusal: string | undefined;
-  /** The status of gRPC that comes with it: 2 is LND's, 14 the gateway's. */
+  /** The status of gRPC that comes with it: 2 is LND's, 14 the gateway's; those of HTTP are a proxy's. */
   refusalCode = 2;
   /** The router's calls are not there, the old one is. */
   old = false;
@@ -303,7 +303,10 @@ export class LndServer {
     if (typeof wanted === 'string') return error(500, 2, wanted);
     const refusal = this.refusal;
     this.refusal = undefined;
-    if (refusal !== undefined) return error(this.refusalCode === 14 ? 503 : 500, this.refusalCode, refusal);
+    if (refusal !== undefined) {
+      const { refusalCode: code } = this;
+      return error(code > 16 ? code : code === 14 ? 503 : 500, code, refusal);
+    }
     const behaviour = this.behaviours.shift() ?? { type: 'succeed' };
     if (behaviour.type === 'rate_limit') return spoil(response, 'rate_limit');
     if (behaviour.type === 'cut' && !behaviour.paid) return spoil(response, 'cut');

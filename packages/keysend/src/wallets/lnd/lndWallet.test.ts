@@ -172,13 +172,53 @@ describe('the wallet of an LND node', () => {
     expect(server.sent).toHaveLength(1);
   });
 
-  test('does not take for an answer of LND what is only between', async () => {
+  test.each([
+    [14, 'connection error: transport is closing'],
+    [13, 'stream terminated by RST_STREAM with error code: INTERNAL_ERROR'],
+    [8, 'stream terminated by RST_STREAM with error code: ENHANCE_YOUR_CALM'],
+    [8, 'grpc: received message larger than max (4194305 vs. 4194304)'],
+    [502, 'Bad Gateway'],
+    [504, 'The upstream server is timing out'],
+    [504, 'verification failed'],
+    [2, 'ERROR: permission denied for table payments (SQLSTATE 42501)'],
+  ])('does not take for an answer of LND what is only between: %d %s', async (code, message) => {
     const server = await startServer();
     const wallet = walletOf(server);
     await wallet.capabilities();
-    server.refusalCode = 14;
-    server.refusal = 'connection error: transport is closing';
+    // Said before LND has it: what is in between may pass it on a moment later.
+    server.refusalCode = code;
+    server.refusal = message;
+    const outcome = await wallet.keysend(request);
+    // What LND says itself, it has done with.
+    expect(outcome).toMatchObject(
+      code === 2 ? { status: 'failed', failure: 'request_invalid' } : { status: 'unknown' },
+    );
+  });
+
+  test('calls nothing failed of which it was told that it has begun', async () => {
+    const fetch = async (url: string) => {
+      if (url.endsWith('/v1/getinfo')) return new Response('{"code":16,"message":"no"}', { status: 401 });
+      if (url.includes('/track/')) return new Response('', { status: 503 });
+      const begun = { payment_hash: bytesToHex(sha256(preimage)), status: 'IN_FLIGHT' };
+      const error = { code: 7, message: 'permission denied' };
+      return new Response(`${JSON.stringify({ result: begun })}\n${JSON.stringify({ error })}\n`);
+    };
+    const wallet = lndWallet({ url: 'http://127.0.0.1:1', macaroonHex: '00', fetch });
     expect((await wallet.keysend(request)).status).toBe('unknown');
+  });
+
+  test('does not turn pages for ever that a broken server gives it', async () => {
+    let offset = 500;
+    const fetch = async (url: string) => {
+      const error = (status: number) => new Response('{"code":5,"message":"Not Found"}', { status });
+      if (url.endsWith('/v1/getinfo')) return new Response('{"code":16,"message":"no"}', { status: 401 });
+      if (!url.includes('/v1/payments?')) return error(404);
+      offset = offset === 500 ? 499 : 500;
+      const payments = [{ payment_hash: '00', status: 'FAILED', creation_date: '1780000000' }];
+      return new Response(JSON.stringify({ payments, first_index_offset: String(offset) }));
+    };
+    const wallet = lndWallet({ url: 'http://127.0.0.1:1', macaroonHex: '00', fetch });
+    expect(await wallet.keysend(request)).toMatchObject({ status: 'failed', failure: 'other' });
   });
 
   test('reads on when nothing came for so long that fetch gave up', async () => {
