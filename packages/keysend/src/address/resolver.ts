@@ -24,6 +24,7 @@ export interface ResolverOptions extends Omit<ResolveOptions, 'signal'> {
 
 const defaultTimeoutMs = 10_000;
 const defaultCache = { ttlMs: 600_000, maxEntries: 500 };
+const maxChecked = 1_000;
 const maxKeysendBytes = 65_536;
 /** Metadata may have a picture in it. */
 const maxLnurlBytes = 262_144;
@@ -70,6 +71,8 @@ async function resolve(address: KeysendAddress, options: ResolveOptions): Promis
 export function createResolver(options: ResolverOptions): DestinationResolver {
   const { fetcher, now, currency = 'bc', timeoutMs = defaultTimeoutMs } = options;
   const { ttlMs, maxEntries } = options.cache ?? defaultCache;
+  /** Whoever is paid again and again is a point of the curve still. */
+  const checked = new Set<string>();
   const remembered = new Map<string, { readonly destination: Destination; readonly untilMs: number }>();
 
   const lookUp = async (address: KeysendAddress, signal: AbortSignal | undefined): Promise<Destination> => {
@@ -90,13 +93,16 @@ export function createResolver(options: ResolverOptions): DestinationResolver {
     async resolve(recipient, { signal } = {}) {
       const own = ownRecords(recipient);
       if (recipient.type === 'node') {
-        const nodeId = nodeIdOf(recipient.address);
+        const { address } = recipient;
+        const nodeId = checked.has(address) ? address : nodeIdOf(address);
         if (nodeId === undefined) {
           throw new KeysendError(
             'address_invalid',
             `${JSON.stringify(recipient.address.slice(0, 80))} is no public key of a node (66 hex digits)`,
           );
         }
+        if (checked.size >= maxChecked) checked.clear();
+        checked.add(nodeId);
         return { type: 'keysend', nodeId, records: own };
       }
       const destination = await lookUp(parseKeysendAddress(recipient.address), signal);
