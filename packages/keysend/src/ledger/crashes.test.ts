@@ -11,6 +11,7 @@ import {
   type Behaviour,
   Crash,
   legPlan,
+  StoreFault,
   TestProcess,
   TestResolver,
   TestTime,
@@ -32,8 +33,15 @@ interface Story {
   readonly transitMs: number;
   readonly refusedCalls: readonly number[];
   readonly doubts: number;
+  /** Commits of each process that are not made, while it lives on. */
+  readonly faultsAt: readonly number[];
+  /** By how much the clock is set forward or back when the next process begins; nobody's lease is true then. */
+  readonly leapsMs: readonly number[];
+  /** A person says of everything unknown that it was not paid, and has it sent again. */
+  readonly hasty: boolean;
 }
 
+const hourMs = 3_600_000;
 const afterMs = fc.constantFrom(0, 5, 400);
 const feeMsat = fc.constantFrom(0n, 90n);
 const behaviour: fc.Arbitrary<Behaviour> = fc.oneof(
@@ -41,7 +49,11 @@ const behaviour: fc.Arbitrary<Behaviour> = fc.oneof(
   fc.record({ does: fc.constant('fail' as const), afterMs, retryable: fc.boolean() }),
   fc.record({ does: fc.constant('pay unheard' as const), afterMs, feeMsat }),
   fc.record({ does: fc.constant('lose' as const), afterMs }),
-  fc.record({ does: fc.constant('linger' as const), forMs: fc.constantFrom(10, 3_000), pays: fc.boolean() }),
+  fc.record({
+    does: fc.constant('linger' as const),
+    forMs: fc.constantFrom(10, 3_000, 400_000),
+    pays: fc.boolean(),
+  }),
 );
 
 const story: fc.Arbitrary<Story> = fc.record({
@@ -54,12 +66,18 @@ const story: fc.Arbitrary<Story> = fc.record({
   transitMs: fc.constantFrom(0, 20, 10_000),
   refusedCalls: fc.array(fc.nat(8), { maxLength: 3 }),
   doubts: fc.nat(3),
+  faultsAt: fc.array(fc.nat(25), { maxLength: 3 }),
+  leapsMs: fc.array(fc.constantFrom(0, -4 * hourMs, 4 * hourMs, 45_000), { maxLength: 4 }),
+  hasty: fc.boolean(),
 });
 
 /** Lives through it, and checks that every payment was made once or not at all. */
 async function live(story: Story, store: ToolkitStore): Promise<void> {
   const time = new TestTime();
-  const { repeats, behaviours, deaths, together, knowsTheDead, byInvoice } = story;
+  const { repeats, behaviours, deaths, together, byInvoice, faultsAt } = story;
+  const leapsMs = together ? [] : story.leapsMs;
+  // Whoever knows that its owner is dead, and when it was sent by the same clock, does not wait for long.
+  const knowsTheDead = story.knowsTheDead && leapsMs.length === 0;
   const wallet = new TestWallet({
     time,
     repeats,
@@ -86,10 +104,13 @@ async function live(story: Story, store: ToolkitStore): Promise<void> {
     }),
   );
   const names = new Set<string>();
+  let leaptMs = 0;
+  const now = (): number => time.nowMs + leaptMs;
   const begin = (process: TestProcess, n: number): { ledger: LegLedger; done: Promise<unknown> } => {
     const owner = `process-${n}`;
+    leaptMs += leapsMs[n] ?? 0;
     const ledger = testLedger({
-      ...{ time, store, wallet, process, resolver, owner },
+      ...{ time, store, wallet, process, resolver, owner, now },
       ...(knowsTheDead ? { isOwnerAlive: (id: string) => names.has(id) } : {}),
     });
     names.add(owner);
@@ -99,23 +120,37 @@ async function live(story: Story, store: ToolkitStore): Promise<void> {
       await ledger.run();
     };
     const worked = work().catch((error) => {
-      if (!(error instanceof Crash)) throw error;
+      if (!(error instanceof Crash || error instanceof StoreFault)) throw error;
     });
     return { ledger, done: Promise.race([worked, process.died]) };
   };
   const others: Promise<unknown>[] = [];
   let n = 0;
   for (const dieAt of deaths) {
-    const { done } = begin(new TestProcess({ dieAt }), n++);
+    const { done } = begin(new TestProcess({ dieAt, faultsAt }), n++);
     if (together) others.push(done);
     else await done;
   }
   const last = begin(new TestProcess(), n++);
   await last.done;
   await Promise.all(others);
+  if (story.hasty && repeats !== 'none') {
+    for (const { key } of last.ledger.list({ state: 'unknown' })) {
+      try {
+        last.ledger.resolve(key, 'not_paid', 'me');
+        last.ledger.retry([key]);
+      } catch (error) {
+        // Somebody is asking the wallet at this moment.
+        expect(error).toMatchObject({ code: 'state_conflict' });
+      }
+    }
+    await last.ledger.run();
+  }
   // Whoever was stopped by somebody else's lease, or gave up looking, is asked once more.
-  await time.sleep(120_000);
-  await last.ledger.run();
+  for (let runs = 0; runs < 20; runs++) {
+    await time.sleep(600_000);
+    await last.ledger.run();
+  }
   await time.sleep(120_000);
 
   let cost = 0n;

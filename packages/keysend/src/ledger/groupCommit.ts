@@ -36,10 +36,17 @@ export class GroupCommit {
     const changes = this.#changes;
     this.#changes = [];
     let results: unknown[];
+    let running = false;
     try {
-      results = this.#store.transaction((tx) => changes.map(({ body }) => body(tx)));
+      results = this.#store.transaction((tx) => {
+        running = true;
+        const made = changes.map(({ body }) => body(tx));
+        running = false;
+        return made;
+      });
     } catch (error) {
-      if (changes.length === 1) changes[0]?.reject(error);
+      // The store is, and would be for each alone: a busy one is waited for once, and not a hundred times.
+      if (!running || changes.length === 1) for (const { reject } of changes) reject(error);
       // One of them is to blame: the others are stored without it.
       else for (const change of changes) this.#commitAlone(change);
       return;

@@ -302,6 +302,9 @@ export class TestResolver implements DestinationResolver {
 
 export class Crash extends Error {}
 
+/** A disk that is full, a database that is busy. */
+export class StoreFault extends Error {}
+
 /**
  * A process that can die: then its store refuses, its timers are silent, and no answer reaches it.
  * @param given.dieAt the how manieth of its commits and calls kills it: even before it happens, odd after.
@@ -310,11 +313,18 @@ export class TestProcess {
   readonly died: Promise<void>;
   dead = false;
   steps = 0;
+  #commits = 0;
   #die: () => void = () => {};
   readonly #dieAt: number;
+  readonly #faultsAt: readonly number[];
 
-  constructor({ dieAt = Number.POSITIVE_INFINITY }: { dieAt?: number } = {}) {
+  /** @param given.faultsAt which commits, counted from 0, are not made, and the process lives on. */
+  constructor({
+    dieAt = Number.POSITIVE_INFINITY,
+    faultsAt = [],
+  }: { dieAt?: number; faultsAt?: readonly number[] } = {}) {
     this.#dieAt = dieAt;
+    this.#faultsAt = faultsAt;
     this.died = new Promise((resolve) => {
       this.#die = resolve;
     });
@@ -346,7 +356,14 @@ export class TestProcess {
     return {
       get: (key) => store.get(key),
       list: (range) => store.list(range),
-      transaction: <T>(body: (tx: StoreTransaction) => T): T => this.step(() => store.transaction(body)),
+      transaction: <T>(body: (tx: StoreTransaction) => T): T =>
+        this.step(() =>
+          store.transaction((tx) => {
+            const result = body(tx);
+            if (this.#faultsAt.includes(this.#commits++)) throw new StoreFault();
+            return result;
+          }),
+        ),
       close() {},
     };
   }

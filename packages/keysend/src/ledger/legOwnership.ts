@@ -38,7 +38,10 @@ export class LegOwnership {
 
   /** Whether nobody may have taken over what is ours, and will not for a while. */
   isFresh(): boolean {
-    return this.#untilMs - this.#options.now() > this.#options.leaseMs / 4;
+    const { now, leaseMs } = this.#options;
+    const leftMs = this.#untilMs - now();
+    // Longer than a lease runs: the clock was set back, and others may not believe it.
+    return leftMs > leaseMs / 4 && leftMs <= leaseMs;
   }
 
   /**
@@ -48,7 +51,8 @@ export class LegOwnership {
   renew(tx: StoreTransaction): number {
     const { leaseMs, now, id } = this.#options;
     const storedMs = leaseUntil(tx, id);
-    if (storedMs - now() > leaseMs / 2) return storedMs;
+    const leftMs = storedMs - now();
+    if (leftMs > leaseMs / 2 && leftMs <= leaseMs) return storedMs;
     const untilMs = now() + leaseMs;
     tx.put(ownerKey(id), String(untilMs));
     return untilMs;
@@ -59,12 +63,22 @@ export class LegOwnership {
     this.#untilMs = untilMs;
   }
 
-  /** For how long somebody else may still be busy with a payment: 0 where nobody is. */
-  busyForMs({ owner }: Leg): number {
-    const { store, now, leaseMs } = this.#options;
+  /**
+   * For how long somebody else may still be busy with a payment: 0 where nobody is.
+   * @param seenUntilMs what `busyUntilMs` said a whole lease ago.
+   */
+  busyForMs({ owner }: Leg, seenUntilMs?: number): number {
+    const { now, leaseMs } = this.#options;
     if (owner === undefined || !this.mayLive({ owner })) return 0;
-    // Of a clock that was set back since, the rest of a lease says nothing.
-    return Math.min(Math.max(0, leaseUntil(store, owner) - now()), leaseMs);
+    const untilMs = this.busyUntilMs({ owner });
+    const leftMs = untilMs - now();
+    if (leftMs <= leaseMs) return Math.max(0, leftMs);
+    // The clock was set back since: whoever is alive says a sensible time soon.
+    return untilMs === seenUntilMs ? 0 : leaseMs;
+  }
+
+  busyUntilMs({ owner }: Pick<Leg, 'owner'>): number {
+    return owner === undefined ? 0 : leaseUntil(this.#options.store, owner);
   }
 
   /** Whether somebody else, who was busy with a payment, may still be there, whatever the lease says. */

@@ -246,11 +246,11 @@ export class LegPayer {
     const { key } = leg;
     let ours = leg;
     if (leg.owner !== ownership.id || visit.lookups === 0) {
-      const leaseMs = ownership.busyForMs(leg);
+      const leaseMs = ownership.busyForMs(leg, visit.waitedForLeaseMs);
       if (leaseMs > 0) {
         // Whoever is alive renews in time: then it is theirs.
         if (visit.waitedForLeaseMs !== undefined) return undefined;
-        visit.waitedForLeaseMs = leaseMs;
+        visit.waitedForLeaseMs = ownership.busyUntilMs(leg);
         return leaseMs;
       }
       const mayLive = ownership.mayLive(leg);
