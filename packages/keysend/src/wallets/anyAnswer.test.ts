@@ -81,7 +81,8 @@ describe('whatever a server answers that has paid', () => {
           const { pathname } = new URL(url);
           if (payPath.test(pathname)) return new Response(body, { status });
           // All else works, as far as it is asked for before a payment.
-          const info = { version: '0.20.0-beta', identity_pubkey: request.nodeId, alias: 'a' };
+          const { nodeId } = request;
+          const info = { version: '0.20.0-beta', identity_pubkey: nodeId, nodeId, alias: 'a' };
           return new Response(JSON.stringify(info));
         };
         const outcome = await make(fetch).keysend(request);

@@ -74,7 +74,10 @@ export class ClnHistory {
   async #readUntil(sinceMs: number, signal: AbortSignal | undefined): Promise<void> {
     const params = { subsystem: 'sendpays', indexname: 'created', nextvalue: 0 };
     const { created: top = 0 } = await this.#rpc.call('wait', params, { schema: current, signal });
-    if (this.#lowest === undefined) {
+    // Below what was there before: another list, or an older copy of this one.
+    if (top < this.#highest) this.#labels.clear();
+    if (this.#lowest === undefined || top < this.#highest) {
+      this.#oldestMs = Number.POSITIVE_INFINITY;
       this.#lowest = top + 1;
       this.#highest = top;
     }

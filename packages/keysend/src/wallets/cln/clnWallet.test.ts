@@ -179,6 +179,34 @@ describe('a wallet of Core Lightning', () => {
     expect(server.sent).toHaveLength(1);
   });
 
+  test('does not take a proxy for lightningd that gave up waiting while it tries one route after the other', async () => {
+    const server = await startServer();
+    const fetch = async (url: string, init: RequestInit) => {
+      const answer = await globalThis.fetch(url, init);
+      if (!url.endsWith('/keysend') || answer.ok) return answer;
+      // Its attempts so far have failed, and it goes on.
+      return new Response('{"code":504,"message":"Gateway Timeout"}', { status: 504 });
+    };
+    const { rune } = server;
+    const wallet = clnWallet({ url: server.server.url, rune, fetch });
+    server.behaviours.push({ type: 'fail', failure: 'refused_by_destination' });
+    const one = request();
+    expect((await wallet.keysend(one)).status).toBe('unknown');
+    expect((await wallet.keysend(one)).status).toBe('unknown');
+    expect(paramsOf(server, 'keysend')).toHaveLength(1);
+  });
+
+  test('finds what it has paid since its list was restored from an older copy', async () => {
+    const server = await startServer();
+    const wallet = walletOf(server);
+    for (let count = 0; count < 3; count++) await wallet.keysend(request());
+    server.rows.splice(0);
+    const one = request();
+    expect(await walletOf(server).keysend(one)).toMatchObject({ status: 'succeeded' });
+    expect(await wallet.keysend(one)).toMatchObject({ status: 'succeeded' });
+    expect(server.sent).toHaveLength(4);
+  });
+
   test('names payments whose keys lightningd would not give back as they are', async () => {
     const server = await startServer();
     const odd = request({ key: 'grüße "1"\n' });

@@ -340,12 +340,14 @@ class ClnWallet implements Wallet {
       return open;
     }
     if (found?.status === 'succeeded' || found?.status === 'pending') return found;
-    // An answer with one of its codes is the end of the payment; any other end may be one of the connection alone.
-    const ended = error !== undefined && (error.code ?? 0) >= 201 && problem instanceof HttpProblem;
+    // An answer with one of lightningd's codes about payments is the end of the payment; any other end may be one of
+    // the connection alone, and proxies write {code, message} as well, with an HTTP status.
+    const code = error?.code ?? 0;
+    const ended = code > clnCode.inProgress && code < 300 && problem instanceof HttpProblem;
     if (!ended) return open;
     asked.untilMs = 0;
     const { failure, message, retryable } = problem;
-    const neededFeeMsat = failure === 'fee_limit' ? feeOf(error.data) : undefined;
+    const neededFeeMsat = failure === 'fee_limit' ? feeOf(error?.data) : undefined;
     return {
       status: 'failed',
       failure,

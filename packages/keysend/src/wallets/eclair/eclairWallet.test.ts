@@ -81,8 +81,9 @@ describe('the wallet of an Eclair node', () => {
     server.behaviours.push({ type: 'succeed', feeMsat: 600_000n });
     // 3 % of it would be allowed by default.
     expect(await wallet.keysend({ ...request, maxFeeMsat: 5_999n })).toMatchObject({ failure: 'no_route' });
-    expect(server.forms[0]).toMatchObject({ maxFeeFlatSat: '5', maxFeePct: '0' });
-    expect(server.forms[0]?.externalId).toMatch(/^[0-9a-f]{64}$/);
+    const form = server.forms.find(({ nodeId }) => nodeId !== undefined);
+    expect(form).toMatchObject({ maxFeeFlatSat: '5', maxFeePct: '0' });
+    expect(form?.externalId).toMatch(/^[0-9a-f]{64}$/);
   });
 
   test('does not call a payment failed that began while it looked', async () => {
@@ -109,6 +110,51 @@ describe('the wallet of an Eclair node', () => {
     expect((await walletOf(server, { store }).keysend(request)).status).toBe('unknown');
     expect((await walletOf(server, { store }).keysend(request)).status).toBe('unknown');
     expect(server.sent).toHaveLength(1);
+  });
+
+  test('does not call a payment failed that the node has forgotten, or that another node has taken', async () => {
+    const server = await startServer();
+    const wallet = walletOf(server, { store: memoryStore() });
+    expect((await wallet.keysend(request)).status).toBe('succeeded');
+    server.payments.splice(0);
+    const query = { key: request.key, amountMsat: 1n, paymentHash: '00'.repeat(32), sinceMs: 0 };
+    expect(await wallet.lookup(query)).toMatchObject({ status: 'unknown' });
+    expect(await wallet.keysend(request)).toMatchObject({ status: 'unknown' });
+    expect(server.sent).toHaveLength(1);
+  });
+
+  test('pays a second time for no key, though a proxy shows a page of its own for an answer that was lost', async () => {
+    const server = await startServer();
+    let lost = 1;
+    const fetch = async (url: string, init: RequestInit) => {
+      const answer = await globalThis.fetch(url, init);
+      if (!url.endsWith('/sendtonode') || lost-- <= 0) return answer;
+      return new Response('<html><h1>404 Not Found</h1></html>', { status: 404 });
+    };
+    const { password } = server;
+    const wallet = eclairWallet({ url: server.server.url, password, fetch, store: memoryStore() });
+    expect((await wallet.keysend(request)).status).toBe('unknown');
+    expect((await wallet.keysend(request)).status).toBe('unknown');
+    expect(server.sent).toHaveLength(1);
+  });
+
+  test('says where something else is at its address, before it asks for a payment', async () => {
+    const asked: string[] = [];
+    const fetch = async (url: string) => {
+      asked.push(new URL(url).pathname);
+      return new Response('<html>Welcome!</html>', { status: 404 });
+    };
+    const wallet = eclairWallet({ url: 'http://127.0.0.1:1', password: 'hush', fetch, store: memoryStore() });
+    expect(await wallet.keysend(request)).toMatchObject({ status: 'failed', failure: 'wallet_cannot' });
+    expect(asked).toEqual(['/getinfo']);
+  });
+
+  test('pays no other amount for an invoice than it has', async () => {
+    const server = await startServer();
+    const { invoice } = server.makeInvoice(5_000n);
+    const outcome = await walletOf(server).payInvoice({ invoice, amountMsat: 50_000n });
+    expect(outcome).toMatchObject({ status: 'failed', failure: 'request_invalid' });
+    expect(server.sent).toHaveLength(0);
   });
 
   test('reads a long list page by page', async () => {

@@ -78,6 +78,7 @@ class EclairWallet implements Wallet {
   readonly #capabilities: WalletCapabilities;
   /** Payments of this object under way, by key: a second request for one waits for the first. */
   readonly #paying = new Map<string, Promise<PaymentOutcome>>();
+  #isEclair = false;
 
   constructor({ url, password, fetch, schedule = systemSchedule, store }: EclairWalletOptions) {
     if (password === '') throw new KeysendError('wallet_invalid', 'the password of the Eclair node is empty');
@@ -199,6 +200,15 @@ class EclairWallet implements Wallet {
     if (signal?.aborted === true) {
       return failed('other', 'stopped before the Eclair node was asked', true);
     }
+    if (!this.#isEclair) {
+      // Of whatever else is at this address, an answer to a payment would leave it open for ever.
+      try {
+        await this.#read(getInfo, { path: '/getinfo', signal });
+        this.#isEclair = true;
+      } catch (problem) {
+        return outcomeBefore(problem);
+      }
+    }
     seen = this.#memory.begin(key, seen);
     // Another process began it in the meantime.
     if (seen !== undefined) return lostAnswer;
@@ -224,6 +234,10 @@ class EclairWallet implements Wallet {
       ({ paymentHash } = decoded);
       if (decoded.amount === undefined && amountMsat === undefined) {
         return failed('request_invalid', 'the invoice leaves the amount open: say how much');
+      }
+      // Eclair would pay what it is told, whatever the invoice says.
+      if (decoded.amount !== undefined && amountMsat !== undefined && BigInt(decoded.amount) !== amountMsat) {
+        return failed('request_invalid', 'the invoice has an amount of its own: pay that');
       }
       // Eclair would pay it again: what it has of the hash is asked for first.
       const earlier = await this.#outcomeOf({ paymentHash }, signal);
@@ -276,7 +290,10 @@ class EclairWallet implements Wallet {
   ): Promise<PaymentOutcome> {
     const first = outcomeOfAttempts(await this.#attempts(which, signal));
     if (first.status !== 'failed') return first;
-    return outcomeOfAttempts(await this.#attempts(which, signal));
+    const attempts = await this.#attempts(which, signal);
+    // Its list was lost, or it is another node: that proves nothing.
+    if (attempts.length === 0 && 'id' in which) return notListed;
+    return outcomeOfAttempts(attempts);
   }
 
   #attempts(
@@ -316,6 +333,11 @@ const lostAnswer: PaymentOutcome = {
   status: 'unknown',
   message:
     'Eclair was asked for this payment and its answer did not come: it finds payments by its own ids alone, so look for the amount in its list (`eclair-cli audit`)',
+};
+
+const notListed: PaymentOutcome = {
+  status: 'unknown',
+  message: 'the Eclair node does not know the payment that it has taken before: is it the same node?',
 };
 
 /** Eclair allows the larger of both: the share is set to nothing, so that the flat one counts. */

@@ -101,6 +101,14 @@ describe('HTTP to a wallet', () => {
     expect(outcomeOfProblem(problem).status).toBe(certain ? 'failed' : 'unknown');
   });
 
+  test.each([404, 405])('leaves open what a page of a proxy says: HTTP %d', async (status) => {
+    // nginx whose `error_page 502 504` is not there.
+    const page = '<html>\r\n<head><title>404 Not Found</title></head>';
+    const server = await serve(({ response }) => response.writeHead(status).end(page));
+    const problem = await problemOf(httpTo(server.url).json({ method: 'POST', path: '/pay', json: {} }));
+    expect(problem).toMatchObject({ certain: false, failure: 'wallet_cannot', status });
+  });
+
   test.each([0, 200, 299, 418, 599, 999])('has something to say of any status: %d', (status) => {
     expect(verdictOfStatus(status).says).not.toBe('');
   });

@@ -177,7 +177,10 @@ export class WalletHttp {
       return new HttpProblem(message, { certain, failure, retryable, status, body });
     }
     const { says, ...verdict } = verdictOfStatus(status);
-    return new HttpProblem(`${this.#options.name} ${says}`, { ...verdict, status, body });
+    // A proxy that misses its page for broken connections says instead that nothing is there.
+    const isPage = (status === 404 || status === 405) && /^\s*</.test(body);
+    const certain = verdict.certain && !isPage;
+    return new HttpProblem(`${this.#options.name} ${says}`, { ...verdict, certain, status, body });
   }
 
   #problemOf(error: unknown, deadline: Deadline): HttpProblem {
