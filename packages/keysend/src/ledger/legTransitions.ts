@@ -139,8 +139,13 @@ export function retryWaitMs({ retryAtMs = 0 }: Leg, { nowMs, retries }: Transiti
 function claimInvoice(tx: StoreTransaction, key: string, { paymentHash }: LegInvoice): boolean {
   const place = `legInvoice/${keyPart(paymentHash)}`;
   const holder = tx.get(place);
-  if (holder === undefined) tx.put(place, key);
-  return holder === undefined || holder === key;
+  if (holder === key) return true;
+  const other = holder === undefined ? undefined : readLeg(tx, holder);
+  // Some hosts give the same invoice until it is paid: what certainly was not may be another's.
+  const isOver = other?.state === 'failed' || other?.state === 'abandoned';
+  if (other !== undefined && !(isOver && other.uncertainUntilMs === undefined)) return false;
+  tx.put(place, key);
+  return true;
 }
 
 /** Before the wallet was asked, something failed: the address, the invoice. */

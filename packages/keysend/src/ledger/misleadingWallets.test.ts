@@ -216,6 +216,33 @@ describe('a host of addresses', () => {
   });
 });
 
+describe('a host that gives the same invoice until it is paid', () => {
+  test('has it paid once, for whichever payment comes first', async () => {
+    const recipient = { type: 'lnaddress', address: 'a@b.c' } as const;
+    const { wallet, ledger, resolver } = world((_, tries) =>
+      tries === 0 ? { does: 'fail', retryable: false } : { does: 'pay' },
+    );
+    const invoice = resolver.invoice.bind(resolver);
+    let open: ReturnType<typeof invoice> | undefined;
+    resolver.invoice = (...args) => {
+      if (wallet.paid.size > 0 && resolver.invoices.length === 1) open = undefined;
+      open ??= invoice(...args);
+      return open;
+    };
+    ledger.plan([legPlan(0, { recipient, amountMsat: 1_000n })]);
+    await ledger.run();
+    expect(ledger.get('leg-0')?.state).toBe('failed');
+    ledger.plan([legPlan(1, { recipient, amountMsat: 1_000n })]);
+    expect((await ledger.run()).states.succeeded.legs).toBe(1);
+    // Its own invoice is paid by now: it gets another one, and is not called paid.
+    ledger.retry(['leg-0']);
+    await ledger.run();
+    const hashes = ledger.list().map(({ paymentHash }) => paymentHash);
+    expect(new Set(hashes).size).toBe(2);
+    expect(resolver.invoices).toHaveLength(2);
+  });
+});
+
 describe('keys of payments', () => {
   test('have no characters that a store does not keep apart', () => {
     const { ledger } = world(() => ({ does: 'pay' }));
