@@ -60,6 +60,12 @@ export interface LegInvoice {
   readonly expiresAtMs: number;
 }
 
+/** A payment that was made, and the hash under which the wallet was asked for it. */
+export interface LegWitness {
+  readonly key: string;
+  readonly paymentHash: string;
+}
+
 /** A payment as it is stored. */
 export interface Leg extends LegPlan {
   readonly budgets: readonly string[];
@@ -94,6 +100,8 @@ export interface Leg extends LegPlan {
   readonly owner?: string | undefined;
   /** Which wallet was asked: only that one can say what became of it. */
   readonly walletId?: string | undefined;
+  /** What that wallet had paid before: while it does not know that any more, it proves nothing of this payment. */
+  readonly witness?: LegWitness | undefined;
   /**
    * There where an earlier try may have been paid. Before this time it may even be on its way to the wallet, so that
    * no list of the wallet proves that it was not.

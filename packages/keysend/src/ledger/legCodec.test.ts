@@ -52,6 +52,7 @@ const whole: Leg = {
   approvedBy: 'a',
   owner: 'o',
   walletId: 'lnd:02',
+  witness: { key: 'w', paymentHash: '01' },
   uncertainUntilMs: 11,
 };
 

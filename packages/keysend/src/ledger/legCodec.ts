@@ -2,7 +2,7 @@ import { bytesToHex, hexToBytes } from '@rivulet/core/bytes';
 import type { HintHop } from '@rivulet/core/graph';
 import { KeysendError } from '../keysendError.js';
 import type { Destination, Recipient } from '../value/recipient.js';
-import type { Leg, LegFailure, LegInvoice, LegPlan, LegState } from './leg.js';
+import type { Leg, LegFailure, LegInvoice, LegPlan, LegState, LegWitness } from './leg.js';
 
 /** The version of what is stored; a change of its meaning is a new one, and the old one is still read. */
 const version = 1;
@@ -71,6 +71,7 @@ interface LegJson {
   readonly approvedBy?: string | undefined;
   readonly owner?: string | undefined;
   readonly walletId?: string | undefined;
+  readonly witness?: LegWitness | undefined;
   readonly uncertainUntilMs?: number | undefined;
 }
 
@@ -104,6 +105,7 @@ export function encodeLeg(leg: Leg): string {
     approvedBy: leg.approvedBy,
     owner: leg.owner,
     walletId: leg.walletId,
+    witness: leg.witness,
     uncertainUntilMs: leg.uncertainUntilMs,
   };
   return JSON.stringify(json);

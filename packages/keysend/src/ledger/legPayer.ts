@@ -9,11 +9,12 @@ import { derivePreimage } from './derivePreimage.js';
 import type { GroupCommit } from './groupCommit.js';
 import type { Leg, LegFailure, LegInvoice } from './leg.js';
 import type { LegOwnership } from './legOwnership.js';
-import { knownLeg } from './legStore.js';
+import { knownLeg, readLeg } from './legStore.js';
 import {
   failUnsent,
   finishLeg,
   giveUpLeg,
+  keepsPreimages,
   readWitness,
   reopenLeg,
   resendLeg,
@@ -63,6 +64,8 @@ const invoiceMarginMs = 30_000;
 /** How long the wallet may take beyond the time that it was given. */
 const answerGraceMs = 30_000;
 
+const unproven =
+  'this wallet has not shown yet that it pays with the preimage that it is given: one that does not would pay again';
 const lostMemory =
   'the wallet does not even know what it has paid before: its list was lost or cleared, and cannot tell what became of this payment';
 
@@ -135,7 +138,8 @@ export class LegPayer {
   ): Promise<'not paid' | number | undefined> {
     if (at.asked.capabilities.repeats === 'none') return 'not paid';
     const openMs = this.#openMs(leg);
-    if (openMs > 0) return openMs;
+    // What is longer was said by a clock that was set back since.
+    if (openMs > 0 && openMs <= this.#options.context().graceMs) return openMs;
     const { key } = leg;
     const found = await this.#lookup(leg, at.visit);
     if (found === 'unreachable') {
@@ -296,6 +300,9 @@ export class LegPayer {
     }
     switch (asked.capabilities.repeats) {
       case 'preimage':
+        if (asked.capabilities.repeatsUnproven === true && leg.invoice === undefined) {
+          if (keepsPreimages(this.#options.store, asked.id) !== true) return this.#giveUp(key, unproven);
+        }
         break;
       case 'lookup':
         if (found !== undefined) {
@@ -307,7 +314,7 @@ export class LegPayer {
         return this.#giveUp(key, 'this wallet cannot tell what became of it: look yourself, and say so');
     }
     if (found === undefined) {
-      const memory = await this.#memoryOf(at);
+      const memory = await this.#memoryOf(leg, at);
       if (memory === 'unreachable') return this.#waitFor(leg, at, 'the wallet cannot be asked again');
       if (memory === 'lost') return this.#giveUp(key, lostMemory);
     }
@@ -327,7 +334,7 @@ export class LegPayer {
     const openMs = this.#openMs(leg);
     if (openMs > 0) return openMs;
     const found = await this.#lookup(leg, at.visit);
-    const memory = found === undefined ? await this.#memoryOf(at) : undefined;
+    const memory = found === undefined ? await this.#memoryOf(leg, at) : undefined;
     if (memory === 'lost') return this.#giveUp(leg.key, lostMemory);
     if (memory === 'kept' || (found !== undefined && found !== 'unreachable' && found.status === 'failed')) {
       return this.#finish(leg, at);
@@ -343,13 +350,19 @@ export class LegPayer {
   }
 
   /**
-   * Whether the wallet still knows what it has paid before. One that was restored, or whose list was cleared, knows of
-   * nothing, and that proves nothing; so does one that chose another preimage than it was given.
+   * Whether the wallet still knows what it had paid before this payment. One that was restored, or whose list was
+   * cleared, as a whole or of what is old, knows of nothing, and that proves nothing; so does one that chose another
+   * preimage than it was given. What it has paid since proves nothing either, but where there is nothing else.
    */
-  async #memoryOf(at: { visit: LegVisit; asked: AskedWallet }): Promise<'kept' | 'lost' | 'unreachable'> {
-    const witness = readWitness(this.#options.store, at.asked.id);
-    if (witness === undefined) return 'kept';
-    const found = await this.#lookup(witness, at.visit);
+  async #memoryOf(
+    { witness: before }: Leg,
+    at: { visit: LegVisit; asked: AskedWallet },
+  ): Promise<'kept' | 'lost' | 'unreachable'> {
+    const { store } = this.#options;
+    const witness = before ?? readWitness(store, at.asked.id);
+    const paid = witness && readLeg(store, witness.key);
+    if (witness === undefined || paid === undefined) return 'kept';
+    const found = await this.#lookup({ ...paid, paymentHash: witness.paymentHash }, at.visit);
     if (found === 'unreachable') return found;
     return found === undefined ? 'lost' : 'kept';
   }

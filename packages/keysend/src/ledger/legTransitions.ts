@@ -1,3 +1,5 @@
+import { bytesToHex, hexToBytes } from '@rivulet/core/bytes';
+import { sha256 } from '@rivulet/core/crypto';
 import { KeysendError } from '../keysendError.js';
 import type { StoreReader, StoreTransaction } from '../store/toolkitStore.js';
 import type { Destination } from '../value/recipient.js';
@@ -5,7 +7,14 @@ import type { PaymentOutcome } from '../wallets/wallet.js';
 import type { AuditSink, JudgedPayment, PaymentGuard } from './auditSink.js';
 import { checkTogether, release, reserve, settle, spendUnreserved } from './budgets.js';
 import { keyPart } from './keyPart.js';
-import { defaultMaxFeeMsat, type Leg, type LegFailure, type LegInvoice, type LegPlan } from './leg.js';
+import {
+  defaultMaxFeeMsat,
+  type Leg,
+  type LegFailure,
+  type LegInvoice,
+  type LegPlan,
+  type LegWitness,
+} from './leg.js';
 import { planContent } from './legCodec.js';
 import { insertLeg, knownLeg, nextSequence, readLeg, updateLeg } from './legStore.js';
 import { type RetryPolicy, retryDelayMs } from './retryPolicy.js';
@@ -113,6 +122,7 @@ export function startLeg(
   }
   const started = change(tx, context, leg, {
     ...rest,
+    witness: readWitness(tx, given.walletId),
     state: 'sending',
     startedAtMs: leg.startedAtMs ?? context.nowMs,
     sentAtMs: context.nowMs,
@@ -400,7 +410,10 @@ function succeed(
   }
   // It was given back: money that is gone is gone, whatever the guard says now.
   if (leg.state === 'failed' || leg.state === 'abandoned') context.guard?.judge(tx, judgedOf(context, leg));
-  if (actor === undefined) putWitness(tx, leg);
+  if (actor === undefined) {
+    putWitness(tx, leg);
+    putProof(tx, leg, preimage);
+  }
   const paid = change(tx, context, leg, {
     state: 'succeeded',
     attempts: leg.attempts + 1,
@@ -417,18 +430,33 @@ function succeed(
   return paid;
 }
 
-/** The last payment that a wallet has made, by the hash under which it was asked to: what it should still know. */
+/** The last payment that a wallet has made: what it should still know. */
 function putWitness(tx: StoreTransaction, { key, walletId, paymentHash }: Leg): void {
   if (walletId === undefined || paymentHash === undefined) return;
-  tx.put(witnessKey(walletId), JSON.stringify({ key, paymentHash }));
+  tx.put(witnessKey(walletId), JSON.stringify({ key, paymentHash } satisfies LegWitness));
 }
 
-export function readWitness(reader: StoreReader, walletId: string): Leg | undefined {
+export function readWitness(reader: StoreReader, walletId: string): LegWitness | undefined {
   const text = reader.get(witnessKey(walletId));
-  if (text === undefined) return undefined;
-  const { key, paymentHash } = JSON.parse(text) as { key: string; paymentHash: string };
-  const leg = readLeg(reader, key);
-  return leg && { ...leg, paymentHash };
+  return text === undefined ? undefined : (JSON.parse(text) as LegWitness);
+}
+
+/** The wallet tells with which preimage it has paid: whether that is the one that it was given is worth remembering. */
+function putProof(tx: StoreTransaction, leg: Leg, preimage: string | undefined): void {
+  const { destination, walletId, paymentHash } = leg;
+  if (destination?.type !== 'keysend' || walletId === undefined || preimage === undefined) return;
+  const kept = bytesToHex(sha256(hexToBytes(preimage))) === paymentHash;
+  if (keepsPreimages(tx, walletId) !== kept) tx.put(proofKey(walletId), kept ? 'kept' : 'changed');
+}
+
+/** Whether a wallet keeps to the preimages that it is given; `undefined` where it has not shown that yet. */
+export function keepsPreimages(reader: StoreReader, walletId: string): boolean | undefined {
+  const text = reader.get(proofKey(walletId));
+  return text === undefined ? undefined : text === 'kept';
+}
+
+function proofKey(walletId: string): string {
+  return `legProof/${keyPart(walletId)}`;
 }
 
 function witnessKey(walletId: string): string {

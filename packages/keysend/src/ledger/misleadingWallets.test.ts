@@ -175,6 +175,21 @@ describe('a ledger and its clock', () => {
     expect(ledger.get('leg-0')?.state).toBe('succeeded');
   });
 
+  test('asks once more about what a person gave up before the clock was set back', async () => {
+    const { time, ledger, wallet } = world((_, tries) => (tries === 0 ? { does: 'lose' } : { does: 'pay' }), {
+      lookups: once,
+    });
+    ledger.plan([legPlan(0)]);
+    await ledger.run({ onLeg: () => (wallet.reachable = false) });
+    wallet.reachable = true;
+    ledger.resolve('leg-0', 'not_paid', 'me');
+    ledger.retry(['leg-0']);
+    time.nowMs -= 5 * hourMs;
+    const startMs = time.nowMs;
+    expect((await ledger.run()).states.succeeded.legs).toBe(1);
+    expect(time.nowMs - startMs).toBeLessThan(hourMs);
+  });
+
   test('settles what a crash left open though the clock was set back by hours', async () => {
     for (const repeats of kinds) {
       const { time, wallet, ledger, make } = world(
