@@ -231,6 +231,39 @@ describe('a stream', () => {
     expectExact(world, session.report(), [[0, 240_000]]);
   });
 
+  test('pays for today what the budget allows, though more is owed than a day ever has', async () => {
+    const world = new SessionWorld();
+    world.store.transaction((tx) =>
+      setBudget(tx, { name: 'listening', period: 'day', amountMsat: 250_000n }),
+    );
+    const session = open(world, { budgets: ['listening'], maxFeeMsat: () => 0n });
+    for (let day = 0; day < 3; day++) {
+      const before = session.report().paidMsat;
+      for (let minute = 0; minute < 6; minute++) {
+        play(session, minute * 60, minute * 60 + 60, 10);
+        await session.settled();
+      }
+      session.paused(360);
+      const { paidMsat, carried, owedMsat, blocked } = session.report();
+      expect(paidMsat - before).toBeGreaterThan(190_000n);
+      expect(paidMsat - before).toBeLessThanOrEqual(250_000n);
+      expect(paidMsat + carriedMsat(carried)).toBe(owedMsat);
+      expect(owedMsat).toBe(600_000n * BigInt(day + 1));
+      expect(blocked).toContain('budget');
+      world.time.nowMs += 24 * 3_600_000;
+    }
+    world.store.transaction((tx) =>
+      setBudget(tx, { name: 'listening', period: 'day', amountMsat: 5_000_000n }),
+    );
+    session.retry();
+    await session.settled();
+    expectExact(world, session.report(), [
+      [0, 360_000],
+      [0, 360_000],
+      [0, 360_000],
+    ]);
+  });
+
   test('pays no minute twice where whoever is told of a problem stumbles', async () => {
     const world = new SessionWorld();
     const day = { name: 'listening', period: 'day' as const };

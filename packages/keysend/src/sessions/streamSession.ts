@@ -8,6 +8,7 @@ import {
   type SplitCarry,
   type ValuePlan,
 } from '../value/index.js';
+import { addCarries } from '../value/splitCarry.js';
 import type { SplitPaymentOptions } from './splitLegs.js';
 import { boundariesMsOf, closeInterval, type IntervalRequest, streamGroup } from './streamInterval.js';
 import { createStream, readStream, type StreamState, updateStream } from './streamState.js';
@@ -279,25 +280,27 @@ export class StreamSession {
 
   /** Closes intervals, the last of which may be short; with 0 ms, pays what was carried. */
   #settle(state: StreamState, ms: number): void {
-    try {
-      this.#closeIntervals(state, ms, false);
-    } catch (error) {
-      if (!(error instanceof KeysendError) || error.code !== 'budget_exceeded') throw error;
-      // What is owed stays owed.
-      this.#closeIntervals({ ...state, blocked: error.message }, ms, true);
-      this.#tell(error);
+    const tried = withinBudget(() => this.#closeIntervals(state, ms, 'all'));
+    if (tried === undefined) return;
+    // What is owed stays owed. A debt that is more than a budget ever has must not keep what is new from being paid.
+    const blocked = { ...state, blocked: tried.message };
+    if (withinBudget(() => this.#closeIntervals(blocked, ms, 'new')) !== undefined) {
+      this.#closeIntervals(blocked, ms, 'nothing');
     }
+    this.#tell(tried);
   }
 
-  #closeIntervals(state: StreamState, ms: number, defer: boolean): void {
+  #closeIntervals(state: StreamState, ms: number, pays: 'all' | 'new' | 'nothing'): void {
     const request: IntervalRequest = {
       ...this.#options,
       plan: this.#plan,
       boundariesMs: this.#boundariesMs,
       speed: this.#speed,
-      defer,
+      defer: pays === 'nothing',
     };
-    let closed = defer ? state : { ...state, blocked: undefined };
+    let closed = state;
+    if (pays === 'all') closed = { ...state, blocked: undefined };
+    else if (pays === 'new') closed = { ...state, carried: {} };
     const legs = [];
     let leftMs = ms;
     do {
@@ -307,6 +310,7 @@ export class StreamSession {
       legs.push(...next.legs);
       leftMs -= takenMs;
     } while (leftMs > 0);
+    if (pays === 'new') closed = { ...closed, carried: addCarries(state.carried, closed.carried) };
     this.#change(closed, legs);
     const keys = legs.map(({ key }) => key);
     if (keys.length > 0) this.#pay(keys);
@@ -348,6 +352,17 @@ export class StreamSession {
         this.#runs.delete(run);
       });
     this.#runs.add(run);
+  }
+}
+
+/** @returns why it did not reach. */
+function withinBudget(pay: () => void): KeysendError | undefined {
+  try {
+    pay();
+    return undefined;
+  } catch (error) {
+    if (error instanceof KeysendError && error.code === 'budget_exceeded') return error;
+    throw error;
   }
 }
 

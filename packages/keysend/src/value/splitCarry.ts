@@ -47,6 +47,18 @@ export function readCarry(carry: SplitCarry): Map<string, { recipient: Recipient
   return dues;
 }
 
+/** Both together. */
+export function addCarries(a: SplitCarry, b: SplitCarry): SplitCarry {
+  const dues = readCarry(a);
+  for (const [key, { recipient, units }] of readCarry(b)) {
+    dues.set(key, { recipient, units: units + (dues.get(key)?.units ?? 0n) });
+  }
+  const owed = [...dues].filter(([, { units }]) => units !== 0n).sort(([x], [y]) => (x < y ? -1 : 1));
+  return Object.fromEntries(
+    owed.map(([key, { recipient, units }]) => [key, { recipient, dueMsat: writeUnits(units) }]),
+  );
+}
+
 /** All that a carry owes, in msat. Whole, since a split is conserved to the msat. */
 export function carriedMsat(carry: SplitCarry): bigint {
   let units = 0n;
