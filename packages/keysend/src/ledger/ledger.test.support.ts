@@ -93,6 +93,9 @@ export class TestWallet implements Wallet {
   transitMs = 0;
   /** Which calls are refused, whatever became of earlier ones; counted from 0. */
   refusedCalls: readonly number[] = [];
+  readonly can: Partial<WalletCapabilities> = {};
+  /** With which preimage it says that it has paid; nothing where it does not say. */
+  preimageOf: ((given: Uint8Array) => Uint8Array) | undefined;
   /** How many lookups find out nothing. */
   doubts = 0;
   #calls = 0;
@@ -122,6 +125,7 @@ export class TestWallet implements Wallet {
       paysInvoices: true,
       takesHints: true,
       limitsFees: true,
+      ...this.can,
     };
   }
 
@@ -142,7 +146,13 @@ export class TestWallet implements Wallet {
   keysend(request: KeysendRequest): Promise<PaymentOutcome> {
     this.requests.push(request);
     const hash = bytesToHex(sha256(request.preimage));
-    return this.#pay({ key: request.key, hash, nodeId: request.nodeId, amountMsat: request.amountMsat });
+    const { key, nodeId, amountMsat, preimage } = request;
+    const said = this.preimageOf?.(preimage);
+    return this.#pay({ key, hash, nodeId, amountMsat }).then((outcome) =>
+      outcome.status === 'succeeded' && said !== undefined
+        ? { ...outcome, preimage: bytesToHex(said), paymentHash: bytesToHex(sha256(said)) }
+        : outcome,
+    );
   }
 
   payInvoice(request: InvoiceRequest): Promise<PaymentOutcome> {

@@ -122,7 +122,10 @@ export function startLeg(
   }
   const started = change(tx, context, leg, {
     ...rest,
-    witness: readWitness(tx, given.walletId),
+    witness:
+      leg.startedAtMs !== undefined && leg.walletId === given.walletId
+        ? leg.witness
+        : readWitness(tx, given.walletId),
     state: 'sending',
     startedAtMs: leg.startedAtMs ?? context.nowMs,
     sentAtMs: context.nowMs,

@@ -158,6 +158,79 @@ describe('a ledger whose wallet is not the one that it was', () => {
   });
 });
 
+describe('a ledger whose wallet may choose preimages itself', () => {
+  function unsure() {
+    const behave = (key: string, tries: number): Behaviour =>
+      key !== 'leg-1' || tries > 0 ? { does: 'pay' } : { does: 'pay unheard' };
+    const made = world(behave, { lookups: once });
+    Object.assign(made.wallet.can, { repeatsUnproven: true });
+    return made;
+  }
+
+  test('does not send again before that wallet has paid with the one that it was given', async () => {
+    const { wallet, ledger } = unsure();
+    ledger.plan([legPlan(1)]);
+    await ledger.run({ onLeg: () => (wallet.reachable = false) });
+    // Under the hash that it was asked for, it knows of nothing.
+    wallet.forget();
+    wallet.reachable = true;
+    expect((await ledger.run()).states.unknown.legs).toBe(1);
+    expect(ledger.get('leg-1')?.failure?.message).toContain('preimage');
+    expect(wallet.paid.get('leg-1')?.times).toBe(1);
+  });
+
+  test('does not send again where its answers have shown another one', async () => {
+    const { wallet, ledger } = unsure();
+    wallet.preimageOf = (given) => given;
+    ledger.plan([legPlan(0)]);
+    await ledger.run();
+    wallet.preimageOf = () => new Uint8Array(32).fill(7);
+    ledger.plan([legPlan(2)]);
+    await ledger.run();
+    ledger.plan([legPlan(1)]);
+    await ledger.run({ onLeg: () => (wallet.reachable = false) });
+    wallet.reachable = true;
+    wallet.forget();
+    expect((await ledger.run()).states.unknown.legs).toBe(1);
+    expect(ledger.get('leg-1')?.failure?.message).toContain('preimage');
+    expect(wallet.requests).toHaveLength(3);
+    expect(wallet.paid.get('leg-1')?.times).toBe(1);
+  });
+
+  test('sends again what was lost on the way once that is proven', async () => {
+    const behave = (key: string, tries: number): Behaviour =>
+      key === 'leg-0' || tries > 0 ? { does: 'pay' } : { does: 'lose' };
+    const { wallet, ledger } = world(behave);
+    Object.assign(wallet.can, { repeatsUnproven: true });
+    wallet.preimageOf = (given) => given;
+    ledger.plan([legPlan(0)]);
+    await ledger.run();
+    ledger.plan([legPlan(1)]);
+    expect((await ledger.run()).states.succeeded.legs).toBe(2);
+    expect(wallet.paid.get('leg-1')?.times).toBe(1);
+  });
+});
+
+describe('a ledger whose wallet clears what is old from its list', () => {
+  test('does not take what was paid since for a proof that the list is whole', async () => {
+    for (const repeats of kinds) {
+      const behave = (key: string): Behaviour => ({ does: key === 'leg-1' ? 'pay unheard' : 'pay' });
+      const { wallet, ledger } = world(behave, { repeats, lookups: once });
+      ledger.plan([legPlan(0)]);
+      await ledger.run();
+      ledger.plan([legPlan(1)]);
+      await ledger.run({ onLeg: () => (wallet.reachable = false) });
+      wallet.reachable = true;
+      wallet.forget();
+      ledger.plan([legPlan(2)]);
+      await ledger.run({ keys: ['leg-2'] });
+      expect(ledger.get('leg-2')?.state).toBe('succeeded');
+      expect((await ledger.run()).states.unknown.legs).toBe(1);
+      expect(wallet.paid.get('leg-1')?.times).toBe(1);
+    }
+  });
+});
+
 describe('a ledger and its clock', () => {
   test('waits before it sends again what one who may be there has perhaps just sent, though the clock leapt', async () => {
     const { time, wallet, make } = world(() => ({ does: 'pay' }), { repeats: 'lookup' });

@@ -13,6 +13,11 @@ export interface WalletCapabilities {
    * list, in which an earlier try is found by its key; or nothing.
    */
   readonly repeats: 'preimage' | 'lookup' | 'none';
+  /**
+   * That it keeps to the preimage is not sure before a keysend was answered with it. Until then, whoever repeats one
+   * whose outcome is open may pay twice.
+   */
+  readonly repeatsUnproven?: boolean;
   /** What is known of keysends that arrive: everything, the amounts alone, or nothing. */
   readonly receives: 'records' | 'amounts' | 'none';
   /** Keysends that arrive can be held until somebody decides. */

@@ -232,6 +232,50 @@ describe('a wallet over relays that are not to be trusted', () => {
     await second.stop();
   });
 
+  test.each(['INSUFFICIENT_BALANCE', 'QUOTA_EXCEEDED', 'RATE_LIMITED'])(
+    'does not believe what may be said of a second copy while the first is paid: %s',
+    async (code) => {
+      const second = await TestRelay.start();
+      const paying = open([relay.url, second.url]).keysend(keysend());
+      const request = await requested();
+      await requested(1, second);
+      const text = JSON.stringify({ result_type: 'pay_keysend', error: { code, message: 'no more' } });
+      give(answerTo(request, { content: cipher.encrypt(text, 'nip44_v2') }));
+      expect(await paying).toMatchObject({ status: 'unknown' });
+      await second.stop();
+    },
+  );
+
+  test('does not call a payment never sent whose request waits for others, or was sent late', async () => {
+    relay.stored.set('info', infoEvent({ methods: 'pay_keysend lookup_invoice' }));
+    const wallet = open();
+    const before = Array.from({ length: 8 }, () => wallet.keysend(keysend({ timeoutSeconds: 3_600 })));
+    await requested(8);
+    const late = keysend({ timeoutSeconds: 60 });
+    const paying = wallet.keysend(late);
+    await tick();
+    // They took so long that it would have expired, if it had been sent at once.
+    shiftMs += 300_000;
+    const [first] = requests() as [NostrEvent];
+    give(answerTo(first));
+    await requested(9);
+    const query = {
+      key: late.key,
+      amountMsat: 1n,
+      paymentHash: bytesToHex(sha256(late.preimage)),
+      sinceMs: 0,
+    };
+    give(answerTo(requests()[1] as NostrEvent));
+    const looking = wallet.lookup(query);
+    const asked = await requested(10);
+    const text = JSON.stringify({ result_type: 'lookup_invoice', error: { code: 'NOT_FOUND', message: '' } });
+    give(answerTo(asked, { content: cipher.encrypt(text, 'nip44_v2') }));
+    expect(await looking).toMatchObject({ status: 'unknown' });
+    await wallet.close();
+    expect((await paying).status).toBe('unknown');
+    await Promise.all(before);
+  });
+
   test('says what the codes of NIP-47 mean', async () => {
     const wallet = open();
     const codes: [string, object][] = [
@@ -242,8 +286,8 @@ describe('a wallet over relays that are not to be trusted', () => {
       ['RESTRICTED', { status: 'failed', failure: 'unauthorized' }],
       ['UNAUTHORIZED', { status: 'failed', failure: 'unauthorized' }],
       ['UNSUPPORTED_ENCRYPTION', { status: 'failed', failure: 'wallet_cannot' }],
-      ['PAYMENT_FAILED', { status: 'failed', failure: 'no_route', retryable: true }],
-      // Of a wallet that cannot be asked what became of it, these leave it open.
+      // Of a wallet that cannot be asked what became of it, these leave it open: NIP-47 says the first of time-outs, too.
+      ['PAYMENT_FAILED', { status: 'unknown' }],
       ['INTERNAL', { status: 'unknown' }],
       ['OTHER', { status: 'unknown' }],
       ['SOMETHING_NEW', { status: 'unknown' }],

@@ -24,7 +24,13 @@ export interface NwcServiceInfo {
 /** What came of a request. `none`: no answer; `written` where the wallet may have got it all the same. */
 export type NwcAnswer =
   | { readonly type: 'result'; readonly result: unknown }
-  | { readonly type: 'error'; readonly code: string; readonly message: string }
+  | {
+      readonly type: 'error';
+      readonly code: string;
+      readonly message: string;
+      /** The wallet may have got the request more than once: what it says of one copy need not be so of another. */
+      readonly repeated: boolean;
+    }
   | {
       readonly type: 'none';
       readonly written: boolean;
@@ -115,7 +121,8 @@ export class NwcClient {
     const { encryption } = await this.serviceInfo(request.signal);
     if (this.#open >= maxOpenRequests) {
       if (this.#waiting.length >= maxWaitingRequests) {
-        return { type: 'error', code: 'RATE_LIMITED', message: 'too many requests wait for this wallet' };
+        const message = 'too many requests wait for this wallet';
+        return { type: 'error', code: 'RATE_LIMITED', message, repeated: false };
       }
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
@@ -163,14 +170,15 @@ export class NwcClient {
         resolve(answer);
       };
       const none = (why: 'timeout' | 'refused' | 'stopped', message: string): void =>
-        finish({ type: 'none', written: publishing.written, why, message });
+        finish({ type: 'none', written: publishing.copies > 0, why, message });
       const stop = (): void => none('stopped', 'stopped before the wallet had answered');
       // The subscription goes first: the answer may be there before anything else is.
       const end = this.#pool.subscribe({
         filter: { kinds: [nwcKinds.response], authors: [connection.walletPubkey], '#e': [event.id] },
         onEvent: (response) => {
           const answer = this.#readAnswer(response, method, encryption);
-          if (answer !== undefined) finish(answer);
+          if (answer === undefined) return;
+          finish(answer.type === 'error' ? { ...answer, repeated: publishing.copies > 1 } : answer);
         },
       });
       const publishing = this.#pool.publish(event, () => none('refused', publishing.refusal));
@@ -188,7 +196,7 @@ export class NwcClient {
     const { error, result, result_type } = answer.data;
     if (typeof result_type === 'string' && result_type !== method) return undefined;
     if (error !== undefined && error !== null) {
-      return { type: 'error', code: error.code, message: error.message ?? '' };
+      return { type: 'error', code: error.code, message: error.message ?? '', repeated: false };
     }
     return { type: 'result', result };
   }

@@ -5,23 +5,26 @@ import type { NwcAnswer } from './nwcClient.js';
 interface CodeMeaning {
   readonly failure: WalletFailure;
   readonly retryable: boolean;
-  /** The wallet said no before it did anything. */
-  readonly certain: boolean;
+  /**
+   * The wallet said no before it did anything. `once`: as far as it got the request once; what it has begun for one
+   * copy may be why it refuses the next.
+   */
+  readonly certain: 'always' | 'once' | 'never';
 }
 
 /** The error codes of NIP-47 for a payment. */
 const meanings: Readonly<Record<string, CodeMeaning>> = {
-  RATE_LIMITED: { failure: 'rate_limited', retryable: true, certain: true },
-  NOT_IMPLEMENTED: { failure: 'wallet_cannot', retryable: false, certain: true },
-  INSUFFICIENT_BALANCE: { failure: 'insufficient_balance', retryable: true, certain: true },
-  QUOTA_EXCEEDED: { failure: 'quota_exceeded', retryable: true, certain: true },
-  RESTRICTED: { failure: 'unauthorized', retryable: false, certain: true },
-  UNAUTHORIZED: { failure: 'unauthorized', retryable: false, certain: true },
-  UNSUPPORTED_ENCRYPTION: { failure: 'wallet_cannot', retryable: false, certain: true },
+  RATE_LIMITED: { failure: 'rate_limited', retryable: true, certain: 'once' },
+  NOT_IMPLEMENTED: { failure: 'wallet_cannot', retryable: false, certain: 'always' },
+  INSUFFICIENT_BALANCE: { failure: 'insufficient_balance', retryable: true, certain: 'once' },
+  QUOTA_EXCEEDED: { failure: 'quota_exceeded', retryable: true, certain: 'once' },
+  RESTRICTED: { failure: 'unauthorized', retryable: false, certain: 'always' },
+  UNAUTHORIZED: { failure: 'unauthorized', retryable: false, certain: 'always' },
+  UNSUPPORTED_ENCRYPTION: { failure: 'wallet_cannot', retryable: false, certain: 'always' },
   // It may say so of a payment that it waited for in vain and that still is under way.
-  PAYMENT_FAILED: { failure: 'no_route', retryable: true, certain: false },
+  PAYMENT_FAILED: { failure: 'no_route', retryable: true, certain: 'never' },
 };
-const unclear: CodeMeaning = { failure: 'other', retryable: true, certain: false };
+const unclear: CodeMeaning = { failure: 'other', retryable: true, certain: 'never' };
 
 export function meaningOfCode(code: string): CodeMeaning {
   return Object.hasOwn(meanings, code) ? (meanings[code] as CodeMeaning) : unclear;

@@ -153,7 +153,11 @@ export class NwcRequests {
     const taken = earlier === undefined ? undefined : (JSON.parse(earlier) as TakenRequest);
     if (taken?.answer !== undefined) return taken.answer;
     const keep = (answer: ServedAnswer): ServedAnswer => {
-      store.transaction((tx) => tx.put(key, JSON.stringify({ answer } satisfies TakenRequest)));
+      try {
+        store.transaction((tx) => tx.put(key, JSON.stringify({ answer } satisfies TakenRequest)));
+      } catch {
+        // It is true all the same; what became of the payment is stored with that.
+      }
       return answer;
     };
     const refuse = (code: string, message: string): ServedAnswer =>
@@ -180,7 +184,13 @@ export class NwcRequests {
       case 'paid':
       case 'paying':
       case 'under_way': {
-        const outcome = await result.outcome;
+        let outcome: PaymentOutcome;
+        try {
+          outcome = await result.outcome;
+        } catch {
+          // It may have been paid, and that cannot be stored: whoever hears of an error pays again.
+          return undefined;
+        }
         switch (outcome.status) {
           case 'succeeded':
             return keep({ result_type: method, error: null, result: paidResult(outcome) });

@@ -285,6 +285,34 @@ describe('a service of Nostr Wallet Connect', () => {
     expect(wallet.keysends).toHaveLength(1);
   });
 
+  test('says nothing of a payment that was made and cannot be stored: an app would make it again', async () => {
+    const client = await connect();
+    const { wallet, store, secret } = here;
+    const transaction = store.transaction.bind(store);
+    const keysend = wallet.keysend.bind(wallet);
+    wallet.keysend = (request) => {
+      store.transaction = () => {
+        throw new Error('the disk is full');
+      };
+      return keysend(request);
+    };
+    client.payKeysend({ amount: 1_000, pubkey: nodeId }).catch(() => {});
+    while (wallet.paid === 0) await tick();
+    for (let turn = 0; turn < 20; turn++) await tick();
+    expect(responses()).toHaveLength(0);
+    store.transaction = transaction;
+    const [request] = requests() as [NostrEvent];
+    here.service.close();
+    relay.dropConnections();
+    while (relay.connections.length > 0) await tick();
+    here = await startService({ relay, store, wallet, secret });
+    while (relay.subscriptionsTo(23_194).length === 0) await tick();
+    relay.broadcast(request);
+    await responsesAre(1);
+    expect(wallet.paid).toBe(1);
+    expect(wallet.keysends).toHaveLength(1);
+  });
+
   test('takes nothing from strangers, nor what is old, expired, of somebody else or not understood', async () => {
     const uri = here.service.connect({ name: 'app' });
     await isServed(relay, uri);

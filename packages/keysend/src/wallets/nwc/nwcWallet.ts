@@ -64,7 +64,7 @@ class NwcWallet implements Wallet {
   readonly #now: () => number;
   readonly #schedule: Schedule;
   #methods: Promise<WalletMethods> | undefined;
-  /** When the wallet may no longer take a request for this payment, by payment hash. */
+  /** When the wallet may no longer take a request for this payment, by payment hash; while one waits, no time is known. */
   readonly #openUntilMs = new Map<string, number>();
 
   constructor(options: NwcWalletOptions) {
@@ -98,7 +98,10 @@ class NwcWallet implements Wallet {
     return {
       keysend: pays,
       sendsRecords: pays,
-      repeats: 'preimage',
+      // Without `lookup_invoice`, nothing of the wallet's says what became of a payment whose answer was lost.
+      repeats: methods.has('lookup_invoice') ? 'preimage' : 'none',
+      // NIP-47: the preimage is a parameter that a wallet may have, and some nodes choose their own.
+      repeatsUnproven: true,
       receives: methods.has('list_transactions') ? 'records' : 'none',
       holds: false,
       signs: methods.has('sign_message'),
@@ -232,8 +235,13 @@ class NwcWallet implements Wallet {
       const { methods } = await this.#knownMethods(signal);
       if (!methods.has(method)) return refused(`this connection does not allow ${method}`);
       const { payment_hash: hash } = lookupParams;
-      if (hash !== undefined) this.#remember(hash, this.#now() + timeoutMs + settlingMs);
-      answer = await this.#client.request({ method, params: payment.params, timeoutMs, signal });
+      // It may have to wait for others before it is sent.
+      if (hash !== undefined) this.#remember(hash, Number.POSITIVE_INFINITY);
+      try {
+        answer = await this.#client.request({ method, params: payment.params, timeoutMs, signal });
+      } finally {
+        if (hash !== undefined) this.#remember(hash, this.#now() + timeoutMs + settlingMs);
+      }
     } catch (error) {
       return outcomeBeforeSending(error, (text) => this.#shown(text, secrets));
     }
@@ -252,7 +260,8 @@ class NwcWallet implements Wallet {
         const { failure, retryable, certain } = meaningOfCode(answer.code);
         const message = `the wallet said ${this.#shown(`${answer.code}: ${answer.message}`, secrets)}`;
         const failed = { status: 'failed', failure, message, retryable } as const;
-        return certain ? failed : await this.#outcomeOfUnclear(failed, answer.code, lookupParams);
+        const isCertain = certain === 'always' || (certain === 'once' && !answer.repeated);
+        return isCertain ? failed : await this.#outcomeOfUnclear(failed, lookupParams);
       }
     }
   }
@@ -260,13 +269,10 @@ class NwcWallet implements Wallet {
   /** An error that the wallet may also give of a payment that is under way, or that was made before. */
   async #outcomeOfUnclear(
     failed: Extract<PaymentOutcome, { status: 'failed' }>,
-    code: string,
     lookupParams: { readonly payment_hash?: string; readonly invoice?: string },
   ): Promise<PaymentOutcome> {
     const { methods } = await this.#knownMethods(undefined);
-    if (!methods.has('lookup_invoice')) {
-      return code === 'PAYMENT_FAILED' ? failed : { status: 'unknown', message: failed.message };
-    }
+    if (!methods.has('lookup_invoice')) return { status: 'unknown', message: failed.message };
     try {
       const found = await this.#find(lookupParams, undefined);
       return found === 'not_found' || found.status === 'failed' ? failed : found;
@@ -300,9 +306,11 @@ class NwcWallet implements Wallet {
       if (error instanceof KeysendError && error.code === 'not_found') return 'not_found';
       throw error;
     }
-    // The wallet may be our own node's, or it may be asked for what it was paid itself.
-    if (found.type === 'incoming') return 'not_found';
-    return outcomeOfTransaction(found);
+    if (found.type !== 'incoming') return outcomeOfTransaction(found);
+    // The wallet was asked for what it was paid itself: perhaps by us, from one account of it to another.
+    const outcome = outcomeOfTransaction(found);
+    if (outcome.status !== 'succeeded') return 'not_found';
+    return { status: 'unknown', message: 'the wallet tells only that it has received this payment itself' };
   }
 
   #remember(hash: string, untilMs: number): void {

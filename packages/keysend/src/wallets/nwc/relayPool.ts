@@ -21,8 +21,8 @@ export interface PoolSubscription {
 
 /** How far an event got. */
 export interface Publishing {
-  /** It was given to some relay: from then on the wallet may have it, whatever that relay says. */
-  readonly written: boolean;
+  /** How often it was given to some relay: from then on the wallet may have it, whatever that relay says. */
+  readonly copies: number;
   /** What was last said, where no relay took it. */
   readonly refusal: string;
   stop(): void;
@@ -72,19 +72,19 @@ export class RelayPool {
 
   /** @param onRefused once every relay has refused the event, or cannot be reached while none was given it. */
   publish(event: NostrEvent, onRefused?: () => void): Publishing {
-    let written = false;
+    let copies = 0;
     let refusal = '';
     const refusing = new Set<RelayConnection>();
     const away = new Set<RelayConnection>();
     const judge = (): void => {
-      const over = this.#relays.every((relay) => refusing.has(relay) || (!written && away.has(relay)));
+      const over = this.#relays.every((relay) => refusing.has(relay) || (copies === 0 && away.has(relay)));
       if (over) onRefused?.();
     };
     const ends = this.#relays.map((relay) =>
       relay.publish({
         event,
         onWritten() {
-          written = true;
+          copies++;
         },
         onAnswer(accepted, message) {
           if (accepted) return;
@@ -99,8 +99,8 @@ export class RelayPool {
       }),
     );
     return {
-      get written() {
-        return written;
+      get copies() {
+        return copies;
       },
       get refusal() {
         return refusal === '' ? 'no relay can be reached' : `the relay refused it: ${refusal}`;
