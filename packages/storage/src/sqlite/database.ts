@@ -114,7 +114,8 @@ export class Database {
   }
 
   get inTransaction(): boolean {
-    return this.#connection.inTransaction;
+    // libsql aborts the whole process when a connection that was closed is asked.
+    return this.#open && this.#connection.inTransaction;
   }
 
   get isOpen(): boolean {
@@ -166,7 +167,7 @@ export class Database {
   /** Ends a transaction that SQLite has not already rolled back by itself. Never throws. */
   rollback(): void {
     try {
-      if (this.#connection.inTransaction) this.#connection.exec('ROLLBACK');
+      if (this.inTransaction) this.#connection.exec('ROLLBACK');
     } catch {
       // The error that made us roll back is the one to report; SQLite rolls back when it next opens the file.
     }
