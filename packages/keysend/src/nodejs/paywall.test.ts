@@ -105,6 +105,67 @@ function payment(offer: Offer, amountMsat = BigInt(offer.amountMsat)): ReceivedP
 }
 
 describe('a paywall', () => {
+  test('gives nothing back to who hangs up in the middle of what was paid for', async () => {
+    const { store, make, paywall, get } = await world({ mode: 'credit' });
+    const { offer } = await get('/a');
+    paywall.receive(payment(offer, 1_000n));
+    const again = make();
+    const server = createServer(
+      again.protect(async (_, response) => {
+        const closed = new Promise((resolve) => response.once('close', resolve));
+        response.write('nearly everything');
+        await closed;
+        throw new Error('premature close');
+      }),
+    );
+    servers.push(server);
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/a`;
+    const leaving = new AbortController();
+    const response = await fetch(url, {
+      headers: { authorization: `Keysend ${offer.token}` },
+      signal: leaving.signal,
+    });
+    expect(response.status).toBe(200);
+    leaving.abort();
+    await new Promise<void>((resolve) => server.close(() => resolve()));
+    expect(store.list({ prefix: 'paywall/main/account/' })[0]?.value).toBe('1000 1000');
+    expect((await get('/a', offer.token)).status).toBe(402);
+  });
+
+  test('cuts off an answer that fails in the middle', async () => {
+    const { make } = await world({ price: () => 0n });
+    const server = createServer(
+      make().protect(async (_, response) => {
+        response.write('half');
+        throw new Error('it failed');
+      }),
+    );
+    servers.push(server);
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/a`;
+    await expect(fetch(url).then((response) => response.text())).rejects.toThrow();
+  });
+
+  test('takes nothing off later for a request that was answered with an error', async () => {
+    const { store, get, paywall, timers } = await world();
+    const { offer } = await get('/a');
+    const waiting = get('/a', offer.token, { headers: { prefer: 'wait=10' } });
+    while (timers.size === 0) await new Promise((resolve) => setImmediate(resolve));
+    const transaction = store.transaction.bind(store);
+    paywall.receive(payment(offer, 0n));
+    // The store fails once somebody is to be let through.
+    let calls = 0;
+    store.transaction = (body) => {
+      if (calls++ === 1) throw new Error('the disk is full');
+      return transaction(body);
+    };
+    paywall.receive(payment(offer));
+    expect((await waiting).status).toBe(500);
+    expect(timers.size).toBe(0);
+    expect((await get('/a', offer.token)).status).toBe(200);
+  });
+
   test('says how to pay, and serves what was paid for exactly once', async () => {
     const { get, paywall, served } = await world();
     const { status, headers, offer } = await get('/a');

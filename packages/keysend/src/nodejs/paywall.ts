@@ -4,6 +4,7 @@ import { hmacSha256 } from '@rivulet/core/crypto';
 import { KeysendError } from '../keysendError.js';
 import type { StoreReader, StoreTransaction, ToolkitStore } from '../store/toolkitStore.js';
 import { pause, type Schedule } from '../timing/schedule.js';
+import { amountText } from '../value/amountText.js';
 import type { ReceivedPayment, Wallet } from '../wallets/wallet.js';
 import { type PaywallToken, PaywallTokens } from './paywallToken.js';
 import { type HttpHandler, sendJson } from './webhookServer.js';
@@ -92,7 +93,7 @@ export class Paywall {
     this.#prefix = `paywall/${name}/`;
   }
 
-  /** Lets requests through to `next` once they are paid; gives the cost back where `next` fails. */
+  /** Lets requests through to `next` once they are paid; gives the cost back where `next` fails before it answers. */
   protect(
     next: (request: IncomingMessage, response: ServerResponse, grant: PaywallGrant) => void | Promise<void>,
   ): HttpHandler {
@@ -103,12 +104,14 @@ export class Paywall {
           try {
             await next(request, response, grant);
           } catch (error) {
-            grant.refund();
+            // Else who hangs up just before the end would have it for nothing, again and again.
+            if (!response.headersSent) grant.refund();
             throw error;
           }
         })
         .catch(() => {
-          sendJson(response, 500, { error: { code: 'internal_error', message: 'this is our fault' } });
+          if (response.headersSent) response.destroy();
+          else sendJson(response, 500, { error: { code: 'internal_error', message: 'this is our fault' } });
         });
     };
   }
@@ -222,7 +225,7 @@ export class Paywall {
       `Keysend node="${nodeId}", amount_msat="${missing}", record="${record}", token="${token.text}", expires="${expires}"`,
     );
     sendJson(response, 402, {
-      error: { code, message: `${missing} msat are to be paid by keysend first` },
+      error: { code, message: `${amountText(missing)} are to be paid by keysend first` },
       pay: {
         method: 'keysend',
         nodeId,
@@ -276,10 +279,13 @@ export class Paywall {
     this.#waiting.set(token.id, wakes);
     try {
       return await new Promise<PaywallGrant | undefined>((resolve, reject) => {
-        const finish = (grant: PaywallGrant | undefined): void => {
+        const end = (): void => {
           cancel();
           wakes.delete(look);
           response.off('close', leave);
+        };
+        const finish = (grant: PaywallGrant | undefined): void => {
+          end();
           resolve(grant);
         };
         const look = (): void => {
@@ -287,6 +293,8 @@ export class Paywall {
             const grant = this.#spend(token, costMsat);
             if (grant !== undefined) finish(grant);
           } catch (error) {
+            // Nobody waits any more: nothing may be taken off later.
+            end();
             reject(error);
           }
         };

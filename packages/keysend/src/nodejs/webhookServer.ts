@@ -162,11 +162,14 @@ export async function startWebhookServer({
   };
 }
 
-function listen(server: Server, { host, port }: { host: string; port: number }): Promise<void> {
+/** Resolves once it listens. */
+export function listen(server: Server, { host, port }: { host: string; port: number }): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     server.listen(port, host, () => {
       server.off('error', reject);
+      // Nobody who cannot be let in ends the process (no more file descriptors).
+      server.on('error', () => {});
       resolve();
     });
   });

@@ -8,7 +8,7 @@ import { type Schedule, systemSchedule } from '../../timing/schedule.js';
 import { toBase64 } from '../../wallets/http/index.js';
 import { type OnceResult, type OnceRow, PaidOnce } from '../../wallets/serving/paidOnce.js';
 import type { PaymentOutcome, Wallet, WalletFailure } from '../../wallets/wallet.js';
-import { type HttpHandler, readBody, sendJson } from '../webhookServer.js';
+import { type HttpHandler, listen, readBody, sendJson } from '../webhookServer.js';
 import { type LndV1Payment, LndV1RequestError, readLndV1Request } from './lndV1Request.js';
 
 export interface LndV1Options {
@@ -210,10 +210,8 @@ export async function startLndV1Server({
   const server = createServer(handler.handle);
   server.requestTimeout = 15_000;
   server.headersTimeout = 10_000;
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(port, host, resolve);
-  });
+  server.maxConnections = 500;
+  await listen(server, { host, port });
   const { address, port: taken, family } = server.address() as AddressInfo;
   return {
     url: `http://${family === 'IPv6' ? `[${address}]` : address}:${taken}`,
