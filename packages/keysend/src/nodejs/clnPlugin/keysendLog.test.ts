@@ -61,6 +61,73 @@ describe('the list of keysends of the plugin', () => {
     third.close();
   });
 
+  test('does not fill the disk while it is used with what is never paid (threat 27)', () => {
+    const log = KeysendLog.open(path, 'abcd', { opened: 1_000, used: 20_000 });
+    log.arrived(keysend(1));
+    log.settled(hashOf(1), { msat: 1n, atMs: 1 });
+    log.arrived(keysend(2));
+    const records = [['70001', 'cd'.repeat(500)]] as const;
+    for (let seed = 100; seed < 300; seed++) {
+      log.arrived({ ...keysend(seed), records });
+      log.dropped(hashOf(seed));
+    }
+    expect(statSync(path).size).toBeLessThan(30_000);
+    log.settled(hashOf(2), { msat: 2n, atMs: 2 });
+    expect(log.list(0, 10).map(({ index, hash }) => [index, hash])).toEqual([
+      [1, hashOf(1)],
+      [2, hashOf(2)],
+    ]);
+    log.close();
+    const again = KeysendLog.open(path, 'other');
+    expect([again.id, again.last, again.damaged]).toEqual(['abcd', 2, 0]);
+    again.close();
+  });
+
+  test('keeps in mind no more than so many that are never paid, also after a start', () => {
+    let text = lineOf({ is: 'log', version: 1, id: 'abcd' });
+    for (let seed = 1; seed <= 20_050; seed++) text += lineOf({ is: 'arrived', ...keysend(seed) });
+    writeFileSync(path, text);
+    const log = KeysendLog.open(path, 'other');
+    expect(log.pending).toHaveLength(20_000);
+    expect(log.isKnown(hashOf(20_050))).toBe(true);
+    log.close();
+  });
+
+  test('takes the records of the last try under a hash', () => {
+    const log = KeysendLog.open(path, 'abcd');
+    log.arrived({ ...keysend(1), records: [['70001', 'abcdef']] });
+    log.arrived({ ...keysend(1), records: [['70001', 'ab']] });
+    const { size } = statSync(path);
+    log.arrived({ ...keysend(1), records: [['70001', 'ab']] });
+    expect(statSync(path).size).toBe(size);
+    log.close();
+    const again = KeysendLog.open(path, 'other');
+    again.settled(hashOf(1), { msat: 1n, atMs: 1 });
+    expect(again.list(0, 1)[0]?.records).toEqual([['70001', 'ab']]);
+    again.arrived({ ...keysend(1), records: [['70001', '00']] });
+    expect(again.list(0, 1)[0]?.records).toEqual([['70001', 'ab']]);
+    again.close();
+  });
+
+  test('has another name once a line was lost, whose index may be given out again', () => {
+    const log = KeysendLog.open(path, 'abcd');
+    for (const seed of [1, 2]) {
+      log.arrived(keysend(seed));
+      log.settled(hashOf(seed), { msat: 1n, atMs: seed });
+    }
+    log.close();
+    const text = readFileSync(path, 'utf8');
+    writeFileSync(path, text.replace('"is":"settled","index":2', '"is":"settled","index":8'));
+    const again = KeysendLog.open(path, 'ef01');
+    expect([again.id, again.last, again.damaged]).toEqual(['ef01', 1, 1]);
+    again.settled(hashOf(2), { msat: 1n, atMs: 2 });
+    again.close();
+    // Once is enough.
+    const third = KeysendLog.open(path, '2345');
+    expect([third.id, third.last]).toEqual(['ef01', 2]);
+    third.close();
+  });
+
   test('keeps nothing of what the disk did not take, and goes on after it', () => {
     const log = KeysendLog.open(path, 'abcd');
     log.arrived(keysend(1));

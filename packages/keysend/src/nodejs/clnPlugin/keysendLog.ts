@@ -41,9 +41,9 @@ const lineSchema = z.discriminatedUnion('is', [
 type Line = z.infer<typeof lineSchema>;
 
 /** Arrived and not settled: more than a node has under way by far; the oldest go first. */
-const maxPending = 100_000;
-/** The file is written anew when it has more than this of what is over. */
-const maxDeadBytes = 8_000_000;
+const maxPending = 20_000;
+/** The file is written anew when it has more than this of what is over: when it is opened, and while it is used. */
+const defaultDeadBytes = { opened: 8_000_000, used: 128_000_000 };
 const chunkBytes = 1_048_576;
 
 /**
@@ -60,11 +60,13 @@ export class KeysendLog {
   #fd: number;
   #size: number;
   #deadBytes: number;
-  readonly #pending: Map<string, LoggedKeysend>;
-  readonly #settled: Set<string>;
+  /** When it is written anew. */
+  #maxDeadBytes = defaultDeadBytes.used;
+  #pending: Map<string, LoggedKeysend>;
+  #settled: Set<string>;
   /** Ascending, with where the line begins. */
-  readonly #indexes: number[];
-  readonly #offsets: number[];
+  #indexes: number[];
+  #offsets: number[];
 
   private constructor(path: string, fd: number, contents: Contents) {
     this.#path = path;
@@ -83,11 +85,13 @@ export class KeysendLog {
    * @param newId for a file that is not there yet: 16 random hex digits.
    * @throws KeysendError `file_invalid` where the file is of something else.
    */
-  static open(path: string, newId: string): KeysendLog {
+  static open(path: string, newId: string, deadBytes = defaultDeadBytes): KeysendLog {
     const fd = openSync(path, 'a+', 0o600);
     closeSync(fd);
     const log = openForWriting(path, newId);
-    return log.#deadBytes > maxDeadBytes ? log.#compact() : log;
+    if (log.#deadBytes > deadBytes.opened) log.#compact();
+    log.#maxDeadBytes = deadBytes.used;
+    return log;
   }
 
   /** @internal */
@@ -108,18 +112,29 @@ export class KeysendLog {
     return this.#pending.has(hash) || this.#settled.has(hash);
   }
 
-  /** On the disk when it returns; nothing where the hash is known. @throws when the disk does not take it. */
+  /**
+   * On the disk when it returns; nothing where it is known. Of two tries under one hash the later one counts: a sender
+   * who trims a message tries again with the rest. @throws when the disk does not take it.
+   */
   arrived(keysend: LoggedKeysend): void {
-    if (this.isKnown(keysend.hash)) return;
+    if (this.#settled.has(keysend.hash)) return;
+    const earlier = this.#pending.get(keysend.hash);
+    if (earlier !== undefined && isSame(earlier.records, keysend.records)) return;
     this.#append({
       is: 'arrived',
       ...keysend,
       records: keysend.records.map(([type, value]) => [type, value]),
     });
     this.#pending.set(keysend.hash, keysend);
-    for (const oldest of this.#pending.keys()) {
-      if (this.#pending.size <= maxPending) break;
-      this.#pending.delete(oldest);
+    trim(this.#pending);
+    if (this.#deadBytes <= Math.max(this.#maxDeadBytes, this.#size / 2)) return;
+    // Whoever sends what lightningd then fails, again and again, does not fill the disk.
+    const most = this.#maxDeadBytes;
+    try {
+      this.#compact();
+    } catch {
+      // It is kept all the same: the old file is as it was.
+      this.#maxDeadBytes = this.#deadBytes + most;
     }
   }
 
@@ -197,7 +212,7 @@ export class KeysendLog {
   }
 
   /** The same without what is over, in a new file that takes the place of this one. */
-  #compact(): KeysendLog {
+  #compact(): void {
     const temporary = `${this.#path}.new`;
     const fd = openSync(temporary, 'w', 0o600);
     try {
@@ -220,10 +235,29 @@ export class KeysendLog {
       throw error;
     }
     closeSync(fd);
-    closeSync(this.#fd);
     renameSync(temporary, this.#path);
+    const old = this.#fd;
+    const fresh = openForWriting(this.#path, this.id);
+    this.#fd = fresh.#fd;
+    this.#size = fresh.#size;
+    this.#deadBytes = fresh.#deadBytes;
+    this.#pending = fresh.#pending;
+    this.#settled = fresh.#settled;
+    this.#indexes = fresh.#indexes;
+    this.#offsets = fresh.#offsets;
+    closeSync(old);
     syncFolder(this.#path);
-    return openForWriting(this.#path, this.id);
+  }
+}
+
+function isSame(a: LoggedKeysend['records'], b: LoggedKeysend['records']): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}
+
+function trim(pending: Map<string, LoggedKeysend>): void {
+  for (const oldest of pending.keys()) {
+    if (pending.size <= maxPending) break;
+    pending.delete(oldest);
   }
 }
 
@@ -247,6 +281,7 @@ function openForWriting(path: string, newId: string): KeysendLog {
   const offsets: number[] = [];
   let id: string | undefined;
   let damaged = 0;
+  let isDamaged = false;
   let deadBytes = 0;
   let whole = 0;
   let valid = 0;
@@ -255,6 +290,7 @@ function openForWriting(path: string, newId: string): KeysendLog {
     const line = decodeLine(text);
     if (line === undefined) {
       damaged++;
+      isDamaged = true;
       deadBytes += length;
       continue;
     }
@@ -262,10 +298,12 @@ function openForWriting(path: string, newId: string): KeysendLog {
     switch (line.is) {
       case 'log':
         id = line.id;
+        isDamaged = false;
         break;
       case 'arrived':
         deadBytes += length;
         if (!settled.has(line.hash)) pending.set(line.hash, line);
+        trim(pending);
         break;
       case 'dropped':
         deadBytes += length;
@@ -288,7 +326,8 @@ function openForWriting(path: string, newId: string): KeysendLog {
     ftruncateSync(fd, whole);
     fsyncSync(fd);
   }
-  if (id === undefined) {
+  // The index of a line that was lost may be given out once more: whoever has read it has to begin anew.
+  if (id === undefined || isDamaged) {
     const bytes = encodeLine({ is: 'log', version: 1, id: newId });
     writeSync(fd, bytes, 0, bytes.length, whole);
     fsyncSync(fd);
