@@ -76,6 +76,10 @@ export class NodeProcess {
     return this.#client;
   }
 
+  get pid(): number | undefined {
+    return this.#command?.child.pid;
+  }
+
   async start(): Promise<void> {
     const flags = {
       ...{ '--data-dir': this.dataDir, '--listen-port': String(this.port), '--api-port': '0' },
