@@ -149,7 +149,10 @@ function readCsv(text: string): Rows {
   const columns = header.record.map((name) => payoutColumn(name));
   const unknown = header.record.filter((_, index) => columns[index] === undefined);
   if (unknown.length > 0) {
-    const names = unknown.map((name) => JSON.stringify(name.slice(0, 40))).join(', ');
+    const names = unknown
+      .slice(0, 20)
+      .map((name) => JSON.stringify(name.slice(0, 40)))
+      .join(', ');
     const problem = `the first line names the columns; unknown: ${names}. Known: ${payoutColumns.join(', ')}`;
     return { rows: [], problems: [{ line: header.info.lines, problem }, ...problems] };
   }

@@ -207,6 +207,21 @@ describe('a wallet of Core Lightning', () => {
     expect(server.sent).toHaveLength(4);
   });
 
+  test('refuses a rune that is none, and does not show it', () => {
+    for (const rune of ['', 'hush\nhush', 'hush hush', 'hüsh']) {
+      const open = () => clnWallet({ url: 'http://127.0.0.1:1', rune });
+      expect(open).toThrow(/base64/);
+      expect(open).not.toThrow(/h.sh/);
+    }
+  });
+
+  test('pays no other amount than a number of JSON can say', async () => {
+    const server = await startServer();
+    const outcome = await walletOf(server).keysend(request({ amountMsat: 2n ** 53n + 1n }));
+    expect(outcome).toMatchObject({ status: 'failed', failure: 'request_invalid' });
+    expect(server.sent).toHaveLength(0);
+  });
+
   test('names payments whose keys lightningd would not give back as they are', async () => {
     const server = await startServer();
     const odd = request({ key: 'grüße "1"\n' });

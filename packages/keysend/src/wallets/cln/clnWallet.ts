@@ -1,6 +1,7 @@
 import { bytesToHex, hexToBytes, utf8ToBytes } from '@rivulet/core/bytes';
 import { sha256 } from '@rivulet/core/crypto';
 import { formatShortChannelId } from '@rivulet/core/wire';
+import { KeysendError } from '../../keysendError.js';
 import * as z from '../../schema/index.js';
 import { type Schedule, systemSchedule } from '../../timing/schedule.js';
 import { checkKeysend, failed } from '../checkKeysend.js';
@@ -116,6 +117,13 @@ class ClnWallet implements Wallet {
   #plugin: boolean | undefined;
 
   constructor({ url, rune, fetch, schedule = systemSchedule, now = Date.now, lookBackMs }: ClnWalletOptions) {
+    // Others cannot be sent at all, and who tries quotes them.
+    if (!/^[\w+/=-]+$/.test(rune.trim())) {
+      throw new KeysendError(
+        'wallet_invalid',
+        'the rune has to be base64, as `lightning-cli createrune` shows it',
+      );
+    }
     this.#rpc = new ClnRpc({ url, rune: rune.trim(), fetch, schedule });
     this.#history = new ClnHistory(this.#rpc);
     this.#now = now;
@@ -178,6 +186,10 @@ class ClnWallet implements Wallet {
       version = await this.#knownVersion(call.signal);
       const problem = checkKeysend(request, await this.#capabilities(call.signal));
       if (problem !== undefined) return problem;
+      // It goes as a number of JSON.
+      if (request.amountMsat > Number.MAX_SAFE_INTEGER) {
+        return failed('request_invalid', 'the amount is too large for one payment of Core Lightning');
+      }
     } catch (error) {
       return outcomeBefore(error);
     }

@@ -223,6 +223,14 @@ describe('HTTP to a wallet', () => {
     expect(http.shown('x'.repeat(1_000))).toHaveLength(301);
   });
 
+  test('keeps no error that quotes a secret', async () => {
+    const http = httpTo('http://127.0.0.1:1', { headers: { authorization: 'hush\u0001' } });
+    const problem = await problemOf(http.text(get));
+    for (let error: unknown = problem; error instanceof Error; error = error.cause) {
+      expect(`${error.message} ${error.stack}`).not.toContain('hush');
+    }
+  });
+
   test.each(['', 'host', 'ftp://host', 'http://me:hush@host', 'http://host?hush', 'http://host#hush'])(
     'refuses an address that is none, and does not show it: %s',
     (url) => {

@@ -2,7 +2,7 @@ import { KeysendError } from '../../keysendError.js';
 import { type Schedule, systemSchedule } from '../../timing/schedule.js';
 import { verdictOfFetchError, verdictOfStatus } from './classify.js';
 import { Deadline } from './deadline.js';
-import { shownText } from './hideSecrets.js';
+import { shownText, tellsOf } from './hideSecrets.js';
 import { HttpProblem } from './httpProblem.js';
 import { BodyTooLarge, readLines, readText } from './readBody.js';
 
@@ -199,7 +199,9 @@ export class WalletHttp {
       return new HttpProblem(message, { certain: false, failure: 'other' });
     }
     const { says, ...verdict } = verdictOfFetchError(error);
-    return new HttpProblem(`${name} ${says}`, { ...verdict, cause: error });
+    // Platforms quote headers that they do not take.
+    const isShown = !tellsOf(error, this.#options.secrets);
+    return new HttpProblem(`${name} ${says}`, { ...verdict, ...(isShown ? { cause: error } : {}) });
   }
 }
 
