@@ -11,7 +11,13 @@ import { messageRecordType } from '@rivulet/core/payment';
 import { txid, txidToHex } from '@rivulet/core/tx';
 import { decodeTlvStream, formatShortChannelId, toShortChannelId } from '@rivulet/core/wire';
 import type { ChannelInfo, HeldKeysendInfo, Invoice, Payment } from '@rivulet/sdk';
-import type { IncomingPayment, ListedInvoice, ListedPayment, OutgoingPayment } from '@rivulet/storage';
+import type {
+  IncomingPayment,
+  ListedInvoice,
+  ListedPayment,
+  NodeStorage,
+  OutgoingPayment,
+} from '@rivulet/storage';
 import type { WaitingKeysend } from './payments/receiver.js';
 
 /** The sender's alias, as the satoshis.stream registry of custom records has it. */
@@ -127,8 +133,8 @@ export function pendingMsat(channel: Channel): bigint {
   return sumMsat;
 }
 
-/** A payment as the API shows it. */
-export function describePayment(payment: ListedPayment): Payment {
+/** A payment as the API shows it. @param storage where the invoices of the node are. */
+export function describePayment(storage: Pick<NodeStorage, 'getInvoice'>, payment: ListedPayment): Payment {
   const records = new Map(decodeTlvStream(payment.records).map(({ type, value }) => [type, value]));
   return {
     sequence: payment.sequence,
@@ -138,7 +144,7 @@ export function describePayment(payment: ListedPayment): Payment {
     ...(payment.preimage === undefined ? {} : { preimage: bytesToHex(payment.preimage) }),
     ...(payment.channelId === undefined ? {} : { channelId: bytesToHex(payment.channelId) }),
     ...textsOf(records),
-    ...(payment.direction === 'incoming' ? describeIncoming(payment) : describeOutgoing(payment)),
+    ...(payment.direction === 'incoming' ? describeIncoming(storage, payment) : describeOutgoing(payment)),
   };
 }
 
@@ -171,10 +177,11 @@ export function describeHeldKeysend(keysend: WaitingKeysend): HeldKeysendInfo {
   };
 }
 
-function describeIncoming(payment: IncomingPayment) {
-  const { receivedAtMs, sender } = payment;
+function describeIncoming(storage: Pick<NodeStorage, 'getInvoice'>, payment: IncomingPayment) {
+  const { paymentHash, receivedAtMs, sender } = payment;
   return {
     direction: 'incoming',
+    kind: storage.getInvoice(paymentHash) === undefined ? 'keysend' : 'invoice',
     status: 'succeeded',
     feeMsat: 0n,
     createdAtMs: receivedAtMs,

@@ -259,7 +259,7 @@ function subscribe(node: RivuletNode, listener: (event: NodeEvent) => void): () 
         : listed.status === 'failed'
           ? 'payment_failed'
           : 'payment_sent';
-    listener({ type, payment: describePayment(listed) });
+    listener({ type, payment: describePayment(node.storage, listed) });
   };
   const onHeld = (invoice: ListedInvoice) =>
     listener({ type: 'invoice_held', invoice: describeInvoice(invoice, Date.now()) });

@@ -55,7 +55,7 @@ export function paymentService(node: RivuletNode): PaymentService {
     payments: async (filter) => {
       const page = node.storage.listPayments(filter);
       return {
-        payments: page.payments.map(describePayment),
+        payments: page.payments.map((payment) => describePayment(node.storage, payment)),
         ...(page.next === undefined ? {} : { next: page.next }),
       };
     },
@@ -65,7 +65,7 @@ export function paymentService(node: RivuletNode): PaymentService {
       const found =
         (direction === 'incoming' ? undefined : storage.getOutgoingPayment(hash)) ??
         (direction === 'outgoing' ? undefined : storage.getIncomingPayment(hash));
-      if (found !== undefined) return describePayment(found);
+      if (found !== undefined) return describePayment(storage, found);
       throw new ServiceError(
         'unknown_payment',
         `this node has no payment with the hash ${paymentHash}; \`rivulet payments\` lists them`,
@@ -221,10 +221,10 @@ export async function outcomeOf(
   node.turns.runNow();
   const stored = node.storage.getOutgoingPayment(settled?.paymentHash ?? paymentHash);
   // Not stored: it was refused, or it is the payment of another call with the same key.
-  if (stored !== undefined) return describePayment(stored);
+  if (stored !== undefined) return describePayment(node.storage, stored);
   const other = node.storage.getOutgoingPayment((await outcome).paymentHash);
   if (other === undefined) throw new Error('a payment that was made is not in the storage');
-  return describePayment(other);
+  return describePayment(node.storage, other);
 }
 
 /** What could be sent to a peer of ours, where that is less than was wanted. */

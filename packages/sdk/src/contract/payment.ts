@@ -6,6 +6,8 @@ export const payment = z.object({
   /** Its place in the list: counts up from 1. */
   sequence: z.int().min(1),
   direction: z.enum(['incoming', 'outgoing']),
+  /** Of an incoming payment: whether it paid an invoice of this node. Older daemons do not say. */
+  kind: z.enum(['keysend', 'invoice']).optional(),
   status: z.enum(['pending', 'succeeded', 'failed']),
   paymentHash: hex(32),
   /** Once it is known. */

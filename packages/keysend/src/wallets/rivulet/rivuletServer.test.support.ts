@@ -38,6 +38,10 @@ export class RivuletServer {
   readonly payments: Payment[] = [];
   readonly held = new Map<string, IncomingKeysend>();
   readonly decided: { paymentHash: string; accept: boolean }[] = [];
+  /** As daemons were before payments had a kind. */
+  isOld = false;
+  /** Questions about invoices. */
+  invoicesAsked = 0;
   /** Hashes of our own invoices that were paid. */
   readonly ownInvoices = new Set<string>();
   readonly #foreign = new Map<string, { paymentHash: string; preimage: string; amountMsat: bigint }>();
@@ -74,6 +78,7 @@ export class RivuletServer {
     if (!keysend) this.ownInvoices.add(paymentHash);
     const payment = this.#store({
       direction: 'incoming',
+      ...(this.isOld ? {} : { kind: keysend ? 'keysend' : 'invoice' }),
       status: 'succeeded',
       paymentHash,
       amountMsat,
@@ -169,6 +174,7 @@ export class RivuletServer {
       }
       case 'invoices': {
         const { paymentHash = '' } = request as RequestOf<'invoices'>;
+        this.invoicesAsked++;
         if (!this.ownInvoices.has(paymentHash)) throw new Refused(422, 'unknown_invoice');
         return { invoices: [invoiceOf(paymentHash)] };
       }

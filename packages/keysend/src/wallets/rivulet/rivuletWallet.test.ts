@@ -115,6 +115,29 @@ describe('the wallet of a Rivulet node', () => {
     },
   );
 
+  test.each([
+    { isOld: false, invoicesAsked: 0 },
+    { isOld: true, invoicesAsked: 3 },
+  ])(
+    'knows invoices that were paid from the list, or from an older node by asking: %o',
+    async ({ isOld, invoicesAsked }) => {
+      const server = await startServer();
+      server.isOld = isOld;
+      const one = { amountMsat: 1_000n, records: new Map() };
+      const first = server.receive(one);
+      server.receive(one, { keysend: false });
+      const last = server.receive(one);
+      const got: string[] = [];
+      for await (const { paymentHash } of walletOf(server).subscribe({
+        signal: new AbortController().signal,
+      })) {
+        if (got.push(paymentHash) === 2) break;
+      }
+      expect(got).toEqual([first, last]);
+      expect(server.invoicesAsked).toBe(invoicesAsked);
+    },
+  );
+
   test('shows what is held, and decides', async () => {
     const server = await startServer();
     const wallet = walletOf(server);

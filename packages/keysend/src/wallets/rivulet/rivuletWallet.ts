@@ -190,8 +190,10 @@ export function rivuletWallet(
     return send(sending, (options) => client.pay(body, options));
   }
 
-  /** Whether it paid an invoice of ours. */
-  async function isInvoice(paymentHash: string, signal: AbortSignal): Promise<boolean> {
+  /** Whether it paid an invoice of the node. */
+  async function isInvoice({ kind, paymentHash }: Payment, signal: AbortSignal): Promise<boolean> {
+    if (kind !== undefined) return kind === 'invoice';
+    // An older daemon, which has to be asked about each.
     const known = (options: CallOptions) =>
       client.invoices({ paymentHash, limit: 1 }, options).then(
         ({ invoices }) => invoices.length > 0,
@@ -214,7 +216,7 @@ export function rivuletWallet(
       const page = await ask({ signal }, (options) => client.payments(request, options));
       for (const payment of page.payments) {
         last = payment.sequence;
-        yield (await isInvoice(payment.paymentHash, signal)) ? last : receivedOf(payment);
+        yield (await isInvoice(payment, signal)) ? last : receivedOf(payment);
       }
       if (page.next === undefined) return undefined;
     }
