@@ -317,6 +317,24 @@ describe('the ledger', () => {
     expect(state()).toMatchObject({ reservedMsat: 0n });
   });
 
+  test('pays from budgets over a wallet that limits no fees, and counts what it cost', async () => {
+    const { ledger, store, time, wallet } = world(() => ({ does: 'pay', feeMsat: 2_500n }));
+    const able = await wallet.capabilities();
+    wallet.capabilities = async () => ({ ...able, limitsFees: false });
+    store.transaction((tx) => setBudget(tx, { name: 'boosts', amountMsat: 10_000n, period: 'day' }));
+    ledger.plan([
+      legPlan(0, { budgets: ['boosts'], amountMsat: 2_000n }),
+      legPlan(1, { budgets: ['boosts'], amountMsat: 2_000n, maxFeeMsat: 5n }),
+    ]);
+    await ledger.run();
+    // What was asked for is the wallet's to refuse.
+    expect(wallet.requests.map(({ maxFeeMsat }) => maxFeeMsat)).toEqual([undefined, 5n]);
+    expect(budgetState(store, { name: 'boosts', atMs: time.nowMs })).toMatchObject({
+      usedMsat: 9_000n,
+      reservedMsat: 0n,
+    });
+  });
+
   test('lists by group and state, page by page', async () => {
     const { ledger } = world((key) =>
       key === 'leg-1' ? { does: 'fail', retryable: false } : { does: 'pay' },

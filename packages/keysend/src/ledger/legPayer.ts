@@ -3,11 +3,12 @@ import { sha256 } from '@rivulet/core/crypto';
 import { KeysendError } from '../keysendError.js';
 import type { StoreTransaction, ToolkitStore } from '../store/toolkitStore.js';
 import type { Schedule } from '../timing/schedule.js';
+import { amountText } from '../value/amountText.js';
 import type { Destination, DestinationResolver } from '../value/recipient.js';
 import type { PaymentOutcome, Wallet, WalletCapabilities } from '../wallets/wallet.js';
 import { derivePreimage } from './derivePreimage.js';
 import type { GroupCommit } from './groupCommit.js';
-import type { Leg, LegFailure, LegInvoice } from './leg.js';
+import { defaultMaxFeeMsat, type Leg, type LegFailure, type LegInvoice } from './leg.js';
 import type { LegOwnership } from './legOwnership.js';
 import { knownLeg, readLeg } from './legStore.js';
 import {
@@ -177,7 +178,7 @@ export class LegPayer {
       const { amountMsat, comment } = leg;
       const { minMsat, maxMsat, commentLength } = destination;
       if (amountMsat < minMsat || amountMsat > maxMsat) {
-        const message = `${leg.recipient.address} takes ${minMsat} to ${maxMsat} msat at once, not ${amountMsat}`;
+        const message = `${leg.recipient.address} takes ${amountText(minMsat)} to ${amountText(maxMsat)} at once, not ${amountText(amountMsat)}`;
         return { failure: { code: 'request_invalid', message }, retryable: false };
       }
       const kept = comment === undefined ? '' : [...comment].slice(0, commentLength).join('');
@@ -200,17 +201,24 @@ export class LegPayer {
       const still = await this.#change((tx) => knownLeg(tx, leg.key).owner === ownership.id);
       if (!still) return 0;
     }
-    const outcome = await this.#ask(leg, at.visit);
+    const outcome = await this.#ask(leg, at);
     if (outcome.status === 'failed' && leg.uncertainUntilMs !== undefined) {
       return this.#confirmFailure(leg, { ...at, outcome });
     }
     return this.#finish(leg, { ...at, outcome });
   }
 
-  #ask(leg: Leg, { signal }: LegVisit): Promise<PaymentOutcome> {
+  #ask(
+    leg: Leg,
+    { visit: { signal }, asked }: { visit: LegVisit; asked: AskedWallet },
+  ): Promise<PaymentOutcome> {
     const { wallet, secret, timeoutSeconds, schedule } = this.#options;
     const { destination, invoice, key, amountMsat, maxFeeMsat } = leg;
-    const limits = { timeoutSeconds, ...(maxFeeMsat === undefined ? {} : { maxFeeMsat }) };
+    // A limit that nobody asked for is what its budget reckons with: a wallet that knows none pays all the same, and
+    // the budget counts what it cost.
+    const assumed = leg.budgets.length > 0 && maxFeeMsat === defaultMaxFeeMsat(amountMsat);
+    const unlimited = maxFeeMsat === undefined || (assumed && !asked.capabilities.limitsFees);
+    const limits = { timeoutSeconds, ...(unlimited ? {} : { maxFeeMsat }) };
     const pay = async (): Promise<PaymentOutcome> => {
       if (invoice !== undefined)
         return wallet.payInvoice({ invoice: invoice.invoice, ...limits }, { signal });
