@@ -3,6 +3,8 @@ import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import {
   createClient,
   type EndpointName,
@@ -344,6 +346,21 @@ describe('the stream of events', () => {
     const server = await start();
     const stopper = new AbortController();
     const events = await server.client.events({ signal: stopper.signal });
+    const ended = events.next();
+    stopper.abort();
+    expect(await ended).toEqual({ done: true, value: undefined });
+    while (server.listeners.size > 0) await new Promise((resolve) => setImmediate(resolve));
+  });
+
+  test('ends so too when the request was collected as garbage meanwhile', async () => {
+    const server = await start();
+    const stopper = new AbortController();
+    const events = await server.client.events({ signal: stopper.signal });
+    server.emit(block(1));
+    await events.next();
+    setFlagsFromString('--expose-gc');
+    await new Promise((resolve) => setImmediate(resolve));
+    runInNewContext('gc')();
     const ended = events.next();
     stopper.abort();
     expect(await ended).toEqual({ done: true, value: undefined });

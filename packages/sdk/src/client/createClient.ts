@@ -163,7 +163,7 @@ async function* iterateEvents(
   signal: AbortSignal | undefined,
 ): AsyncGenerator<NodeEvent, undefined> {
   try {
-    for await (const line of readLines(response.body)) {
+    for await (const line of readLines(response.body, signal)) {
       const body: unknown = JSON.parse(line);
       const own = streamEvent.safeParse(body);
       if (!own.success) yield decode(nodeEvent, body);
