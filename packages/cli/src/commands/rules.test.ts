@@ -79,7 +79,7 @@ describe('rivulet rules', () => {
   test('holds what is above the limit until somebody approves it', async () => {
     await world.run('rules', 'add', file({ ...rent, approvalAbove: 50 }));
     expect((await world.run('rules', 'run', '--once')).out).toContain('held until somebody approves it');
-    expect((await world.run('rules', 'approve')).out).toMatch(/rent pays 100000 msat at once/);
+    expect((await world.run('rules', 'approve')).out).toMatch(/rent pays 100 sat at once/);
     expect((await world.run('rules', 'approve', 'rent', '--by', 'ann')).out).toBe('1 approved\n');
     expect((await world.run('rules', 'approve')).out).toBe('nothing waits for approval\n');
     await world.run('rules', 'run', '--once');

@@ -10,6 +10,7 @@ import {
 import { cutGraphemes, graphemes } from '../boostagram/graphemes.js';
 import { KeysendError } from '../keysendError.js';
 import { isJsonObject, type JsonValue, jsonField, parseJson } from '../records/json.js';
+import { amountText } from '../value/amountText.js';
 import type { Fetched, Fetcher } from '../value/fetcher.js';
 import type { Destination } from '../value/recipient.js';
 import type { KeysendAddress } from './keysendAddress.js';
@@ -106,7 +107,7 @@ export async function fetchInvoice(
   if (amountMsat < minMsat || amountMsat > maxMsat) {
     throw new KeysendError(
       'request_invalid',
-      `this recipient takes ${minMsat} to ${maxMsat} msat in one payment; ${amountMsat} msat is not within`,
+      `this recipient takes ${amountText(minMsat)} to ${amountText(maxMsat)} in one payment; ${amountText(amountMsat)} is not within`,
     );
   }
   const url = new URL(callback);
@@ -119,7 +120,7 @@ export async function fetchInvoice(
   if (invoice.amountMsat !== amountMsat) {
     throw refused(
       url.host,
-      `it asks for ${invoice.amountMsat ?? 'any amount of'} msat instead of ${amountMsat}`,
+      `it asks for ${invoice.amountMsat === undefined ? 'any amount' : amountText(invoice.amountMsat)} instead of ${amountText(amountMsat)}`,
     );
   }
   // LUD-06: the hash of the metadata; later versions leave the description free, so that a text is none of its business

@@ -122,7 +122,7 @@ describe('a payout', () => {
     expect(summary.states).toMatchObject({ succeeded: { legs: 2 }, held: { legs: 1, amountMsat: 3_000n } });
     expect(payoutRows(store, { name: 'july' })[2]).toMatchObject({
       state: 'held',
-      reason: 'above 2000 msat somebody has to approve',
+      reason: 'above 2 sat somebody has to approve',
     });
     ledger.approve([payoutLegKey('k2')], 'ann');
     await run();

@@ -6,6 +6,7 @@ import type { LegLedger } from '../ledger/legLedger.js';
 import { readLeg, readSummary } from '../ledger/legStore.js';
 import { messageRecordType } from '../records/recordTypes.js';
 import type { StoreReader, ToolkitStore } from '../store/toolkitStore.js';
+import { amountText } from '../value/amountText.js';
 import { holdLeg } from './holdLeg.js';
 import { PayoutFileError, type PayoutProblem } from './payoutFile.js';
 import { type PayoutLine, payoutContent } from './payoutLine.js';
@@ -67,7 +68,7 @@ export function previewPayout(reader: StoreReader, lines: readonly PayoutLine[])
     const payout = leg.group.replace(/^payout:/, '');
     if (contentOf(leg) === payoutContent(line)) known.push({ line, state: leg.state, payout });
     else {
-      const problem = `the key ${JSON.stringify(line.key)} stands for another payment in payout ${payout} (${leg.amountMsat} msat to ${leg.recipient.address}): a new payment needs a new key`;
+      const problem = `the key ${JSON.stringify(line.key)} stands for another payment in payout ${payout} (${amountText(leg.amountMsat)} to ${leg.recipient.address}): a new payment needs a new key`;
       conflicts.push({ line: line.line, problem });
     }
   }
@@ -117,7 +118,7 @@ export function createPayout(given: CreatePayout): PayoutPreview {
       preview.fresh.map((line) => legOf(line, given)),
     );
     if (approvalAboveMsat === undefined) return preview;
-    const reason = `above ${approvalAboveMsat} msat somebody has to approve`;
+    const reason = `above ${amountText(approvalAboveMsat)} somebody has to approve`;
     for (const { key, amountMsat } of preview.fresh) {
       if (amountMsat <= approvalAboveMsat) continue;
       holdLeg(tx, { key: payoutLegKey(key), reason, actor: by, audit, nowMs: now() });

@@ -228,7 +228,9 @@ function describeIssue(issue: z.core.$ZodIssue): string {
     case 'too_big':
       return `may have at most ${issue.maximum}`;
     case 'invalid_union':
-      return 'is none of the forms that are known';
+      return issue.path.at(-1) === 'kind'
+        ? 'has to be schedule, subscription, meter or trigger'
+        : 'is none of the forms that are known';
     case 'invalid_format':
     case 'invalid_key':
     case 'invalid_element':

@@ -5,6 +5,7 @@ import type { LegPlan } from '../ledger/leg.js';
 import { readLeg } from '../ledger/legStore.js';
 import { messageRecordType } from '../records/recordTypes.js';
 import type { StoreTransaction } from '../store/toolkitStore.js';
+import { amountText } from '../value/amountText.js';
 import type { Recipient } from '../value/recipient.js';
 import { holdLeg } from './holdLeg.js';
 import { type Rule, shareOut } from './rule.js';
@@ -85,7 +86,7 @@ export function planRulePayment(
   if (rule.approvalAbove === undefined || amountMsat <= rule.approvalAbove) {
     return { ...payment, status: 'planned' };
   }
-  const reason = `${rule.name} pays ${amountMsat} msat at once, and above ${rule.approvalAbove} msat somebody has to approve`;
+  const reason = `${rule.name} pays ${amountText(amountMsat)} at once, and above ${amountText(rule.approvalAbove)} somebody has to approve`;
   for (const key of keys) holdLeg(tx, { key, reason, actor: group, audit, nowMs });
   return { ...payment, status: 'held' };
 }

@@ -1,4 +1,5 @@
 import { KeysendError } from '../keysendError.js';
+import { amountText } from '../value/amountText.js';
 import type { Recipient } from '../value/recipient.js';
 import type { RuleOf } from './rule.js';
 
@@ -45,10 +46,13 @@ function amountOf({ amount }: RuleOf<'trigger'>, document: unknown): bigint {
   }
   const amountMsat =
     unit === 'msat' ? BigInt(whole) : BigInt(whole) * 1000n + BigInt(fraction.padEnd(3, '0'));
-  if (amountMsat < least) throw new KeysendError('request_invalid', `${path} is below ${least} msat`);
+  if (amountMsat < least) throw new KeysendError('request_invalid', `${path} is below ${amountText(least)}`);
   // Not the most instead: who asks for more has something else in mind than the rule.
   if (amountMsat > most) {
-    throw new KeysendError('request_invalid', `${path} is above the ${most} msat that the rule allows`);
+    throw new KeysendError(
+      'request_invalid',
+      `${path} is above the ${amountText(most)} that the rule allows`,
+    );
   }
   return amountMsat;
 }

@@ -71,7 +71,7 @@ describe('monitors', () => {
     expect(
       [judge(), judge(), judge({ counterparty: 'bob@host.example' })].map(({ action }) => action),
     ).toEqual(['allow', 'allow', 'allow']);
-    expect(judge()).toEqual({ action: 'hold', reason: 'much: more than 2500 msat in 3600 s' });
+    expect(judge()).toEqual({ action: 'hold', reason: 'much: more than 2.5 sat in 3600 s' });
     expect(judge({ amountMsat: 500n, counterparty: 'bob@host.example' }).action).toBe('allow');
   });
 
@@ -159,7 +159,7 @@ describe('a payment', () => {
 
   test('that is held counts, says so again, and has one flag', () => {
     const { judge, flags } = guarding({ name: 'large', kind: 'threshold', aboveMsat: '500' });
-    const held = { action: 'hold', reason: 'large: more than 500 msat' };
+    const held = { action: 'hold', reason: 'large: more than 0.5 sat' };
     expect([judge({ id: 'a' }), judge({ id: 'a' })]).toEqual([held, held]);
     expect(flags.list()).toMatchObject([
       { id: 1, monitor: 'large', action: 'hold', payment: 'a', amountMsat: '1000' },
@@ -186,9 +186,9 @@ describe('a payment', () => {
       { ...threshold, name: 'a', action: 'flag' },
       { ...threshold, name: 'b', action: 'hold' },
     );
-    expect(judge()).toEqual({ action: 'hold', reason: 'b: more than 500 msat' });
+    expect(judge()).toEqual({ action: 'hold', reason: 'b: more than 0.5 sat' });
     monitorBook.set({ ...threshold, name: 'c', action: 'refuse', direction: 'both' }, 'user');
-    expect(judge()).toEqual({ action: 'refuse', reason: 'c: more than 500 msat' });
+    expect(judge()).toEqual({ action: 'refuse', reason: 'c: more than 0.5 sat' });
   });
 
   test('is forgotten after two months', () => {
@@ -226,7 +226,7 @@ describe('counterparties', () => {
     clock.nowMs = Date.UTC(2026, 1, 3);
     expect(judge().action).toBe('allow');
     clock.nowMs = Date.UTC(2026, 1, 4);
-    expect(judge()).toEqual({ action: 'refuse', reason: `${ann} has a limit of 3000 msat a month` });
+    expect(judge()).toEqual({ action: 'refuse', reason: `${ann} has a limit of 3 sat a month` });
     clock.nowMs = Date.UTC(2026, 2, 1);
     expect(judge().action).toBe('allow');
   });

@@ -1,6 +1,7 @@
 import type { AuditSink, GuardVerdict, JudgedPayment, PaymentGuard } from '../ledger/auditSink.js';
 import { sortableNumber } from '../store/sortableKey.js';
 import type { StoreTransaction } from '../store/toolkitStore.js';
+import { amountText } from '../value/amountText.js';
 import { unknownCounterparty } from './auditEntry.js';
 import { type Counterparty, readCounterparty } from './counterparties.js';
 import { raiseFlag } from './flags.js';
@@ -156,7 +157,7 @@ function byBook(
           {
             monitor: 'limit',
             action: entry.whenOver ?? 'refuse',
-            reason: `${who} has a limit of ${limit} msat a ${per}`,
+            reason: `${who} has a limit of ${amountText(limit)} a ${per}`,
           },
         ],
   );
@@ -179,14 +180,16 @@ function reasonOf(
   const { amountMsat, atMs } = payment;
   switch (monitor.kind) {
     case 'threshold':
-      return amountMsat > BigInt(monitor.aboveMsat) ? `more than ${monitor.aboveMsat} msat` : undefined;
+      return amountMsat > BigInt(monitor.aboveMsat)
+        ? `more than ${amountText(monitor.aboveMsat)}`
+        : undefined;
     case 'new_counterparty': {
       if (amountMsat <= BigInt(monitor.aboveMsat)) return undefined;
       const { firstMs } = sumsOf(tx, payment);
       const knownMs = (monitor.knownSeconds ?? dayMs / 1000) * 1000;
       const isKnown =
         payment.counterparty !== unknownCounterparty && firstMs !== undefined && atMs - firstMs >= knownMs;
-      return isKnown ? undefined : `more than ${monitor.aboveMsat} msat with somebody new`;
+      return isKnown ? undefined : `more than ${amountText(monitor.aboveMsat)} with somebody new`;
     }
     case 'velocity': {
       const { count, msat } = windowSum(tx, windowOf(monitor, payment));
@@ -194,7 +197,7 @@ function reasonOf(
       if (maxCount !== undefined && count + 1 > maxCount)
         return `more than ${maxCount} payments in ${windowSeconds} s`;
       if (maxMsat !== undefined && msat + amountMsat > BigInt(maxMsat))
-        return `more than ${maxMsat} msat in ${windowSeconds} s`;
+        return `more than ${amountText(maxMsat)} in ${windowSeconds} s`;
       return undefined;
     }
     case 'structuring': {
@@ -202,7 +205,7 @@ function reasonOf(
       const { count } = windowSum(tx, windowOf(monitor, payment));
       return count + 1 < monitor.count
         ? undefined
-        : `${count + 1} payments just below ${monitor.belowMsat} msat in ${monitor.windowSeconds} s`;
+        : `${count + 1} payments just below ${amountText(monitor.belowMsat)} in ${monitor.windowSeconds} s`;
     }
   }
 }

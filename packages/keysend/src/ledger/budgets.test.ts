@@ -35,11 +35,11 @@ describe('budgets', () => {
       { name: 'month', amountMsat: 250n, period: 'month' },
     );
     take('a', 100n);
-    expect(() => take('b', 1n)).toThrow('the budget day has 0 msat left for 2026-11-21');
+    expect(() => take('b', 1n)).toThrow('the budget day has 0 sat left for 2026-11-21');
     expect(budgetState(store, { name: 'east', atMs }).periodKey).toBe('2026-11-22');
     take('b', 100n, { atMs: atMs + 3_600_000 });
     expect(budgetState(store, { name: 'east', atMs })).toMatchObject({ reservedMsat: 200n });
-    expect(() => take('c', 60n, { atMs: atMs + 86_400_000 * 2 })).toThrow(/budget month has 50 msat left/);
+    expect(() => take('c', 60n, { atMs: atMs + 86_400_000 * 2 })).toThrow(/budget month has 0.05 sat left/);
     take('c', 60n, { atMs: Date.UTC(2026, 11, 1) });
   });
 
@@ -48,7 +48,7 @@ describe('budgets', () => {
       { name: 'large', amountMsat: 1_000n, period: 'total' },
       { name: 'small', amountMsat: 10n, period: 'total' },
     );
-    expect(() => take('a', 11n)).toThrow(/budget small has 10 msat left, and/);
+    expect(() => take('a', 11n)).toThrow(/budget small has 0.01 sat left, and/);
     expect(budgetState(store, { name: 'large', atMs }).reservedMsat).toBe(0n);
     expect(() => take('a', 1n, { names: ['large', 'none'] })).toThrow(/no budget "none"/);
   });

@@ -1,5 +1,6 @@
 import { KeysendError } from '../keysendError.js';
 import type { StoreReader, StoreTransaction } from '../store/toolkitStore.js';
+import { amountText } from '../value/amountText.js';
 import { keyPart } from './keyPart.js';
 
 /** How much may be spent in a time. */
@@ -150,7 +151,7 @@ function checkReach({ name, periodKey, remainingMsat }: BudgetState, amountMsat:
   const when = periodKey === 'total' ? '' : ` for ${periodKey}`;
   throw new KeysendError(
     'budget_exceeded',
-    `the budget ${name} has ${remainingMsat} msat left${when}, and this may cost ${amountMsat} msat with its fees`,
+    `the budget ${name} has ${amountText(remainingMsat)} left${when}, and this may cost ${amountText(amountMsat)} with its fees`,
   );
 }
 
@@ -213,7 +214,8 @@ function periodOf(
 
 function knownBudget(reader: StoreReader, name: string): Budget {
   const budget = getBudget(reader, name);
-  if (budget === undefined) throw new KeysendError('not_found', `there is no budget ${JSON.stringify(name)}`);
+  if (budget === undefined)
+    throw new KeysendError('not_found', `there is no budget ${JSON.stringify(name)}: set it first`);
   return budget;
 }
 

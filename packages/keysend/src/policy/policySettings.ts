@@ -79,7 +79,10 @@ export function readPolicySettings(json: unknown): PolicySettings {
     const field = issue?.path.join('.') ?? '';
     const unknown =
       issue?.code === 'unrecognized_keys' ? ` (not known: ${issue.keys.join(', ').slice(0, 100)})` : '';
-    throw new KeysendError('request_invalid', `The policy is not valid at "${field}"${unknown}`);
+    throw new KeysendError(
+      'request_invalid',
+      `The policy is not valid${field === '' ? '' : ` at "${field}"`}${unknown}`,
+    );
   }
   const { message, hold } = parsed.data;
   if (hold === undefined && (message?.links === 'hold' || (message?.holdWords?.length ?? 0) > 0)) {

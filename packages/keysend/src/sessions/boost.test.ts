@@ -103,7 +103,7 @@ describe('a boost', () => {
       budgetState(world.store, { name: 'boosts', atMs: world.time.nowMs, scope: 'item-guid' });
     expect(state()).toMatchObject({ usedMsat: 1_000_000n, reservedMsat: 0n });
     const second = { ...request, budgets, maxFeeMsat, boostUuid: 'two', amountMsat: 40_000n };
-    await expect(boost(world.ledger(), second)).rejects.toThrow(/budget boosts has 50000 msat left/);
+    await expect(boost(world.ledger(), second)).rejects.toThrow(/budget boosts has 50 sat left/);
     expect(world.wallet.requests).toHaveLength(4);
     expect(world.ledger().summary('boost:two').legs).toBe(0);
     expect((await boost(world.ledger(), { ...second, maxFeeMsat: () => 0n })).paidMsat).toBeGreaterThan(0n);

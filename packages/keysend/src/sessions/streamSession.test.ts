@@ -202,7 +202,7 @@ describe('a stream', () => {
     expect(() => play(second, 0, 60)).toThrow(/somewhere else/);
     await Promise.all([first.settled(), second.settled()]);
     expectExact(world, first.report(), [[0, 60_000]]);
-    expect(() => open(world, { rateMsatPerMinute: 1n })).toThrow(/100000 msat a minute/);
+    expect(() => open(world, { rateMsatPerMinute: 1n })).toThrow(/100 sat a minute/);
   });
 
   test('keeps what the budget does not allow, says so, and pays it when it does', async () => {

@@ -1,5 +1,6 @@
 import { KeysendError } from '../keysendError.js';
 import type { Leg, LegLedger } from '../ledger/index.js';
+import { amountText } from '../value/amountText.js';
 import {
   type ExtraFee,
   type FeeMode,
@@ -113,7 +114,7 @@ export class StreamSession {
       if (rate === rateMsatPerMinute && interval === intervalMs) return found;
       throw new KeysendError(
         'state_conflict',
-        `the session ${JSON.stringify(name)} pays ${rate} msat a minute, every ${interval / 1_000} seconds: go on with that, or begin another session`,
+        `the session ${JSON.stringify(name)} pays ${amountText(rate)} a minute, every ${interval / 1_000} seconds: go on with that, or begin another session`,
       );
     });
     const session = new StreamSession(options, opened);

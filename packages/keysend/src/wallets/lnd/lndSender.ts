@@ -2,6 +2,7 @@ import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex, hexToBytes } from '@rivulet/core/bytes';
 import { keysendRecordType } from '../../records/recordTypes.js';
 import * as z from '../../schema/index.js';
+import { amountText } from '../../value/amountText.js';
 import { defaultMaxFeeMsat, failed } from '../checkKeysend.js';
 import { HttpProblem, outcomeOfProblem, toBase64, type WalletHttp } from '../http/index.js';
 import type { CallOptions, InvoiceRequest, KeysendRequest, PaymentOutcome, PaymentQuery } from '../wallet.js';
@@ -350,7 +351,7 @@ export class LndSender {
       const answer = await this.#http.json({ method: 'GET', path, timeoutMs: 10_000, signal });
       const neededFeeMsat = this.#read(routes, answer).routes[0]?.total_fees_msat ?? 0n;
       if (neededFeeMsat <= maxFeeMsat) return undefined;
-      const message = `the only routes cost ${neededFeeMsat} msat, and at most ${maxFeeMsat} msat were allowed`;
+      const message = `the only routes cost ${amountText(neededFeeMsat)}, and at most ${amountText(maxFeeMsat)} were allowed`;
       return { ...failed('fee_limit', message, true), neededFeeMsat };
     } catch {
       return undefined;
