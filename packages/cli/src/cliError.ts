@@ -34,6 +34,8 @@ export type CliErrorCode =
   | 'delivery_failed'
   | 'wallet_failed'
   | 'simulation_failed'
+  | 'payout_key_unknown'
+  | 'log_empty'
   | 'not_available';
 
 /** A command that ends without success, in a sentence for the person who typed it. */

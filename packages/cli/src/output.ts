@@ -33,6 +33,12 @@ export function printJson(context: CliContext, value: unknown): void {
   context.out(`${JSON.stringify(value)}\n`);
 }
 
+/** What the system calls the error (`EADDRINUSE`); `undefined` for all that it did not raise. */
+export function systemCode(error: Error): string | undefined {
+  const { code, syscall } = error as NodeJS.ErrnoException;
+  return syscall === undefined ? undefined : code;
+}
+
 /** Tells of an error: a sentence, or the error shape of the API for `--json`. */
 export function printError(
   context: CliContext,
@@ -41,7 +47,8 @@ export function printError(
   const { error, hint, json } = given;
   const message = error instanceof Error ? error.message : String(error);
   if (json) {
-    const code = error instanceof RivuletError ? error.code : 'internal_error';
+    const known = error instanceof Error ? systemCode(error) : undefined;
+    const code = error instanceof RivuletError ? error.code : (known ?? 'internal_error');
     const details = error instanceof ClientError ? error.details : undefined;
     context.err(`${JSON.stringify({ error: { code, message, details } })}\n`);
     return;

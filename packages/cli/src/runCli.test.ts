@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type NodeEvent, ServiceError } from '@rivulet/sdk';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -69,18 +69,49 @@ describe('without a daemon', () => {
 });
 
 describe('the command line', () => {
-  test('every command has help with examples', async () => {
-    const { out } = await world.run('--help');
-    const names = [...out.matchAll(/^ {2}([a-z]+)(?: |$)/gm)].map(([, name]) => name as string);
-    expect(names).toEqual(
-      expect.arrayContaining(['up', 'stop', 'info', 'connect', 'open', 'close', 'channels', 'peers']),
+  test('every command has help with examples, and so has each below it', async () => {
+    const look = async (path: readonly string[]): Promise<string[]> => {
+      const help = await world.run(...path, '--help');
+      expect(help.code, path.join(' ')).toBe(0);
+      if (path.length > 0) {
+        expect(help.out, path.join(' ')).toMatch(/\n(?:Examples|rent\.json):\n {2}\S/);
+        expect(help.out, path.join(' ')).toContain('--json');
+      }
+      const [, commands = ''] = /\nCommands:\n([\s\S]*?)(?:\n\n|$)/.exec(help.out) ?? [];
+      const names = [...commands.matchAll(/^ {2}([a-z-]+)(?: |$)/gm)].map(([, name]) => name as string);
+      const below: string[] = [];
+      for (const name of names) if (name !== 'help') below.push(...(await look([...path, name])));
+      return [...names, ...below];
+    };
+    expect(await look([])).toEqual(
+      expect.arrayContaining(['up', 'stop', 'connect', 'open', 'serve-lnd', 'webhooks', 'redeliver']),
     );
-    for (const name of names.filter((name) => name !== 'help' && name !== 'demo')) {
-      const help = await world.run(name, '--help');
-      expect(help.code, name).toBe(0);
-      expect(help.out, name).toMatch(/Examples:\n {2}\$ rivulet /);
-      expect(help.out, name).toContain('--json');
-    }
+  });
+
+  test('says of which command the help is', async () => {
+    const { code, err } = await world.run('boosts', 'stats', '--by', 'planet');
+    expect(code).toBe(2);
+    expect(err).toMatch(/See: rivulet boosts stats --help\n$/);
+  });
+
+  test('what a group takes for itself is no option of its commands', async () => {
+    expect((await world.run('policy', '--help')).out).toContain('--ppm');
+    const { out } = await world.run('policy', 'keysend', 'deny', '--help');
+    expect(out).toContain('--data-dir');
+    expect(out).not.toContain('--ppm');
+  });
+
+  test('what the system refuses is a sentence, without where in the program', async () => {
+    const { code, err } = await world.run('backup', join(world.dataDir, 'no', 'folder', 'file'));
+    expect(code).toBeGreaterThan(0);
+    expect(err).not.toMatch(/\n\s+at /);
+  });
+
+  test('a data folder that is not there is said, and not made', async () => {
+    const folder = join(world.dataDir, 'mistyped');
+    const { code, err } = await world.run('boosts', '--data-dir', folder);
+    expect([code, err]).toEqual([3, expect.stringContaining('there is no data folder')]);
+    expect(existsSync(folder)).toBe(false);
   });
 
   test.each([

@@ -1,4 +1,5 @@
 import { RivuletError } from '@rivulet/core/bytes';
+import { KeysendError, type KeysendErrorCode } from '@rivulet/keysend';
 import { ClientError } from '@rivulet/sdk';
 import { Command, CommanderError } from 'commander';
 import type { CliContext } from './cliContext.js';
@@ -34,19 +35,24 @@ import { registerWalletCoins } from './commands/walletCoins.js';
 import { registerWalletDescriptors } from './commands/walletDescriptors.js';
 import { registerWalletPsbt } from './commands/walletPsbt.js';
 import { registerWalletSend } from './commands/walletSend.js';
-import { printError } from './output.js';
+import { printError, systemCode } from './output.js';
 
 const exitCodeHelp = `
 Exit codes: 0 done, 1 refused or failed, 2 the command makes no sense, 3 no daemon runs,
 4 the outcome of a payment is not known, 130 interrupted.`;
 
 function createProgram(context: CliContext): Command {
-  const program = new Command('rivulet')
+  const program: Command = new Command('rivulet')
     .description('A Lightning node for spontaneous payments.')
     .version('0.1.0')
     .option('--data-dir <folder>', 'the folder of the daemon (default: ~/.rivulet, or RIVULET_DATA_DIR)')
     .option('--json', 'print JSON, for programs')
-    .configureHelp({ showGlobalOptions: true, helpWidth: 110 })
+    .configureHelp({
+      showGlobalOptions: true,
+      helpWidth: 110,
+      // What a group takes for itself (`policy --base`) is no option of its commands.
+      visibleGlobalOptions: (command) => (command === program ? [] : [...program.options]),
+    })
     .configureOutput({ writeOut: context.out, writeErr: context.err, outputError: () => {} })
     .exitOverride()
     .addHelpText('after', exitCodeHelp);
@@ -94,22 +100,34 @@ function createProgram(context: CliContext): Command {
  * @returns what the process should end with; everything is printed already.
  */
 export async function runCli(args: readonly string[], context: CliContext): Promise<ExitCode> {
+  const program = createProgram(context);
   try {
-    await createProgram(context).parseAsync([...args], { from: 'user' });
+    await program.parseAsync([...args], { from: 'user' });
     return exitCodes.ok;
   } catch (error) {
-    return report(error, { context, json: args.includes('--json') });
+    return report(error, { context, json: args.includes('--json'), command: commandOf(program, args) });
   }
 }
 
-function report(error: unknown, given: { context: CliContext; json: boolean }): ExitCode {
-  const { context, json } = given;
+/** `rivulet boosts list`: what was asked for, as far as its name could be read. */
+function commandOf(program: Command, args: readonly string[]): string {
+  const path = [program];
+  for (const arg of args) {
+    const command = path.at(-1)?.commands.find((one) => one.name() === arg);
+    if (command !== undefined) path.push(command);
+    else if (path.length > 1) break;
+  }
+  return path.map((command) => command.name()).join(' ');
+}
+
+function report(error: unknown, given: { context: CliContext; json: boolean; command: string }): ExitCode {
+  const { context, json, command } = given;
   if (error instanceof CommanderError) {
     // Help and version, which are printed already.
     if (error.exitCode === 0) return exitCodes.ok;
     if (error.code !== 'commander.help') {
       const message = error.message.replace(/^error: /, '');
-      printError(context, { error: new Error(message), hint: 'See: rivulet --help', json });
+      printError(context, { error: new Error(message), hint: `See: ${command} --help`, json });
     }
     return exitCodes.usage;
   }
@@ -121,8 +139,11 @@ function report(error: unknown, given: { context: CliContext; json: boolean }): 
   printError(context, { error, json, ...(hint === undefined ? {} : { hint }) });
   if (error instanceof CliError) return error.exitCode;
   if (error instanceof ClientError && usageCodes.has(error.code)) return exitCodes.usage;
+  if (error instanceof KeysendError && toolkitUsageCodes.has(error.code)) return exitCodes.usage;
   // A fault of our own: whoever reports it can say where.
-  if (!(error instanceof RivuletError) && error instanceof Error) context.err(`${error.stack}\n`);
+  if (!(error instanceof RivuletError) && error instanceof Error && systemCode(error) === undefined) {
+    context.err(`${error.stack}\n`);
+  }
   return isConfigError(error) ? exitCodes.usage : exitCodes.failed;
 }
 
@@ -149,12 +170,23 @@ const usageCodes: ReadonlySet<string> = new Set([
   'too_short',
 ]);
 
+/** The same of the toolkit. */
+const toolkitUsageCodes: ReadonlySet<string> = new Set<KeysendErrorCode>([
+  'request_invalid',
+  'record_invalid',
+  'schedule_invalid',
+  'wallet_invalid',
+]);
+
 function isConfigError(error: unknown): boolean {
   return error instanceof RivuletError && error.code.startsWith('config_');
 }
 
 /** What to do next. */
 function hintFor(error: unknown): string | undefined {
+  if (error instanceof Error && systemCode(error) === 'EADDRINUSE') {
+    return 'Give another port, or end what listens there.';
+  }
   if (!(error instanceof RivuletError)) return undefined;
   switch (error.code) {
     case 'daemon_not_running':
@@ -189,6 +221,8 @@ function hintFor(error: unknown): string | undefined {
       return "Bring the copy's disk back, or do without it: --database-copy-required false. See: rivulet health";
     case 'copy_conflict':
       return 'Do not delete the copy: it may be the newer one. See docs/operations.md.';
+    case 'budget_exceeded':
+      return 'See what there is with: rivulet budgets';
     case 'not_accepting':
       return 'See why with: rivulet health';
     case 'fee_limit':

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { InvoiceCurrency } from '@rivulet/core/invoice';
 import {
@@ -16,6 +17,7 @@ import { guardedFetcher, loadToolkitSecret, openWallet } from '@rivulet/keysend/
 import { openToolkit, type Toolkit } from '@rivulet/keysend/sqlite';
 import type { Command } from 'commander';
 import type { CliContext, GlobalOptions } from './cliContext.js';
+import { CliError, exitCodes } from './cliError.js';
 import { dataDirOf, openClient } from './daemonClient.js';
 
 /** Options of every command that pays or receives over a wallet. */
@@ -29,7 +31,7 @@ export function addToolkitOptions(command: Command): Command {
   return command
     .option(
       '--wallet <url>',
-      'the wallet (default: the daemon of the data folder; or RIVULET_WALLET): lnd+https://…, cln+https://…, eclair+http://…, nostr+walletconnect://…; with its secrets in files',
+      'the wallet (default: the daemon of the data folder; or RIVULET_WALLET): rivulet:<data folder>, lnd+https://<host>:8080?macaroon-file=…&cert-file=…, cln+https://<host>:3010?rune-file=…, eclair+http://<host>:8080?password-file=…, nwc:?uri-file=…',
     )
     .option(
       '--allow-local',
@@ -38,6 +40,11 @@ export function addToolkitOptions(command: Command): Command {
 }
 
 const localAllowance = { loopback: true, private: true };
+
+/** Fetches what feeds and addresses name: on this machine and in its networks only with `--allow-local`. */
+export function fetcherOf({ allowLocal }: ToolkitOptions): Fetcher {
+  return guardedFetcher(allowLocal === true ? { allow: localAllowance } : {});
+}
 
 /** What the commands of the toolkit work with. */
 export interface CliToolkit {
@@ -67,13 +74,18 @@ export async function withToolkit<T>(
   work: (toolkit: CliToolkit) => Promise<T>,
 ): Promise<T> {
   const dataDir = dataDirOf(context, options);
+  // A folder that was mistyped is not made: it would look as if nothing were there.
+  if (walletUrlOf(context, options) === undefined && !existsSync(dataDir)) {
+    const message = `there is no data folder ${dataDir}`;
+    throw new CliError('daemon_not_running', message, { exitCode: exitCodes.notRunning });
+  }
   const toolkit = openToolkit({ path: join(dataDir, toolkitFileName) });
   const opened: Wallet[] = [];
   try {
     const { store } = toolkit;
     const audit = new AuditLog({ store });
     const secret = loadToolkitSecret({ path: join(dataDir, secretFileName), store });
-    const fetcher = guardedFetcher(options.allowLocal === true ? { allow: localAllowance } : {});
+    const fetcher = fetcherOf(options);
     let opening: Promise<Wallet> | undefined;
     const wallet = async (): Promise<Wallet> => {
       opening ??= openWalletOf(context, { options, store });
@@ -101,12 +113,16 @@ export async function withToolkit<T>(
   }
 }
 
+function walletUrlOf(context: CliContext, options: ToolkitOptions): string | undefined {
+  return options.wallet ?? context.env.RIVULET_WALLET;
+}
+
 /** The wallet that is asked for; the daemon of the data folder where none is. */
 async function openWalletOf(
   context: CliContext,
   { options, store }: { options: ToolkitOptions; store: ToolkitStore },
 ): Promise<Wallet> {
-  const url = options.wallet ?? context.env.RIVULET_WALLET;
+  const url = walletUrlOf(context, options);
   if (url !== undefined) return openWallet(url, { env: context.env, store });
   return rivuletWallet(openClient(dataDirOf(context, options)));
 }

@@ -63,7 +63,7 @@ describe('rivulet audit', () => {
     expect((await world.run('audit', 'export', '--out', out)).code).toBe(0);
     expect(statSync(out).mode & 0o777).toBe(0o600);
     expect(readFileSync(out, 'utf8').split('\n')).toHaveLength(5);
-    expect((await world.run('audit', 'export', '--out', out)).err).toMatch(/cannot be written/);
+    expect((await world.run('audit', 'export', '--out', out)).err).toMatch(/is there already/);
 
     const elsewhere = new CliWorld();
     const verified = await elsewhere.run('audit', 'verify', out);
@@ -74,7 +74,15 @@ describe('rivulet audit', () => {
     const json = await elsewhere.run('audit', 'verify', out, '--json');
     expect(json.code).toBe(1);
     expect(JSON.parse(json.out)).toMatchObject({ status: 'damaged', reason: 'hash_wrong', seq: 1 });
-    expect((await elsewhere.run('audit', 'verify', '/nowhere/log')).err).toMatch(/cannot be read/);
+    expect(await elsewhere.run('audit', 'verify', '/nowhere/log')).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(/cannot be read/),
+    });
+    writeFileSync(join(elsewhere.dataDir, 'cut-off'), '');
+    expect(await elsewhere.run('audit', 'verify', join(elsewhere.dataDir, 'cut-off'))).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/no entry in it/),
+    });
     await elsewhere.close();
   });
 
@@ -122,7 +130,7 @@ describe('rivulet audit', () => {
     const added = await world.run('audit', 'monitor', 'add', 'large', '--kind', 'threshold', '--above', '5');
     expect(added.out).toBe('large: more than 5 sat at once\n');
     pay(1, 6_000n);
-    expect((await world.run('audit', 'flags')).out).toContain('large: more than 5000 msat');
+    expect((await world.run('audit', 'flags')).out).toContain('large: more than 5 sat');
     expect((await world.run('audit', 'ack', '1', '--note', 'known')).code).toBe(0);
     expect((await world.run('audit', 'flags')).out).toBe('no flags\n');
     expect((await world.run('audit', 'flags', '--all')).out).toContain('known');

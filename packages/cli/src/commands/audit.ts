@@ -1,4 +1,4 @@
-import { closeSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, readFileSync, writeSync } from 'node:fs';
 import { KeysendError } from '@rivulet/keysend';
 import {
   type AuditAnchor,
@@ -22,6 +22,7 @@ import { CliError, usageError } from '../cliError.js';
 import { formatMsat } from '../format/amount.js';
 import { parseWholeNumber } from '../format/number.js';
 import { formatTable, formatTime, printable, shorten } from '../format/text.js';
+import { openNewFile, writeNewFile } from '../newFile.js';
 import { printJson } from '../output.js';
 import { addToolkitOptions, type CliToolkit, type ToolkitOptions, withToolkit } from '../toolkit.js';
 import { linesOf } from './auditFile.js';
@@ -73,6 +74,9 @@ export const registerAudit: RegisterCommand = (program, context) => {
     .action(async (_, command) => {
       const options = allOptions<ListOptions>(command);
       const limit = parseWholeNumber(options.limit, { what: '--limit', minimum: 1, maximum: 10_000 });
+      if (options.type !== undefined && !Object.hasOwn(auditTypes, options.type)) {
+        throw usageError(`--type is one of: ${Object.keys(auditTypes).join(', ')}`);
+      }
       await withToolkit(context, options, async ({ store }) => {
         const records: AuditRecord[] = [];
         for (const record of new AuditLog({ store }).records({ reverse: true })) {
@@ -104,6 +108,9 @@ export const registerAudit: RegisterCommand = (program, context) => {
         file === undefined
           ? await withToolkit(context, options, async ({ store }) => verifyAudit(store, { anchors }))
           : await verifyAuditLines(linesOf(file), { anchors });
+      if (file !== undefined && verdict.status === 'intact' && verdict.entries === 0) {
+        throw new CliError('log_empty', 'there is no entry in it: it was cut off, or is no export of a log');
+      }
       if (options.json === true) printJson(context, verdict);
       if (verdict.status === 'damaged') throw damaged(verdict);
       if (options.json !== true) context.out(`${describeIntact(verdict, anchors)}\n`);
@@ -219,7 +226,7 @@ function exportLog(
     for (const line of log.lines({ after })) context.out(`${line}\n`);
     return;
   }
-  const file = openNew(out);
+  const file = openNewFile(out);
   try {
     store.transaction((tx) => log.append(tx, entry));
     for (const line of log.lines({ after })) writeSync(file, `${line}\n`);
@@ -328,23 +335,13 @@ function parseTime(text: string, what: string): { startMs: number; endMs: number
 
 function writeOut(context: CliContext, { text, out }: { text: string; out: string | undefined }): void {
   if (out === undefined) context.out(text);
-  else writeFileSync(openNew(out), text);
-}
-
-function openNew(path: string): number {
-  try {
-    return openSync(path, 'wx', 0o600);
-  } catch (cause) {
-    throw new CliError('argument_invalid', `${path} cannot be written: ${(cause as Error).message}`, {
-      cause,
-    });
-  }
+  else writeNewFile(out, [text]);
 }
 
 function readText(file: string, what: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (cause) {
-    throw new CliError('argument_invalid', `${what} cannot be read: ${(cause as Error).message}`, { cause });
+    throw usageError(`${what} cannot be read: ${(cause as Error).message}`);
   }
 }

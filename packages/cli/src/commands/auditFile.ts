@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs';
-import { CliError } from '../cliError.js';
+import { usageError } from '../cliError.js';
 
 /** No line of a log is longer; whoever gives a file without line feeds fills no memory. */
 const longestLine = 1_000_000;
@@ -24,7 +24,7 @@ export async function* linesOf(file: string): AsyncGenerator<string> {
       }
     }
   } catch (cause) {
-    throw new CliError('argument_invalid', `the log cannot be read: ${(cause as Error).message}`, { cause });
+    throw usageError(`the log cannot be read: ${(cause as Error).message}`);
   }
   if (rest !== '') yield rest;
 }

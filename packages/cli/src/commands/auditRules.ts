@@ -82,6 +82,7 @@ export function registerCounterparties(audit: Command, context: CliContext): voi
     .command('show')
     .description('what is known of one')
     .argument('<id>', 'node id or name@host')
+    .addHelpText('after', examples('rivulet audit counterparty show ann@host.example'))
     .action(async (id: string, _, command) => {
       const options = allOptions<ToolkitOptions>(command);
       await withToolkit(context, options, async (toolkit) => {
@@ -95,6 +96,7 @@ export function registerCounterparties(audit: Command, context: CliContext): voi
     .command('list')
     .description('everybody in the book')
     .option('--tag <tag>', 'only with this tag')
+    .addHelpText('after', examples('rivulet audit counterparty list'))
     .action(async (_, command) => {
       const options = allOptions<ToolkitOptions & { tag?: string }>(command);
       await withToolkit(context, options, async (toolkit) => {
@@ -108,6 +110,7 @@ export function registerCounterparties(audit: Command, context: CliContext): voi
     .command('remove')
     .description('forget what was said of one, with its limits')
     .argument('<id>', 'node id or name@host')
+    .addHelpText('after', examples('rivulet audit counterparty remove ann@host.example'))
     .action(async (id: string, _, command) => {
       const options = allOptions<ToolkitOptions>(command);
       await withToolkit(context, options, async (toolkit) => {
@@ -210,7 +213,13 @@ export function registerMonitors(audit: Command, context: CliContext): void {
   const monitor = audit
     .command('monitor')
     .description('what payments are watched for, and what becomes of those that are found')
-    .addHelpText('after', examples('rivulet audit monitor list'));
+    .addHelpText(
+      'after',
+      examples(
+        'rivulet audit monitor list',
+        'rivulet audit monitor add large --kind threshold --above 500,000',
+      ),
+    );
 
   monitor
     .command('add')
@@ -264,6 +273,7 @@ export function registerMonitors(audit: Command, context: CliContext): void {
   monitor
     .command('list')
     .description('all monitors')
+    .addHelpText('after', examples('rivulet audit monitor list'))
     .action(async (_, command) => {
       const options = allOptions<ToolkitOptions>(command);
       await withToolkit(context, options, async (toolkit) => {
@@ -279,6 +289,7 @@ export function registerMonitors(audit: Command, context: CliContext): void {
     .command('remove')
     .description('watch for this no more')
     .argument('<name>', 'its name')
+    .addHelpText('after', examples('rivulet audit monitor remove fast'))
     .action(async (name: string, _, command) => {
       const options = allOptions<ToolkitOptions>(command);
       await withToolkit(context, options, async (toolkit) => {

@@ -7,9 +7,16 @@ import {
   boostGroup,
   boostResult,
   carriedMsat,
+  type Leg,
   type LegPlan,
 } from '@rivulet/keysend';
-import { paymentOfLeg, proveLeg, ReceiptBook, senderProofSize } from '@rivulet/keysend/proof';
+import {
+  paymentOfLeg,
+  proveLeg,
+  ReceiptBook,
+  senderProofSize,
+  senderProofType,
+} from '@rivulet/keysend/proof';
 import type { CliContext } from '../cliContext.js';
 import { CliError, exitCodes, usageError } from '../cliError.js';
 import { formatMsat, parseSatsToMsat } from '../format/amount.js';
@@ -76,7 +83,10 @@ export const registerBoost: RegisterCommand = (program, context) => {
           context.err(`${formatMsat(amountMsat)} for ${title} at ${formatPosition(positionSeconds)}\n`);
           await confirm(context, { amountMsat, options });
         }
-        const ledger = openLedger(toolkit, await toolkit.wallet());
+        const wallet = await toolkit.wallet();
+        // A wallet that is away is found before anything is planned, and takes nothing of a budget.
+        await wallet.info({ signal: toolkit.signal });
+        const ledger = openLedger(toolkit, wallet);
         // What failed before is tried again.
         const failed = ledger.list({ group: boostGroup(boostUuid), state: 'failed' });
         ledger.retry(failed.map(({ key }) => key));
@@ -93,13 +103,20 @@ export const registerBoost: RegisterCommand = (program, context) => {
         };
         const again = `to go on with it: the same command with --id ${boostUuid}`;
         const prove = proofs === undefined ? {} : { prove: proofs.prove };
-        const work = boost(ledger, request, { signal: toolkit.signal, ...prove }).catch((cause) =>
-          Promise.reject(interrupted(toolkit.signal, { cause, again })),
-        );
+        const work = boost(ledger, request, { signal: toolkit.signal, ...prove }).catch((cause) => {
+          throw stopped(toolkit.signal, {
+            cause,
+            again,
+            planned: ledger.list({ group: boostGroup(boostUuid) }),
+          });
+        });
         await withProgress(context, { what: 'paying', options, work });
         const result = boostResult(ledger, boostUuid);
         if (json) printJson(context, jsonOf(result));
-        else context.out(`${describe(result)}\n`);
+        else {
+          const unproven = proofs === undefined ? [] : describeUnproven(result.legs);
+          context.out(`${describe(result)}\n${unproven.map((line) => `${line}\n`).join('')}`);
+        }
         failUnlessAllPaid(
           result.legs.map(({ leg }) => leg).filter(({ state }) => state !== 'succeeded'),
           again,
@@ -147,12 +164,29 @@ async function confirm(
   throw new CliError('payment_declined', 'nothing was paid');
 }
 
-function interrupted(signal: AbortSignal, { cause, again }: { cause: unknown; again: string }): unknown {
-  if (!signal.aborted) return cause;
+/** What ended it: where payments were planned, or are under way, how to go on. */
+function stopped(
+  signal: AbortSignal,
+  { cause, again, planned }: { cause: unknown; again: string; planned: readonly Leg[] },
+): unknown {
+  if (planned.length === 0) return cause;
+  if (!signal.aborted) {
+    const message = `${cause instanceof Error ? cause.message : String(cause)}; ${again}`;
+    return new CliError('payment_failed', message, { cause });
+  }
   return new CliError('payment_outcome_unknown', `interrupted; ${again}`, {
     exitCode: exitCodes.unknownOutcome,
     cause,
   });
+}
+
+/** An address is looked up when it is paid: by then nothing can be signed for its node any more. */
+function describeUnproven(legs: readonly BoostLeg[]): string[] {
+  return legs
+    .filter(({ leg }) => !leg.records.has(senderProofType))
+    .map(
+      ({ leg }) => `${describeRecipient(leg.recipient)} is paid by its address: not signed, no receipt asked`,
+    );
 }
 
 function parseUuid(text: string | undefined): string | undefined {
@@ -209,7 +243,12 @@ function jsonOf({
     amountMsat: amountMsat.toString(),
     paidMsat: paidMsat.toString(),
     feesMsat: feesMsat.toString(),
-    payments: legs.map(({ leg, fee, trimmed }) => ({ ...legJson(leg), fee, trimmed })),
+    payments: legs.map(({ leg, fee, trimmed }) => ({
+      ...legJson(leg),
+      fee,
+      trimmed,
+      proof: leg.records.has(senderProofType),
+    })),
     carriedMsat: carriedMsat(carried).toString(),
     carried,
     warnings,

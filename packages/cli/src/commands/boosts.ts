@@ -1,4 +1,3 @@
-import { closeSync, openSync, writeSync } from 'node:fs';
 import {
   boostToJson,
   type ExportFormat,
@@ -9,6 +8,7 @@ import {
 import { Option } from 'commander';
 import { CliError, usageError } from '../cliError.js';
 import { parseWholeNumber } from '../format/number.js';
+import { writeNewFile } from '../newFile.js';
 import { printJson } from '../output.js';
 import { addToolkitOptions, type ToolkitOptions, withToolkit } from '../toolkit.js';
 import { registerBoostsCollect } from './boostsCollect.js';
@@ -150,7 +150,7 @@ export const registerBoosts: RegisterCommand = (program, context) => {
           for (const part of parts) context.out(part);
           return;
         }
-        writeParts(file, parts);
+        writeNewFile(file, parts);
         if (options.json === true) printJson(context, { path: file, format });
         else context.err(`written to ${file}\n`);
       });
@@ -160,19 +160,3 @@ export const registerBoosts: RegisterCommand = (program, context) => {
   registerBoostsWebhooks(boosts, context);
   for (const command of boosts.commands) addToolkitOptions(command);
 };
-
-/** What donors write is for its owner alone. @throws CliError where the file is there already. */
-function writeParts(path: string, parts: Iterable<string>): void {
-  let file: number;
-  try {
-    file = openSync(path, 'wx', 0o600);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    throw usageError(`${path} is there already: give the name of a new file`);
-  }
-  try {
-    for (const part of parts) writeSync(file, part);
-  } finally {
-    closeSync(file);
-  }
-}

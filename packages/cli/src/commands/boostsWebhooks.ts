@@ -34,7 +34,11 @@ interface Hooks {
 export function registerBoostsWebhooks(boosts: Command, context: CliContext): void {
   const webhooks = boosts
     .command('webhooks')
-    .description('servers that are told of received payments, by a daemon that runs');
+    .description('servers that are told of received payments, by a daemon that runs')
+    .addHelpText(
+      'after',
+      examples('rivulet boosts webhooks add https://example.com/boosts', 'rivulet boosts webhooks list'),
+    );
 
   addFilterOptions(
     webhooks
@@ -82,6 +86,7 @@ export function registerBoostsWebhooks(boosts: Command, context: CliContext): vo
   webhooks
     .command('list')
     .description('the webhooks, and how far each has come')
+    .addHelpText('after', examples('rivulet boosts webhooks list'))
     .action(async (_, command) => {
       const options = allOptions<ToolkitOptions>(command);
       await withHooks(context, options, async ({ webhooks: store, toolkit }) => {
@@ -104,6 +109,7 @@ export function registerBoostsWebhooks(boosts: Command, context: CliContext): vo
       .command(name)
       .description(description)
       .argument('<webhook>', 'its id')
+      .addHelpText('after', examples(`rivulet boosts webhooks ${name} 3f9a0c71d2e4b586`))
       .action(async (id: string, _, command) => {
         const options = allOptions<ToolkitOptions>(command);
         await withHooks(context, options, async ({ webhooks: store, toolkit }) => {
@@ -118,6 +124,7 @@ export function registerBoostsWebhooks(boosts: Command, context: CliContext): vo
     .command('test')
     .description('send it a delivery of the type test')
     .argument('<webhook>', 'its id')
+    .addHelpText('after', examples('rivulet boosts webhooks test 3f9a0c71d2e4b586'))
     .action(async (id: string, _, command) => {
       const options = allOptions<ToolkitOptions>(command);
       await withHooks(context, options, async ({ worker, toolkit }) => {
@@ -129,6 +136,7 @@ export function registerBoostsWebhooks(boosts: Command, context: CliContext): vo
     .command('redeliver')
     .description('send one delivery again, at once')
     .argument('<delivery>', 'its id: the webhook and the number of the payment, with - in between')
+    .addHelpText('after', examples('rivulet boosts webhooks redeliver 3f9a0c71d2e4b586-12'))
     .action(async (id: string, _, command) => {
       const options = allOptions<ToolkitOptions>(command);
       await withHooks(context, options, async ({ worker }) => {

@@ -48,6 +48,7 @@ export const registerBudgets: RegisterCommand = (program, context) => {
     .argument('<name>', 'what --budget of other commands names')
     .argument('<sats>', 'how much in the time')
     .requiredOption('--per <time>', `one of: ${periods.join(', ')} (days and months of UTC)`)
+    .addHelpText('after', examples('rivulet budgets set podcasts 10,000 --per month'))
     .action((name: string, sats: string, _, command) => {
       const options = allOptions<SetOptions>(command);
       const period = periods.find((one) => one === options.per);
@@ -60,6 +61,7 @@ export const registerBudgets: RegisterCommand = (program, context) => {
     .command('remove')
     .description('remove a budget; what payments have reserved stays theirs')
     .argument('<name>')
+    .addHelpText('after', examples('rivulet budgets remove podcasts'))
     .action((name: string, _, command) => {
       const options = allOptions<ToolkitOptions>(command);
       return withToolkit(context, options, (toolkit) =>

@@ -93,8 +93,15 @@ describe('rivulet payout', () => {
     expect([code, err]).toEqual([1, expect.stringMatching(/nothing was paid/)]);
     expect((await world.run('payout', 'list')).out).toBe('no payouts yet\n');
     expect((await world.start(answering('y'), 'payout', july).done).code).toBe(0);
-    expect(questions).toEqual(Array(2).fill('Pay 1 payments of 1 sat in all? [y/N] '));
+    expect(questions).toEqual(Array(2).fill('Pay 1 payment, 1 sat in all? [y/N] '));
     expect(paid).toHaveLength(1);
+  });
+
+  test('knows the states that there are, and the keys that are in no payout', async () => {
+    await world.run('payout', file('july.csv', line('a', '1')));
+    expect((await world.run('payout', 'show', 'july', '--state', 'lost')).code).toBe(2);
+    const { code, err } = await world.run('payout', 'retry', 'b');
+    expect([code, err]).toEqual([1, expect.stringContaining('no payout has the key "b"')]);
   });
 
   test('shows in a dry run what it would pay', async () => {
@@ -134,7 +141,7 @@ describe('rivulet payout', () => {
     refuses = 2_000n;
     const july = file('july.csv', line('a', '1'), line('b', '2'));
     const { code, err } = await world.run('payout', july, '--max-fee', '0');
-    expect([code, err]).toEqual([1, expect.stringMatching(/1 payments were not made/)]);
+    expect([code, err]).toEqual([1, expect.stringMatching(/1 payment not made/)]);
     expect((await world.run('payout', 'list')).out).toMatch(/july .* 2 {3}3 sat {2}1 succeeded, 1 failed/);
     expect((await world.run('payout', 'show', 'july', '--state', 'failed')).out).toMatch(/^b .*failed/m);
     expect(await world.run('payout', 'resume', 'july')).toMatchObject({ code: 1 });

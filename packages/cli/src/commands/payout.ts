@@ -46,6 +46,16 @@ interface PayoutOptions extends ToolkitOptions {
   readonly approvalAbove?: string;
 }
 
+const states: readonly string[] = [
+  'planned',
+  'held',
+  'sending',
+  'succeeded',
+  'failed',
+  'unknown',
+  'abandoned',
+];
+
 const fileHelp = `
 The file: CSV with the columns key, recipient (a node's public key, or name@host), amount (satoshi, up to three
 decimals) or amount_msat, and, where wanted, name, message, custom_key and custom_value (a record), note. Or JSON: an
@@ -57,7 +67,17 @@ makes them from what a line pays: two lines that pay the same are then one payme
 `;
 
 export const registerPayout: RegisterCommand = (program, context) => {
-  const payout = program.command('payout').description('pay many at once from a file, each key exactly once');
+  const payout = program
+    .command('payout')
+    .description('pay many at once from a file, each key exactly once')
+    .addHelpText(
+      'after',
+      examples(
+        'rivulet payout july.csv --dry-run',
+        'rivulet payout july.csv --approval-above 100,000 --report july-report.csv',
+        'rivulet payout run --help',
+      ),
+    );
   addToolkitOptions(
     payout
       .command('run', { isDefault: true })
@@ -91,6 +111,7 @@ export const registerPayout: RegisterCommand = (program, context) => {
   payout
     .command('list')
     .description('the payouts there are, and how far they have come')
+    .addHelpText('after', examples('rivulet payout list'))
     .action((_, command) => {
       const options = allOptions<ToolkitOptions>(command);
       return withToolkit(context, options, async ({ store }) => {
@@ -118,7 +139,7 @@ export const registerPayout: RegisterCommand = (program, context) => {
     .command('show')
     .description('what became of each key of a payout')
     .argument('<name>')
-    .option('--state <state>', 'only these: planned, held, sending, succeeded, failed, unknown, abandoned')
+    .option('--state <state>', `only these: ${states.join(', ')}`)
     .option('--report <file>', 'write it to a file: CSV, or JSON where the name ends so')
     .addHelpText(
       'after',
@@ -126,6 +147,9 @@ export const registerPayout: RegisterCommand = (program, context) => {
     )
     .action((name: string, _, command) => {
       const options = allOptions<ToolkitOptions & { state?: string; report?: string }>(command);
+      if (options.state !== undefined && !states.includes(options.state)) {
+        throw usageError(`--state is one of: ${states.join(', ')}`);
+      }
       return withToolkit(context, options, async ({ store }) => {
         const { summary } = readPayout(store, name);
         const all = payoutRows(store, { name });
@@ -169,14 +193,16 @@ export const registerPayout: RegisterCommand = (program, context) => {
       .description('go on with a payout whose file is not at hand: after an interruption, approvals, retries')
       .argument('<name>')
       .option('--concurrency <number>', 'how many are under way at once', '100'),
-  ).action((name: string, _, command) => {
-    const options = allOptions<PayoutOptions>(command);
-    return withToolkit(context, options, async (toolkit) => {
-      readPayout(toolkit.store, name);
-      const summary = await pay(context, { toolkit, name, options });
-      finish(context, { options, name, summary });
+  )
+    .addHelpText('after', examples('rivulet payout resume july'))
+    .action((name: string, _, command) => {
+      const options = allOptions<PayoutOptions>(command);
+      return withToolkit(context, options, async (toolkit) => {
+        readPayout(toolkit.store, name);
+        const summary = await pay(context, { toolkit, name, options });
+        finish(context, { options, name, summary });
+      });
     });
-  });
 
   payout
     .command('resolve')
@@ -190,11 +216,8 @@ export const registerPayout: RegisterCommand = (program, context) => {
       const { outcome, by } = options;
       if (outcome !== 'paid' && outcome !== 'not-paid') throw usageError('--outcome is paid or not-paid');
       return withToolkit(context, options, async (toolkit) => {
-        const leg = openLedger(toolkit).resolve(
-          payoutLegKey(key),
-          outcome === 'paid' ? 'paid' : 'not_paid',
-          by,
-        );
+        const ledger = openLedger(toolkit);
+        const leg = ledger.resolve(knownKey(ledger, key), outcome === 'paid' ? 'paid' : 'not_paid', by);
         if (options.json === true) return printJson(context, { key, state: leg.state });
         context.out(
           `${key} is ${leg.state}${leg.state === 'failed' ? '; plan it again with: rivulet payout retry' : ''}\n`,
@@ -236,14 +259,24 @@ function addDecision(
                 const rows = payoutRows(toolkit.store, { name: payoutName });
                 return rows.filter(({ state }) => states.includes(state)).map(({ key }) => payoutLegKey(key));
               })
-            : given.map(payoutLegKey);
+            : given.map((key) => knownKey(ledger, key));
         const { length } = decide({ ledger, keys, by: options.by });
         if (options.json === true) return printJson(context, { payments: length });
         const next =
           name === 'approve' || name === 'retry' ? '; pay them with: rivulet payout resume <name>' : '';
-        context.out(`${length} ${length === 1 ? 'payment' : 'payments'} ${done}${next}\n`);
+        context.out(`${countPayments(length)} ${done}${next}\n`);
       });
     });
+}
+
+/** @throws CliError for one that no payout has. */
+function knownKey(ledger: LegLedger, key: string): string {
+  const legKey = payoutLegKey(key);
+  if (ledger.get(legKey) !== undefined) return legKey;
+  throw new CliError(
+    'payout_key_unknown',
+    `no payout has the key ${printable(JSON.stringify(key))}: list the payouts with: rivulet payout list`,
+  );
 }
 
 const statesFor: Readonly<Record<string, readonly string[]>> = {
@@ -302,7 +335,7 @@ async function confirm(
 ): Promise<void> {
   if (options.yes === true || context.ask === undefined || preview.fresh.length === 0) return;
   const amount = formatMsat(preview.freshMsat);
-  const answer = await context.ask(`Pay ${preview.fresh.length} payments of ${amount} in all? [y/N] `);
+  const answer = await context.ask(`Pay ${countPayments(preview.fresh.length)}, ${amount} in all? [y/N] `);
   if (/^y(es)?$/i.test(answer.trim())) return;
   throw new CliError('payment_declined', 'nothing was paid');
 }
@@ -319,16 +352,18 @@ async function pay(
   });
   const ledger = openLedger(toolkit, await toolkit.wallet());
   const progress = printProgress(context, { options, now: toolkit.now });
-  const summary = await runPayout({
-    ledger,
-    name,
-    now: toolkit.now,
-    concurrency,
-    signal: toolkit.signal,
-    onProgress: progress.show,
-  });
-  progress.end();
-  return summary;
+  try {
+    return await runPayout({
+      ledger,
+      name,
+      now: toolkit.now,
+      concurrency,
+      signal: toolkit.signal,
+      onProgress: progress.show,
+    });
+  } finally {
+    progress.end();
+  }
 }
 
 async function showDryRun(
@@ -396,23 +431,27 @@ function finish(
   if (unknown.legs + sending.legs > 0) {
     throw new CliError(
       'payment_outcome_unknown',
-      `of ${unknown.legs + sending.legs} payments nobody knows the outcome: repeat the command, it pays nothing twice. See: rivulet payout show ${name}`,
+      `of ${countPayments(unknown.legs + sending.legs)} nobody knows the outcome: repeat the command, it pays nothing twice. See: rivulet payout show ${name}`,
       { exitCode: exitCodes.unknownOutcome },
     );
   }
   if (context.signal.aborted && planned.legs > 0) {
     throw new CliError(
       'payment_pending',
-      `interrupted: ${planned.legs} payments are still to be made; repeat the command, or: rivulet payout resume ${name}`,
+      `interrupted: ${countPayments(planned.legs)} still to be made; repeat the command, or: rivulet payout resume ${name}`,
       { exitCode: exitCodes.interrupted },
     );
   }
   if (failed.legs + planned.legs > 0) {
     throw new CliError(
       'payment_failed',
-      `${failed.legs + planned.legs} payments were not made. See: rivulet payout show ${name} --state failed`,
+      `${countPayments(failed.legs + planned.legs)} not made. See: rivulet payout show ${name}${planned.legs === 0 ? ' --state failed' : ''}`,
     );
   }
+}
+
+function countPayments(number: number): string {
+  return `${number} ${number === 1 ? 'payment' : 'payments'}`;
 }
 
 function parseFee(text: string): bigint {

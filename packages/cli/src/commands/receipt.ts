@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { bytesToHex, hexToBytes } from '@rivulet/core/bytes';
 import { sha256 } from '@rivulet/core/crypto';
 import { derivePreimage, KeysendError, type ReceivedPayment } from '@rivulet/keysend';
@@ -17,6 +17,7 @@ import { formatMsat, parseSatsToMsat } from '../format/amount.js';
 import { parseNodeId } from '../format/nodeAddress.js';
 import { parseWholeNumber } from '../format/number.js';
 import { formatTable, formatTime, shortId } from '../format/text.js';
+import { writeNewFile } from '../newFile.js';
 import { printJson, withProgress } from '../output.js';
 import { addToolkitOptions, type CliToolkit, type ToolkitOptions, withToolkit } from '../toolkit.js';
 import { allOptions, examples, type RegisterCommand } from './registerCommand.js';
@@ -122,7 +123,7 @@ export const registerReceipt: RegisterCommand = (program, context) => {
           options.withPreimage === true ? preimageOf(toolkit, { book, paymentHash }) : undefined;
         const text = JSON.stringify({ ...found, ...(preimage === undefined ? {} : { preimage }) }, null, 2);
         if (options.out === undefined) context.out(`${text}\n`);
-        else writeFileSync(options.out, `${text}\n`, { mode: 0o600, flag: 'wx' });
+        else writeNewFile(options.out, [`${text}\n`]);
       });
     });
 
@@ -311,6 +312,6 @@ function readText(file: string, what: string): string {
   try {
     return readFileSync(file === '-' ? 0 : file, 'utf8');
   } catch (cause) {
-    throw new CliError('argument_invalid', `${what} cannot be read: ${(cause as Error).message}`, { cause });
+    throw usageError(`${what} cannot be read: ${(cause as Error).message}`);
   }
 }

@@ -51,11 +51,16 @@ subscription, the last one is made up for: see catchUp.
 export const registerRules: RegisterCommand = (program, context) => {
   const rules = program
     .command('rules')
-    .description('payments that make themselves: schedules, subscriptions, meters, triggers');
+    .description('payments that make themselves: schedules, subscriptions, meters, triggers')
+    .addHelpText(
+      'after',
+      examples('rivulet rules add rent.json', 'rivulet rules due', 'rivulet rules run --webhook-port 8090'),
+    );
 
   rules
     .command('list')
     .description('the rules there are')
+    .addHelpText('after', examples('rivulet rules list'))
     .action((_, command) => {
       const options = allOptions<Options>(command);
       return withRules(context, options, async ({ runner }) => {
@@ -114,6 +119,7 @@ rent.json:
     .command('show')
     .description('a rule, how far it has come, and its payments that are not settled')
     .argument('<name>')
+    .addHelpText('after', examples('rivulet rules show rent'))
     .action((name: string, _, command) => {
       const options = allOptions<Options>(command);
       return withRules(context, options, async ({ runner, ledger }) => {
@@ -139,6 +145,7 @@ rent.json:
       )
       .argument('<name>')
       .option('--by <name>', 'who does it, for the audit log')
+      .addHelpText('after', examples(`rivulet rules ${enabled ? 'enable' : 'disable'} rent --by ann`))
       .action((name: string, _, command) => {
         const options = allOptions<Options>(command);
         return withRules(context, options, async ({ runner }) => {
@@ -154,6 +161,7 @@ rent.json:
     .description('remove a rule; what it has planned stays planned')
     .argument('<name>')
     .option('--by <name>', 'who does it, for the audit log')
+    .addHelpText('after', examples('rivulet rules remove rent'))
     .action((name: string, _, command) => {
       const options = allOptions<Options>(command);
       return withRules(context, options, async ({ runner }) => {
@@ -166,6 +174,7 @@ rent.json:
   rules
     .command('due')
     .description('what the rules would pay now, and when they are due next; plans nothing')
+    .addHelpText('after', examples('rivulet rules due'))
     .action((_, command) => {
       const options = allOptions<Options>(command);
       return withRules(context, options, async ({ runner }) => {
@@ -269,6 +278,7 @@ rent.json:
     .command('pay-owed')
     .description('plan everything that a meter owes, however little')
     .argument('<rule>')
+    .addHelpText('after', examples('rivulet rules pay-owed traffic'))
     .action((rule: string, _, command) => {
       const options = allOptions<ToolkitOptions>(command);
       return withRules(context, options, async ({ runner }) => {
@@ -283,6 +293,7 @@ rent.json:
     .command('secret')
     .description("the secret with which a trigger's webhooks are signed (Standard Webhooks)")
     .argument('<rule>')
+    .addHelpText('after', examples('rivulet rules secret prize'))
     .action((rule: string, _, command) => {
       const options = allOptions<ToolkitOptions>(command);
       return withRules(context, options, async ({ runner }) => {

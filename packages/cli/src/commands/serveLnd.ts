@@ -26,7 +26,10 @@ export const registerServeLnd: RegisterCommand = (program, context) => {
   )
     .addHelpText(
       'after',
-      examples('rivulet serve-lnd', 'rivulet serve-lnd --port 8088 --wallet lnd+https://…'),
+      examples(
+        'rivulet serve-lnd',
+        'rivulet serve-lnd --port 8088 --wallet "lnd+https://127.0.0.1:8080?macaroon-file=admin.macaroon&cert-file=tls.cert"',
+      ),
     )
     .action((_, command) => {
       const options = allOptions<ServeOptions>(command);

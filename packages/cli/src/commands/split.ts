@@ -2,7 +2,7 @@ import { carriedMsat, planAt, type SplitResult, splitAmount, type ValuePlan } fr
 import { formatMsat, parseSatsToMsat } from '../format/amount.js';
 import { formatTable, printable, shorten } from '../format/text.js';
 import { printJson } from '../output.js';
-import { addToolkitOptions, type ToolkitOptions, withToolkit } from '../toolkit.js';
+import { addToolkitOptions, fetcherOf, type ToolkitOptions } from '../toolkit.js';
 import { allOptions, examples, type RegisterCommand } from './registerCommand.js';
 import { describeRecipient, formatPosition, loadPlan, parsePosition } from './valueInput.js';
 
@@ -27,9 +27,10 @@ export const registerSplit: RegisterCommand = (program, context) => {
       const options = allOptions<SplitOptions>(command);
       const amountMsat = parseSatsToMsat(sats);
       const positionSeconds = parsePosition(options.position ?? '0', '--position');
-      return withToolkit(context, options, async (toolkit) => {
-        const json = options.json === true;
-        const plan = await loadPlan(context, { toolkit, feed, item, json });
+      // Nothing is paid: it takes no wallet and no data folder.
+      const toolkit = { fetcher: fetcherOf(options), signal: context.signal };
+      const json = options.json === true;
+      return loadPlan(context, { toolkit, feed, item, json }).then((plan) => {
         const active = planAt(plan, positionSeconds);
         const split = splitAmount({
           amountMsat,

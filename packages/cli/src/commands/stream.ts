@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { resolve } from 'node:path';
 import { carriedMsat, type Leg, type StreamReport, StreamSession, type ValuePlan } from '@rivulet/keysend';
 import type { CliContext } from '../cliContext.js';
-import { usageError } from '../cliError.js';
+import { CliError, usageError } from '../cliError.js';
 import { formatMsat, parseSatsToMsat } from '../format/amount.js';
 import { formatTable, printable, shorten } from '../format/text.js';
 import { printJson } from '../output.js';
@@ -34,8 +34,7 @@ interface StreamOptions extends ToolkitOptions, ValuePayingOptions {
 
 const help = `
 The same command again goes on where the last one was stopped, or killed: what was paid is not paid again.
-To play the item once more, name another session: --session <name>.
-`;
+To play the item once more, name another session: --session <name>.`;
 
 export const registerStream: RegisterCommand = (program, context) => {
   addToolkitOptions(
@@ -128,8 +127,10 @@ async function stream(
     onLeg: (leg) => tell(context, { leg, json }),
     onProblem: (error) => {
       const message = error instanceof Error ? error.message : String(error);
-      if (!problems.has(message)) context.err(`${printable(message)}\n`);
-      problems.add(message);
+      // The same with other amounts, minute after minute, is no news.
+      const kind = message.replace(/\d+/g, '');
+      if (!problems.has(kind)) context.err(`${printable(message)}\n`);
+      problems.add(kind);
     },
   });
   session.speed = speed;
@@ -171,6 +172,12 @@ async function stream(
     signal.throwIfAborted();
   }
   failUnlessAllPaid(report.unpaid, again);
+  if (report.blocked !== undefined) {
+    throw new CliError(
+      'payment_failed',
+      `not all that was heard is paid: ${printable(report.blocked)}; ${again}`,
+    );
+  }
 }
 
 function endOf(plan: ValuePlan, { toSeconds, durationSeconds }: Asked): number {
@@ -242,7 +249,7 @@ function startedJson({ name, plan, rateMsatPerMinute, positionSeconds, toSeconds
 }
 
 function describeReport(report: StreamReport): string {
-  const { heardSeconds, openSeconds, paidMsat, feesMsat, recipients, carried, unpaid, blocked } = report;
+  const { heardSeconds, openSeconds, paidMsat, feesMsat, recipients, carried, unpaid } = report;
   const rows = recipients.map((total) => [
     shorten(describeRecipient(total.recipient)),
     formatMsat(total.paidMsat),
@@ -255,7 +262,6 @@ function describeReport(report: StreamReport): string {
     `${formatPosition(heardSeconds)} heard, ${formatMsat(paidMsat)} paid, which cost ${formatMsat(feesMsat)}`,
     ...(waiting > 0n ? [`${formatMsat(waiting)} wait: shares below 1 sat, and what is not allowed yet`] : []),
     ...(openSeconds > 0 ? [`${Math.round(openSeconds)} s heard are kept, and paid with their minute`] : []),
-    ...(blocked === undefined ? [] : [printable(blocked)]),
     ...unpaid.map(describeUnpaid),
   ].join('\n');
 }

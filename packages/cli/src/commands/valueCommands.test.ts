@@ -1,4 +1,6 @@
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { bytesToHex } from '@rivulet/core/bytes';
 import { secp256k1 } from '@rivulet/core/crypto';
@@ -115,7 +117,7 @@ test('positions are read as people type them', () => {
   expect(parsePosition('754', 'x')).toBe(754);
   expect(parsePosition('12:34', 'x')).toBe(754);
   expect(parsePosition('1:02:03.5', 'x')).toBe(3_723.5);
-  for (const text of ['', '-1', '1:2:3:4', 'abc', '1.2345']) {
+  for (const text of ['', '-1', '1:2:3:4', 'abc', '1.2345', '1:60', '99:99', '1:60:00']) {
     expect(() => parsePosition(text, '--position')).toThrow(/--position is a position/);
   }
   expect(formatPosition(3_723.9)).toBe('1:02:03');
@@ -167,6 +169,11 @@ describe('split', () => {
 
   test('says what is wrong with the command', async () => {
     expect((await world.run('split', 'nowhere.xml', 'one', '5')).code).toBe(2);
+    const folder = await world.run('split', world.dataDir, 'one', '5');
+    expect(folder).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(/^error: .*EISDIR.*give a file.*\n$/),
+    });
     const none = await world.run('split', writeFeeds(), 'two', '5');
     expect(none).toMatchObject({ code: 1, err: expect.stringMatching(/None of the 1 items/) });
   });
@@ -224,6 +231,40 @@ describe('boost', () => {
     );
     expect(signed).toEqual([true, true, true]);
     expect(world.calls.filter(({ name }) => name === 'signMessage')).toHaveLength(3);
+  });
+
+  test('says who is paid by an address, for whose node nothing can be signed', async () => {
+    await serve();
+    const server = createServer((_, response) => {
+      response.end(JSON.stringify({ status: 'OK', tag: 'keysend', pubkey: ownId, customData: [] }));
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    try {
+      const address = `al@127.0.0.1:${(server.address() as AddressInfo).port}`;
+      const path = writeFeeds();
+      const byName = `<podcast:valueRecipient name="Al" type="lnaddress" address="${address}" split="1"/>`;
+      const text = readFileSync(path, 'utf8');
+      writeFileSync(path, text.replace('</podcast:value>', `${byName}</podcast:value>`));
+      const args = ['boost', path, 'one', '1010', '--id', id, '--sign', '--allow-local'];
+      const { code, out } = await world.run(...args);
+      expect(code).toBe(0);
+      expect(out).toContain(`Al (${address}) is paid by its address: not signed, no receipt asked\n`);
+      const { payments } = JSON.parse((await world.run(...args, '--json')).out);
+      expect(payments.map(({ proof }: { proof: boolean }) => proof)).toEqual([true, true, false, true]);
+    } finally {
+      await new Promise((resolve) => server.close(resolve));
+    }
+  });
+
+  test('over a wallet that is away plans nothing, and takes nothing of a budget', async () => {
+    await world.run('budgets', 'set', 'podcasts', '2,000', '--per', 'day');
+    const wallet = `http://127.0.0.1:9?token-file=${join(world.dataDir, 'token')}`;
+    writeFileSync(join(world.dataDir, 'token'), 'secret');
+    const args = ['boost', writeFeeds(), 'one', '1000', '--budget', 'podcasts', '--wallet', wallet];
+    expect((await world.run(...args)).code).toBe(1);
+    expect(JSON.parse((await world.run('budgets', '--json')).out).budgets).toMatchObject([
+      { reservedMsat: '0', remainingMsat: '2000000' },
+    ]);
   });
 
   test('asks before it pays, and pays nothing where the answer is no', async () => {
@@ -286,6 +327,16 @@ describe('stream', () => {
     });
     expect((await world.run(...args('--duration', '1:00', '--from', '2:00'))).code).toBe(2);
     expect((await world.run(...args('--duration', '1:00', '--speed', '0'))).code).toBe(2);
+  });
+
+  test('fails where a budget ended it, however much of it was heard', async () => {
+    await serve();
+    await world.run('budgets', 'set', 'small', '1', '--per', 'day');
+    const { code, err } = await world.run(...args('--duration', '3:00', '--budget', 'small'));
+    expect(code).toBe(1);
+    expect(err).toMatch(/not all that was heard is paid: the budget small has 1 sat left/);
+    expect(err.match(/and this may cost/g)).toHaveLength(2);
+    expect(paidTo()).toEqual({});
   });
 
   test('that is stopped keeps what was heard, and goes on', async () => {

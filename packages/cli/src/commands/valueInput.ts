@@ -8,12 +8,13 @@ import { printable } from '../format/text.js';
 import type { CliToolkit } from '../toolkit.js';
 
 const feedTimeoutMs = 30_000;
+const whatToGive = 'give a file, or a URL that begins with https://';
 const isUrl = (text: string): boolean => /^https?:\/\//i.test(text);
 
 /** Who is to be paid for an item of a feed; what is wrong with its value block is said on stderr. */
 export async function loadPlan(
   context: CliContext,
-  given: { toolkit: CliToolkit; feed: string; item: string; json: boolean },
+  given: { toolkit: Pick<CliToolkit, 'fetcher' | 'signal'>; feed: string; item: string; json: boolean },
 ): Promise<ValuePlan> {
   const { toolkit, feed: where, item: guid, json } = given;
   const { signal } = toolkit;
@@ -64,32 +65,30 @@ function readBeside(feedPath: string, name: string): Uint8Array {
 }
 
 function readFeedFile(path: string): Uint8Array {
-  let size: number;
   try {
-    size = statSync(path).size;
+    const { size } = statSync(path);
+    if (size <= MAX_FEED_BYTES) return readFileSync(path);
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
-    throw usageError(
-      `the feed ${JSON.stringify(printable(path))} cannot be read (${code}): give a file or a URL`,
-    );
+    throw usageError(`the feed ${printable(JSON.stringify(path))} cannot be read (${code}): ${whatToGive}`);
   }
-  if (size > MAX_FEED_BYTES) {
-    throw new KeysendError(
-      'feed_invalid',
-      `the feed has ${size} bytes: more than ${MAX_FEED_BYTES} are not read`,
-    );
-  }
-  return readFileSync(path);
+  throw new KeysendError(
+    'feed_invalid',
+    `the feed ${printable(JSON.stringify(path))} is larger than ${MAX_FEED_BYTES / 1_000_000} MB, and is not read`,
+  );
 }
 
 /** A position as it is typed: `754`, `12:34`, `1:02:03`, with fractions. In seconds. @throws CliError */
 export function parsePosition(text: string, what: string): number {
-  const [, hours = '0', minutes = '0', seconds = ''] =
+  const [, hours, minutes, seconds = ''] =
     /^(?:(?:(\d{1,4}):)?(\d{1,4}):)?(\d{1,7}(?:\.\d{1,3})?)$/.exec(text) ?? [];
-  if (seconds === '') {
+  // `1:90` is a slip of the hand: nobody can tell what was meant.
+  const overflows =
+    (minutes !== undefined && Number(seconds) >= 60) || (hours !== undefined && Number(minutes) >= 60);
+  if (seconds === '' || overflows) {
     throw usageError(`${what} is a position such as 754, 12:34 or 1:02:03, not ${JSON.stringify(text)}`);
   }
-  return Number(hours) * 3_600 + Number(minutes) * 60 + Number(seconds);
+  return Number(hours ?? 0) * 3_600 + Number(minutes ?? 0) * 60 + Number(seconds);
 }
 
 /** `1:02:03`, without what is less than a second. */
