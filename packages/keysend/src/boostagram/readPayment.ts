@@ -20,7 +20,7 @@ export interface PaymentAccount {
 
 /**
  * What a payment's records say, whichever records they are: one view for lists, pages, rules and webhooks. All of it
- * is the sender's claim. Texts are bounded (4,096 characters) and never empty; they may have control characters and
+ * is the sender's claim. Texts are bounded (4,096 characters) and never blank; they may have control characters and
  * markup, which whoever shows them takes care of.
  */
 export interface PaymentText {
@@ -244,7 +244,7 @@ function isNumber(text: string | undefined): text is string {
 }
 
 function bounded(text: string | undefined): string | undefined {
-  return text === undefined || text === '' ? undefined : cutText(text, maxFieldLength);
+  return text === undefined || text.trim() === '' ? undefined : cutText(text, maxFieldLength);
 }
 
 function distinct(texts: readonly (string | undefined)[]): string[] {

@@ -54,6 +54,65 @@ describe('reading a received payment', () => {
     expect(boost.positionSeconds).toBe(3723);
   });
 
+  test('takes a message of Sphinx for a boost', () => {
+    const chat = { feedID: 7, itemID: 9, ts: 61, title: 'Ep', text: 'from a chat', amount: 3, pubkey: 'x' };
+    const boost = boostOf(1, {
+      // What follows the JSON is a signature.
+      records: [[133773310n, Uint8Array.of(...utf8(JSON.stringify(chat)), 0x30, 0xff)]],
+    });
+    expect(boost).toMatchObject({
+      kind: 'boost',
+      message: 'from a chat',
+      show: { feedId: '7' },
+      episode: { name: 'Ep', itemId: '9' },
+      positionSeconds: 61,
+      share: { valueMsat: 3_000n },
+      problems: [],
+    });
+    expect(boostOf(1, { records: [[133773310n, utf8('{"ts":9}sig')]] }).kind).toBe('stream');
+  });
+
+  test('takes the first payment of a batch', () => {
+    const batch = {
+      version: 1.0,
+      sender: { name: 'Listener', identifier: 'u1', app_name: 'App', app_version: '2' },
+      destinations: { 1: { podcast: 'Tide', url: 'https://e.com/p.rss', guid: 'EP1', split_name: 'Host' } },
+      payments: [
+        { dest: '1', value_msat: 7_777, ts: 60, action: 'boost', message: 'Great' },
+        { dest: '1', value_msat: 1_337, ts: 30, action: 'stream' },
+      ],
+    };
+    expect(boostOf(1, { records: [[7629173n, utf8(JSON.stringify(batch))]] })).toMatchObject({
+      kind: 'boost',
+      message: 'Great',
+      sender: { name: 'Listener', id: 'u1' },
+      show: { name: 'Tide', url: 'https://e.com/p.rss' },
+      episode: { guid: 'EP1' },
+      app: { name: 'App', version: '2' },
+      share: { name: 'Host', valueMsat: 7_777n },
+      positionSeconds: 60,
+      problems: [],
+    });
+    expect(boostOf(1, { records: [[7629173n, utf8('{"payments":7}')]] }).problems).toEqual([
+      'payment_batch: not_object',
+    ]);
+  });
+
+  test('names accounts that are bytes by their digits, and the boostagram before other words', () => {
+    expect(boostOf(1, { records: [[818818n, Uint8Array.of(0xff)]] }).account).toEqual({
+      key: '818818',
+      value: 'ff',
+    });
+    const both = boostOf(1, {
+      boostagram: { action: 'stream', message: ' ' },
+      records: [
+        [133773310n, utf8('{"text":"chat"}')],
+        [34349334n, utf8('words')],
+      ],
+    });
+    expect(both).toMatchObject({ kind: 'stream', message: 'words' });
+  });
+
   test.each([
     ['5', undefined],
     ['00:00:09', 9],

@@ -1,13 +1,11 @@
-import type { Boostagram } from '../boostagram/boostagram.js';
-import { readBoostagram } from '../boostagram/readBoostagram.js';
+import { type PaymentProblem, type PaymentText, readPayment } from '../boostagram/readPayment.js';
 import { decodeProofRecord, senderProofType } from '../proof/proofRecord.js';
 import { verifySenderProof } from '../proof/senderProof.js';
-import { knownRecord } from '../records/knownRecords.js';
-import { type KnownValue, readRecord } from '../records/readRecord.js';
-import { boostagramRecordType, keysendRecordType } from '../records/recordTypes.js';
+import { recordName } from '../records/knownRecords.js';
+import { keysendRecordType } from '../records/recordTypes.js';
 import type { ReceivedPayment } from '../wallets/wallet.js';
 import { wellFormed } from './foldText.js';
-import type { BoostSender, NewBoost } from './receivedBoost.js';
+import type { NewBoost } from './receivedBoost.js';
 
 /** The node whose signature over a payment is right, 66 hex digits; `undefined` where there is none. */
 export type ProveSender = (payment: Omit<ReceivedPayment, 'cursor'>) => string | undefined;
@@ -39,141 +37,93 @@ export function readBoost(
   // In one order, however the wallet gave them: what is read of them must not depend on it.
   const records = new Map([...payment.records].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)));
   records.delete(keysendRecordType);
-  const problems: string[] = [];
-  const boostagram = boostagramOf(records, problems);
-  const values = new Map<string, KnownValue>();
-  let account: NewBoost['account'];
-  for (const [type, bytes] of records) {
-    if (type === boostagramRecordType) continue;
-    const read = readRecord(type, bytes);
-    if (read.problem !== undefined) problems.push(`${read.name ?? type}: ${read.problem}`);
-    if (read.name !== undefined) values.set(read.name, read);
-    if (knownRecord(type)?.account === true && read.value.kind === 'text') {
-      account ??= { key: type.toString(), value: wellFormed(read.value.text) };
-    }
-  }
+  const says = readPayment(records);
+  const problems = problemsOf(says.problems);
   const proven = provenKey ?? proveSender?.({ ...payment, records });
   const proof = records.get(senderProofType);
   const claim = proof && decodeProofRecord(proof);
   if (typeof claim === 'string') problems.push(`sender_proof: ${claim}`);
   else if (claim?.signed !== undefined && proven === undefined) problems.push('sender_proof: not_verified');
-  const { podcastGuid, podcastId } = podcastOf(values);
-  const given = boostagram ?? {};
-  const text = (name: string): string | undefined => {
-    const value = values.get(name)?.value;
-    return value?.kind === 'text' && value.text !== '' ? wellFormed(value.text) : undefined;
-  };
+  const { account } = says;
   return {
     source,
     paymentHash: paymentHash.toLowerCase(),
     amountMsat,
     receivedAtMs: Math.max(0, Math.floor(receivedAtMs)),
-    kind: boostagram?.action ?? 'payment',
-    sender: senderOf({ boostagram: given, values, text, proven }),
+    kind: says.kind === 'message' ? 'payment' : says.kind,
+    sender: present({
+      name: clean(says.boostagram?.senderName) ?? asItCame(says.senderName),
+      id: clean(says.senderId),
+      claimedKey: says.senderKey,
+      provenKey: proven?.toLowerCase(),
+    }),
     show: present({
-      name: clean(given.podcast),
-      guid: clean(given.guid)?.toLowerCase() ?? podcastGuid,
-      feedId: given.feedId?.toString() ?? podcastId,
-      url: clean(given.url),
+      name: clean(says.podcast),
+      guid: clean(says.podcastGuid)?.toLowerCase(),
+      feedId: says.feedId?.toString(),
+      url: clean(says.feedUrl),
     }),
     episode: present({
-      name: clean(given.episode),
-      guid: clean(given.episodeGuid),
-      itemId: given.itemId?.toString(),
+      name: clean(says.episode),
+      guid: clean(says.episodeGuid),
+      itemId: says.itemId?.toString(),
     }),
     remote: present({
-      feedGuid: clean(given.remoteFeedGuid)?.toLowerCase(),
-      itemGuid: clean(given.remoteItemGuid),
+      feedGuid: clean(says.remoteFeedGuid)?.toLowerCase(),
+      itemGuid: clean(says.remoteItemGuid),
     }),
-    app: present({ name: clean(given.appName), version: clean(given.appVersion) }),
+    app: present({ name: clean(says.appName), version: clean(says.appVersion) }),
     share: present({
-      name: clean(given.name),
-      valueMsat: given.valueMsat,
-      totalMsat: given.valueMsatTotal,
+      name: clean(says.recipientName),
+      valueMsat: says.valueMsat,
+      totalMsat: says.valueMsatTotal,
     }),
     ...present({
-      positionSeconds: given.ts ?? secondsOf(given.time),
-      message: clean(given.message) ?? text('message') ?? text('tip_note') ?? text('tip_note_even'),
-      boostUuid: clean(given.boostUuid)?.slice(0, maxUuidLength).toLowerCase(),
-      legUuid: clean(given.uuid)?.slice(0, maxUuidLength).toLowerCase(),
-      account,
-      reply: replyOf(given),
+      positionSeconds: says.positionSeconds,
+      message: clean(says.boostagram?.message) ?? asItCame(says.message),
+      boostUuid: clean(says.boostUuid)?.slice(0, maxUuidLength).toLowerCase(),
+      legUuid: clean(says.uuid)?.slice(0, maxUuidLength).toLowerCase(),
+      account: account && { key: account.type.toString(), value: wellFormed(account.value) },
+      reply: replyOf(says),
     }),
     records,
     problems,
   };
 }
 
-function boostagramOf(
-  records: ReadonlyMap<bigint, Uint8Array>,
-  problems: string[],
-): Partial<Boostagram> | undefined {
-  const bytes = records.get(boostagramRecordType);
-  if (bytes === undefined) return undefined;
-  const { boostagram, problems: found } = readBoostagram(bytes);
-  for (const { field, problem } of found) {
-    // Nothing is lost by it.
-    if (problem === 'converted') continue;
-    problems.push(field === '' ? `boostagram: ${problem}` : `boostagram ${wellFormed(field)}: ${problem}`);
+/** For people: those of boostagrams first. */
+function problemsOf(found: readonly PaymentProblem[]): string[] {
+  const ofFields: string[] = [];
+  const ofRecords: string[] = [];
+  for (const one of found) {
+    const name = recordName(one.type) ?? one.type;
+    if (!('field' in one)) ofRecords.push(`${name}: ${one.problem}`);
+    // By what is only converted nothing is lost.
+    else if (one.problem !== 'converted') {
+      ofFields.push(`${name}${one.field === '' ? '' : ` ${wellFormed(one.field)}`}: ${one.problem}`);
+    }
   }
-  return boostagram;
+  return [...ofFields, ...ofRecords];
 }
 
-/** Record 7629175: a number in the podcast index, or a guid. */
-function podcastOf(values: ReadonlyMap<string, KnownValue>): { podcastGuid?: string; podcastId?: string } {
-  const value = values.get('podcast_id')?.value;
-  if (value?.kind !== 'text') return {};
-  const text = clean(value.text);
-  if (text === undefined) return {};
-  return /^\d{1,16}$/.test(text) ? { podcastId: text } : { podcastGuid: text.toLowerCase() };
-}
-
-function senderOf({
-  boostagram,
-  values,
-  text,
-  proven,
-}: {
-  boostagram: Partial<Boostagram>;
-  values: ReadonlyMap<string, KnownValue>;
-  text: (name: string) => string | undefined;
-  proven: string | undefined;
-}): BoostSender {
-  const key = values.get('sender_key')?.value;
-  const typed = [boostagram.senderKey, boostagram.pubkey].find((one) =>
-    /^0[23][0-9a-f]{64}$/i.test(one ?? ''),
-  );
-  return present({
-    name: clean(boostagram.senderName) ?? text('sender_alias'),
-    id: clean(boostagram.senderId),
-    claimedKey: key?.kind === 'public_key' ? key.nodeId : typed?.toLowerCase(),
-    provenKey: proven?.toLowerCase(),
-  });
-}
-
-function replyOf(boostagram: Partial<Boostagram>): NewBoost['reply'] {
-  const address = clean(boostagram.replyAddress);
+function replyOf({ replyAddress, replyCustomKey, replyCustomValue }: PaymentText): NewBoost['reply'] {
+  const address = clean(replyAddress);
   if (address === undefined) return undefined;
   return {
     address,
-    ...present({
-      customKey: boostagram.replyCustomKey?.toString(),
-      customValue: clean(boostagram.replyCustomValue),
-    }),
+    ...present({ customKey: replyCustomKey?.toString(), customValue: clean(replyCustomValue) }),
   };
+}
+
+/** What a record of its own says, spaces and all. */
+function asItCame(text: string | undefined): string | undefined {
+  return text === undefined ? undefined : wellFormed(text);
 }
 
 /** `undefined` for nothing but white space. */
 function clean(text: string | undefined): string | undefined {
   const trimmed = text === undefined ? '' : wellFormed(text).trim();
   return trimmed === '' ? undefined : trimmed;
-}
-
-/** HH:MM:SS or MM:SS. */
-function secondsOf(time: string | undefined): number | undefined {
-  const [, hours = '0', minutes, seconds] =
-    /^(?:(\d{1,4}):)?(\d{1,2}):(\d{1,2})(?:\.\d*)?$/.exec(time ?? '') ?? [];
-  return minutes === undefined ? undefined : Number(hours) * 3600 + Number(minutes) * 60 + Number(seconds);
 }
 
 /** Without what is undefined. */
