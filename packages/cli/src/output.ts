@@ -29,8 +29,10 @@ export function printAnswer<N extends EndpointName>(
   else context.out(`${text(answer)}\n`);
 }
 
+/** Amounts as digits: they may be more than a number of JSON holds. */
 export function printJson(context: CliContext, value: unknown): void {
-  context.out(`${JSON.stringify(value)}\n`);
+  const digits = (_: string, part: unknown) => (typeof part === 'bigint' ? part.toString() : part);
+  context.out(`${JSON.stringify(value, digits)}\n`);
 }
 
 /** What the system calls the error (`EADDRINUSE`); `undefined` for all that it did not raise. */

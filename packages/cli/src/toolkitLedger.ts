@@ -1,14 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { LegLedger, type Wallet } from '@rivulet/keysend';
+import { LegLedger, type Schedule, systemSchedule, type Wallet } from '@rivulet/keysend';
 import type { CliToolkit } from './toolkit.js';
 
 /** Timers that keep the process alive: a payment that waits for its second try is still to be made. */
-export function wakefulSchedule(delayMs: number, run: () => void): () => void {
-  const timer = setTimeout(run, delayMs);
-  return () => clearTimeout(timer);
-}
+export const wakefulSchedule: Schedule = systemSchedule;
 
 /** Where process ids mean the same: two containers may share a folder and a name, and have processes of their own. */
 function processWorld(): string {

@@ -1,4 +1,4 @@
-import { closeSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, writeSync } from 'node:fs';
 import { KeysendError } from '@rivulet/keysend';
 import {
   type AuditAnchor,
@@ -24,6 +24,7 @@ import { parseWholeNumber } from '../format/number.js';
 import { formatTable, formatTime, printable, shorten } from '../format/text.js';
 import { openNewFile, writeNewFile } from '../newFile.js';
 import { printJson } from '../output.js';
+import { readTextFile } from '../textFile.js';
 import { addToolkitOptions, type CliToolkit, type ToolkitOptions, withToolkit } from '../toolkit.js';
 import { linesOf } from './auditFile.js';
 import { describeReport } from './auditReport.js';
@@ -103,7 +104,7 @@ export const registerAudit: RegisterCommand = (program, context) => {
     )
     .action(async (file: string | undefined, _, command) => {
       const options = allOptions<VerifyOptions>(command);
-      const anchors = (options.anchor ?? []).map((one) => parseAuditAnchor(readText(one, 'the anchor')));
+      const anchors = (options.anchor ?? []).map((one) => parseAuditAnchor(readTextFile(one)));
       const verdict =
         file === undefined
           ? await withToolkit(context, options, async ({ store }) => verifyAudit(store, { anchors }))
@@ -336,12 +337,4 @@ function parseTime(text: string, what: string): { startMs: number; endMs: number
 function writeOut(context: CliContext, { text, out }: { text: string; out: string | undefined }): void {
   if (out === undefined) context.out(text);
   else writeNewFile(out, [text]);
-}
-
-function readText(file: string, what: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (cause) {
-    throw usageError(`${what} cannot be read: ${(cause as Error).message}`);
-  }
 }

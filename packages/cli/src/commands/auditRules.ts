@@ -74,7 +74,7 @@ export function registerCounterparties(audit: Command, context: CliContext): voi
       await withToolkit(context, options, async (toolkit) => {
         const book = bookOf(toolkit);
         const set = book.set(id, changeOf(options, book.get(id)), 'user');
-        show(context, { options, value: asJson(set), text: describe(set) });
+        show(context, { options, value: set, text: describe(set) });
       });
     });
 
@@ -88,7 +88,7 @@ export function registerCounterparties(audit: Command, context: CliContext): voi
       await withToolkit(context, options, async (toolkit) => {
         const found = bookOf(toolkit).get(id);
         if (found === undefined) throw new CliError('not_available', `nothing is known of ${id}`);
-        show(context, { options, value: asJson(found), text: describe(found) });
+        show(context, { options, value: found, text: describe(found) });
       });
     });
 
@@ -102,7 +102,7 @@ export function registerCounterparties(audit: Command, context: CliContext): voi
       await withToolkit(context, options, async (toolkit) => {
         const all = bookOf(toolkit).list(options.tag === undefined ? {} : { tag: options.tag });
         const text = all.length === 0 ? 'nobody yet' : describeBook(all);
-        show(context, { options, value: { counterparties: all.map(asJson) }, text });
+        show(context, { options, value: { counterparties: all }, text });
       });
     });
 
@@ -146,12 +146,6 @@ function changeOf(options: SetOptions, before: Counterparty | undefined): Counte
     ...(whenOver === undefined ? {} : { whenOver }),
     [direction]: Object.keys(limits).length === 0 ? null : limits,
   };
-}
-
-function asJson(counterparty: Counterparty): unknown {
-  return JSON.parse(
-    JSON.stringify(counterparty, (_, value) => (typeof value === 'bigint' ? value.toString() : value)),
-  );
 }
 
 function describe(counterparty: Counterparty): string {

@@ -7,6 +7,7 @@ import {
 } from '@rivulet/keysend/receiving';
 import { formatMsat } from '../format/amount.js';
 import { formatTable, formatTime, printable, shorten, shortId } from '../format/text.js';
+import { formatPosition } from './valueInput.js';
 
 /** A stranger's text in one cell. */
 const cell = (text: string | undefined): string => shorten(printable(text ?? ''));
@@ -102,11 +103,6 @@ export function describeBoost(boost: ReceivedBoost, legs: readonly ReceivedBoost
     ...(records.length === 0 ? [] : ['', formatTable(['>RECORD', 'MEANING', 'VALUE'], records)]),
     ...(legs.length < 2 ? [] : ['', `${legs.length} legs of this boost arrived:`, describeBoosts(legs)]),
   ].join('\n');
-}
-
-function formatPosition(seconds: number): string {
-  const two = (value: number): string => String(value).padStart(2, '0');
-  return `${Math.floor(seconds / 3600)}:${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}`;
 }
 
 export function describeTotals({ groups, total, groupCount }: BoostTotals, by: TotalsBy): string {

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { guardedFetch } from '@rivulet/keysend/node';
 import {
   type DeliveryOutcome,
@@ -11,10 +10,11 @@ import {
 } from '@rivulet/keysend/receiving';
 import type { Command } from 'commander';
 import type { CliContext } from '../cliContext.js';
-import { CliError, usageError } from '../cliError.js';
+import { CliError } from '../cliError.js';
 import { parseWholeNumber } from '../format/number.js';
 import { printable } from '../format/text.js';
 import { printJson } from '../output.js';
+import { readTextFile } from '../textFile.js';
 import { type CliToolkit, type ToolkitOptions, withToolkit } from '../toolkit.js';
 import { addFilterOptions, type FilterOptions, parseFilter } from './boostsFilter.js';
 import { describeWebhooks } from './boostsText.js';
@@ -58,7 +58,7 @@ export function registerBoostsWebhooks(boosts: Command, context: CliContext): vo
     .action(async (url: string, _, command) => {
       const options = allOptions<AddOptions>(command);
       const { secretFile, after } = options;
-      const secret = secretFile === undefined ? undefined : readSecret(secretFile);
+      const secret = secretFile === undefined ? undefined : readTextFile(secretFile).trim();
       const afterId =
         after === undefined
           ? undefined
@@ -165,16 +165,6 @@ async function withHooks(
     });
     await work({ webhooks, worker, toolkit });
   });
-}
-
-function readSecret(path: string): string {
-  try {
-    return readFileSync(path, 'utf8').trim();
-  } catch (cause) {
-    throw usageError(
-      `--secret-file: ${path} cannot be read (${(cause as NodeJS.ErrnoException).code ?? cause})`,
-    );
-  }
 }
 
 function webhookJson<T extends Webhook | WebhookStatus>({ filter, ...rest }: T): object {

@@ -2,7 +2,7 @@ import { ClientError, type Payment } from '@rivulet/sdk';
 import type { Command } from 'commander';
 import type { CliContext } from '../cliContext.js';
 import { CliError, exitCodes, usageError } from '../cliError.js';
-import { formatMsat, parseSatsToMsat } from '../format/amount.js';
+import { formatMsat, parseFee } from '../format/amount.js';
 import { parseWholeNumber } from '../format/number.js';
 import { printable, shortId } from '../format/text.js';
 import { styler } from '../output.js';
@@ -38,7 +38,7 @@ export function parseLimits({ maxFee, maxDelay, maxParts }: LimitOptions): {
   maxParts?: number;
 } {
   return {
-    ...(maxFee === undefined ? {} : { maxFeeMsat: parseFee(maxFee) }),
+    ...(maxFee === undefined ? {} : { maxFeeMsat: parseFee(maxFee, '--max-fee') }),
     ...(maxDelay === undefined
       ? {}
       : { maxDelayBlocks: parseWholeNumber(maxDelay, { what: '--max-delay', minimum: 1, maximum: 2_016 }) }),
@@ -46,11 +46,6 @@ export function parseLimits({ maxFee, maxDelay, maxParts }: LimitOptions): {
       ? {}
       : { maxParts: parseWholeNumber(maxParts, { what: '--max-parts', minimum: 1, maximum: 64 }) }),
   };
-}
-
-/** A fee may be nothing. */
-function parseFee(text: string): bigint {
-  return /^0+(\.0{1,3})?$/.test(text) ? 0n : parseSatsToMsat(text, '--max-fee');
 }
 
 /** How long a command waits for a payment: `--wait`. @throws CliError */

@@ -19,7 +19,7 @@ import {
   parseWait,
   unknownOutcome,
 } from './paying.js';
-import { allOptions, examples, type RegisterCommand } from './registerCommand.js';
+import { allOptions, everyValue, examples, type RegisterCommand } from './registerCommand.js';
 
 const exampleId = '02eec7245d6b7d2ccb30380bfbe2a3648cd7a942653f5aa340edcea1f283686619';
 
@@ -38,12 +38,7 @@ export const registerPayments: RegisterCommand = (program, context) => {
       .argument('<node>', 'its id (public key)')
       .argument('<sats>', 'how much, with up to three decimals: 1.5 is 1,500 millisatoshi')
       .option('--message <text>', 'text for the recipient')
-      .option(
-        '--record <type=hex>',
-        'a custom record; may be given several times',
-        (value: string, before: readonly string[]) => [...before, value],
-        [],
-      )
+      .option('--record <type=hex>', 'a custom record; may be given several times', everyValue, [])
       .option('--idempotency-key <key>', 'a second call with the same key pays nothing and shows the first')
       .option('--wait <seconds>', 'how long to wait for the outcome', '60'),
   )

@@ -1,11 +1,10 @@
 import { basename, extname } from 'node:path';
-import { budgetState, type LegLedger, type LegSummary, listBudgets } from '@rivulet/keysend';
+import { budgetState, type LegSummary, listBudgets } from '@rivulet/keysend';
 import {
   createPayout,
   listPayouts,
   type PayoutFile,
   type PayoutPreview,
-  payoutLegKey,
   payoutRows,
   previewPayout,
   readPayout,
@@ -14,15 +13,18 @@ import {
 } from '@rivulet/keysend/automation';
 import type { CliContext } from '../cliContext.js';
 import { CliError, exitCodes, usageError } from '../cliError.js';
-import { formatMsat, parseSatsToMsat } from '../format/amount.js';
+import { formatMsat, parseFee, parseSatsToMsat } from '../format/amount.js';
 import { parseWholeNumber } from '../format/number.js';
 import { formatTable, formatTime, printable } from '../format/text.js';
 import { printJson } from '../output.js';
+import { readTextFile } from '../textFile.js';
 import { addToolkitOptions, type CliToolkit, type ToolkitOptions, withToolkit } from '../toolkit.js';
 import { openLedger } from '../toolkitLedger.js';
-import { formatOf, readText, writeReport } from './payoutFiles.js';
+import { registerPayoutDecisions } from './payoutDecisions.js';
+import { formatOf, writeReport } from './payoutFiles.js';
 import { printProgress } from './payoutProgress.js';
 import {
+  countPayments,
   describeFile,
   describeRows,
   describeStates,
@@ -31,7 +33,7 @@ import {
   summaryJson,
   summaryOf,
 } from './payoutText.js';
-import { allOptions, examples, type RegisterCommand } from './registerCommand.js';
+import { allOptions, everyValue, examples, type RegisterCommand } from './registerCommand.js';
 
 interface PayoutOptions extends ToolkitOptions {
   readonly name?: string;
@@ -90,7 +92,7 @@ export const registerPayout: RegisterCommand = (program, context) => {
       .option('--yes', 'do not ask (nobody is asked where there is no terminal, or with --json)')
       .option('--concurrency <number>', 'how many are under way at once', '100')
       .option('--max-fee <sats>', "the most that each may cost on its way (default: the wallet's limit)")
-      .option('--budget <name>', 'take it from this budget; may be given several times', collect)
+      .option('--budget <name>', 'take it from this budget; may be given several times', everyValue)
       .option('--approval-above <sats>', 'payments of more than this wait for: rivulet payout approve')
       .option('--report <file>', 'write what became of each key: CSV, or JSON where the name ends so'),
   )
@@ -162,31 +164,6 @@ export const registerPayout: RegisterCommand = (program, context) => {
       });
     });
 
-  addDecision(payout, context, {
-    name: 'approve',
-    description: 'let held payments leave with the next run of their payout',
-    done: 'approved',
-    decide: ({ ledger, keys, by }) => ledger.approve(keys, by),
-  });
-  addDecision(payout, context, {
-    name: 'deny',
-    description: 'give held payments up',
-    done: 'denied',
-    decide: ({ ledger, keys, by }) => ledger.deny(keys, by),
-  });
-  addDecision(payout, context, {
-    name: 'abandon',
-    description: 'give up payments that are planned, held or failed',
-    done: 'abandoned',
-    decide: ({ ledger, keys, by }) => ledger.abandon(keys, by),
-  });
-  addDecision(payout, context, {
-    name: 'retry',
-    description: 'plan failed payments once more; then run the payout',
-    done: 'planned again',
-    decide: ({ ledger, keys }) => ledger.retry(keys),
-  });
-
   addToolkitOptions(
     payout
       .command('resume')
@@ -204,91 +181,8 @@ export const registerPayout: RegisterCommand = (program, context) => {
       });
     });
 
-  payout
-    .command('resolve')
-    .description('say what became of a payment of which nobody knows; look into the wallet first')
-    .argument('<key>')
-    .requiredOption('--outcome <outcome>', 'paid or not-paid')
-    .option('--by <name>', 'who says so', 'user')
-    .addHelpText('after', examples('rivulet payout resolve july-17 --outcome not-paid --by ann'))
-    .action((key: string, _, command) => {
-      const options = allOptions<ToolkitOptions & { outcome: string; by: string }>(command);
-      const { outcome, by } = options;
-      if (outcome !== 'paid' && outcome !== 'not-paid') throw usageError('--outcome is paid or not-paid');
-      return withToolkit(context, options, async (toolkit) => {
-        const ledger = openLedger(toolkit);
-        const leg = ledger.resolve(knownKey(ledger, key), outcome === 'paid' ? 'paid' : 'not_paid', by);
-        if (options.json === true) return printJson(context, { key, state: leg.state });
-        context.out(
-          `${key} is ${leg.state}${leg.state === 'failed' ? '; plan it again with: rivulet payout retry' : ''}\n`,
-        );
-      });
-    });
+  registerPayoutDecisions(payout, context);
 };
-
-type Decide = (given: { ledger: LegLedger; keys: readonly string[]; by: string }) => readonly unknown[];
-
-function addDecision(
-  payout: Parameters<RegisterCommand>[0],
-  context: CliContext,
-  given: { name: string; description: string; done: string; decide: Decide },
-): void {
-  const { name, description, done, decide } = given;
-  payout
-    .command(name)
-    .description(description)
-    .argument('<keys...>', 'keys of payments; or with --all the name of a payout')
-    .option('--all', 'all payments of a payout that are in such a state')
-    .option('--by <name>', 'who decides', 'user')
-    .addHelpText(
-      'after',
-      examples(
-        `rivulet payout ${name} july-17 july-18 --by ann`,
-        `rivulet payout ${name} july --all --by ann`,
-      ),
-    )
-    .action((given: string[], _, command) => {
-      const options = allOptions<ToolkitOptions & { all?: boolean; by: string }>(command);
-      return withToolkit(context, options, async (toolkit) => {
-        const ledger = openLedger(toolkit);
-        const states = statesFor[name] ?? [];
-        const keys =
-          options.all === true
-            ? given.flatMap((payoutName) => {
-                readPayout(toolkit.store, payoutName);
-                const rows = payoutRows(toolkit.store, { name: payoutName });
-                return rows.filter(({ state }) => states.includes(state)).map(({ key }) => payoutLegKey(key));
-              })
-            : given.map((key) => knownKey(ledger, key));
-        const { length } = decide({ ledger, keys, by: options.by });
-        if (options.json === true) return printJson(context, { payments: length });
-        const next =
-          name === 'approve' || name === 'retry' ? '; pay them with: rivulet payout resume <name>' : '';
-        context.out(`${countPayments(length)} ${done}${next}\n`);
-      });
-    });
-}
-
-/** @throws CliError for one that no payout has. */
-function knownKey(ledger: LegLedger, key: string): string {
-  const legKey = payoutLegKey(key);
-  if (ledger.get(legKey) !== undefined) return legKey;
-  throw new CliError(
-    'payout_key_unknown',
-    `no payout has the key ${printable(JSON.stringify(key))}: list the payouts with: rivulet payout list`,
-  );
-}
-
-const statesFor: Readonly<Record<string, readonly string[]>> = {
-  approve: ['held'],
-  deny: ['held'],
-  abandon: ['planned', 'held', 'failed'],
-  retry: ['failed'],
-};
-
-function collect(value: string, before: readonly string[] = []): readonly string[] {
-  return [...before, value];
-}
 
 async function runFile(
   context: CliContext,
@@ -297,7 +191,9 @@ async function runFile(
   const { toolkit, path, options } = given;
   const { store, now } = toolkit;
   const format = formatOf(path, options.format);
-  const file = readPayoutFile(readText(path), format, { keysFromContent: options.keysFromContent === true });
+  const file = readPayoutFile(readTextFile(path), format, {
+    keysFromContent: options.keysFromContent === true,
+  });
   const name = options.name ?? basename(path, extname(path)).replace(/[^a-zA-Z0-9._-]/g, '-');
   if (options.dryRun === true) {
     return showDryRun(context, { ...given, name, file, preview: previewPayout(store, file.lines) });
@@ -311,7 +207,7 @@ async function runFile(
     name,
     lines: file.lines,
     ...(options.budget === undefined ? {} : { budgets: options.budget }),
-    ...(options.maxFee === undefined ? {} : { maxFeeMsat: parseFee(options.maxFee) }),
+    ...(options.maxFee === undefined ? {} : { maxFeeMsat: parseFee(options.maxFee, '--max-fee') }),
     ...(options.approvalAbove === undefined
       ? {}
       : { approvalAboveMsat: parseSatsToMsat(options.approvalAbove, '--approval-above') }),
@@ -448,12 +344,4 @@ function finish(
       `${countPayments(failed.legs + planned.legs)} not made. See: rivulet payout show ${name}${planned.legs === 0 ? ' --state failed' : ''}`,
     );
   }
-}
-
-function countPayments(number: number): string {
-  return `${number} ${number === 1 ? 'payment' : 'payments'}`;
-}
-
-function parseFee(text: string): bigint {
-  return /^0+(\.0{1,3})?$/.test(text) ? 0n : parseSatsToMsat(text, '--max-fee');
 }

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import {
   formatPayoutCsv,
   formatPayoutJson,
@@ -12,19 +12,6 @@ export function formatOf(path: string, wanted: string | undefined): PayoutFormat
   if (wanted === 'csv' || wanted === 'json') return wanted;
   if (wanted !== undefined) throw usageError('--format is csv or json');
   return /\.(json|ndjson|jsonl)$/i.test(path) ? 'json' : 'csv';
-}
-
-/** @throws CliError */
-export function readText(path: string): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(path));
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    if (cause instanceof TypeError && code !== 'ERR_INVALID_ARG_TYPE') {
-      throw usageError(`${path} is not written in UTF-8: save it so`);
-    }
-    throw usageError(`${path} cannot be read (${code ?? 'error'})`);
-  }
 }
 
 /** Whole or not at all is of no use here: what became of the payments is in the store. */

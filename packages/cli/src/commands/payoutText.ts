@@ -106,3 +106,7 @@ export function describeFile(given: { name: string; file: PayoutFile; preview: P
 function count(number: number, what: string): string {
   return `${number} ${what}${number === 1 ? '' : 's'}`;
 }
+
+export function countPayments(number: number): string {
+  return count(number, 'payment');
+}

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import type { PolicySettings } from '@rivulet/keysend/policy';
 import type { ResponseOf, RivuletClient } from '@rivulet/sdk';
 import type { Command } from 'commander';
@@ -8,6 +7,7 @@ import { withDaemon } from '../daemonClient.js';
 import { checkChannelName, pickChannel } from '../findChannel.js';
 import { parseNodeId } from '../format/nodeAddress.js';
 import { printAnswer } from '../output.js';
+import { readJsonFile } from '../textFile.js';
 import { changedLists, changedPolicy, type PolicyEntry, type PolicyFlags } from './policyChange.js';
 import { describePolicy } from './policyText.js';
 import { allOptions, examples } from './registerCommand.js';
@@ -159,18 +159,7 @@ async function printPolicy(
 }
 
 function readPolicy(file: string): Record<string, unknown> {
-  let text: string;
-  try {
-    text = readFileSync(file === '-' ? 0 : file, 'utf8');
-  } catch (cause) {
-    throw usageError(`${file} cannot be read (${(cause as NodeJS.ErrnoException).code ?? 'error'})`);
-  }
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch {
-    throw usageError(`${file} is no JSON`);
-  }
+  const json = readJsonFile(file, { stdin: true });
   if (typeof json === 'object' && json !== null && !Array.isArray(json))
     return json as Record<string, unknown>;
   throw usageError(`${file} is no policy: it has to be a JSON object`);

@@ -1,5 +1,4 @@
-import { readFileSync } from 'node:fs';
-import { bytesToHex, hexToBytes } from '@rivulet/core/bytes';
+import { bytesToHex } from '@rivulet/core/bytes';
 import { sha256 } from '@rivulet/core/crypto';
 import { derivePreimage, KeysendError, type ReceivedPayment } from '@rivulet/keysend';
 import {
@@ -12,14 +11,16 @@ import {
   verifyReceipt,
 } from '@rivulet/keysend/proof';
 import type { CliContext } from '../cliContext.js';
-import { CliError, usageError } from '../cliError.js';
+import { CliError } from '../cliError.js';
 import { formatMsat, parseSatsToMsat } from '../format/amount.js';
 import { parseNodeId } from '../format/nodeAddress.js';
 import { parseWholeNumber } from '../format/number.js';
 import { formatTable, formatTime, shortId } from '../format/text.js';
 import { writeNewFile } from '../newFile.js';
 import { printJson, withProgress } from '../output.js';
+import { readTextFile } from '../textFile.js';
 import { addToolkitOptions, type CliToolkit, type ToolkitOptions, withToolkit } from '../toolkit.js';
+import { parseHash } from './paying.js';
 import { allOptions, examples, type RegisterCommand } from './registerCommand.js';
 
 interface VerifyOptions {
@@ -64,7 +65,7 @@ export const registerReceipt: RegisterCommand = (program, context) => {
     .addHelpText('after', examples(`rivulet receipt verify receipt.json --expect-node 02ab…`))
     .action((file: string, _, command) => {
       const options = allOptions<VerifyOptions>(command);
-      const given = parseReceipt(readText(file, 'the receipt'));
+      const given = parseReceipt(readTextFile(file, { stdin: true }));
       const verdict = verifyReceipt(given, { expected: expectationOf(options) });
       if (verdict.status === 'invalid') {
         if (options.json === true) printJson(context, verdict);
@@ -93,7 +94,7 @@ export const registerReceipt: RegisterCommand = (program, context) => {
     .addHelpText('after', examples(`rivulet receipt get ${exampleHash} --url https://host.example/receipts`))
     .action(async (hash: string, _, command) => {
       const options = allOptions<GetOptions>(command);
-      const paymentHash = parseHash(hash);
+      const paymentHash = parseHash(hash, 'a payment hash');
       await withToolkit(context, options, async (toolkit) => {
         const found =
           bookOf(toolkit).get(paymentHash) ??
@@ -114,7 +115,7 @@ export const registerReceipt: RegisterCommand = (program, context) => {
     .addHelpText('after', examples(`rivulet receipt export ${exampleHash} --out receipt.json`))
     .action(async (hash: string, _, command) => {
       const options = allOptions<ExportOptions>(command);
-      const paymentHash = parseHash(hash);
+      const paymentHash = parseHash(hash, 'a payment hash');
       await withToolkit(context, options, async (toolkit) => {
         const book = bookOf(toolkit);
         const found = book.get(paymentHash);
@@ -139,7 +140,7 @@ export const registerReceipt: RegisterCommand = (program, context) => {
     )
     .action(async (hash: string, _, command) => {
       const options = allOptions<IssueOptions>(command);
-      const paymentHash = parseHash(hash);
+      const paymentHash = parseHash(hash, 'a payment hash');
       const wait = { what: '--wait', minimum: 1, maximum: 3_600 };
       const waitSeconds = parseWholeNumber(options.wait, wait);
       await withToolkit(context, options, async (toolkit) => {
@@ -251,7 +252,7 @@ function expectationOf(options: VerifyOptions): ReceiptExpectation {
   return {
     ...(expectNode === undefined ? {} : { recipient: parseNodeId(expectNode) }),
     ...(expectSender === undefined ? {} : { sender: parseNodeId(expectSender) }),
-    ...(expectHash === undefined ? {} : { paymentHash: parseHash(expectHash) }),
+    ...(expectHash === undefined ? {} : { paymentHash: parseHash(expectHash, 'a payment hash') }),
     ...(expectAmount === undefined ? {} : { amountMsat: parseSatsToMsat(expectAmount, '--expect-amount') }),
   };
 }
@@ -301,17 +302,4 @@ function describeList(receipts: readonly Receipt[]): string {
 /** A checked receipt as it is printed: without what would make a log of it worth stealing. */
 function publicPart({ preimage: _, ...receipt }: Receipt): Omit<Receipt, 'preimage'> {
   return receipt;
-}
-
-function parseHash(text: string): string {
-  if (/^[0-9a-f]{64}$/i.test(text)) return bytesToHex(hexToBytes(text));
-  throw usageError(`a payment hash has 64 hex digits, and ${JSON.stringify(text.slice(0, 80))} is none`);
-}
-
-function readText(file: string, what: string): string {
-  try {
-    return readFileSync(file === '-' ? 0 : file, 'utf8');
-  } catch (cause) {
-    throw usageError(`${what} cannot be read: ${(cause as Error).message}`);
-  }
 }

@@ -13,3 +13,8 @@ export function allOptions<O>(command: Command): O & GlobalOptions {
 export function examples(...lines: readonly string[]): string {
   return `\nExamples:\n${lines.map((line) => `  $ ${line}`).join('\n')}`;
 }
+
+/** For an option that may be given several times. */
+export function everyValue(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, value];
+}

@@ -9,14 +9,15 @@ import {
 } from '@rivulet/keysend/automation';
 import { startWebhookServer } from '@rivulet/keysend/node';
 import type { CliContext } from '../cliContext.js';
-import { usageError } from '../cliError.js';
+import { CliError, exitCodes, usageError } from '../cliError.js';
 import { formatMsat } from '../format/amount.js';
 import { parseWholeNumber } from '../format/number.js';
 import { formatTable, formatTime } from '../format/text.js';
 import { printJson } from '../output.js';
+import { readJsonFile } from '../textFile.js';
 import { addToolkitOptions, type CliToolkit, type ToolkitOptions, withToolkit } from '../toolkit.js';
 import { openLedger, wakefulSchedule } from '../toolkitLedger.js';
-import { allOptions, examples, type RegisterCommand } from './registerCommand.js';
+import { allOptions, everyValue, examples, type RegisterCommand } from './registerCommand.js';
 import {
   describeLegs,
   describePayment,
@@ -101,7 +102,7 @@ rent.json:
     )
     .action((path: string, _, command) => {
       const options = allOptions<Options & { replace?: boolean; disabled?: boolean }>(command);
-      const definition = readJson(path);
+      const definition = readJsonFile(path);
       return withRules(context, options, async ({ runner }) => {
         const by = byOf(options);
         const stored =
@@ -214,7 +215,7 @@ rent.json:
       .option(
         '--secret-file <rule=file>',
         'the secret of a sender that brings its own (whsec_… or hex), in a file; else see rivulet rules secret',
-        (value: string, before: readonly string[] = []) => [...before, value],
+        everyValue,
       ),
   )
     .addHelpText(
@@ -358,13 +359,20 @@ async function runRules(context: CliContext, options: RunOptions): Promise<void>
   const secrets = readSecrets(options.secretFile);
   await withToolkit(context, options, async (toolkit) => {
     const ledger = openLedger(toolkit, await toolkit.wallet());
+    const problems = new Set<string>();
+    const unpaid = new Map<string, Leg>();
     const runner = runnerOf(toolkit, ledger, {
-      onEvent: (event) => printEvent(context, { options, event }),
+      onEvent: (event) => {
+        printEvent(context, { options, event });
+        if (event.type === 'problem') problems.add(event.rule);
+        if (event.type === 'leg') unpaid.set(event.leg.key, event.leg);
+      },
       secretOf: (rule) => secrets.get(rule),
     });
     if (options.once === true) {
       runner.planDue();
-      return runner.pay(context.signal);
+      await runner.pay(context.signal);
+      return failUnlessDone({ problems, legs: [...unpaid.values()] });
     }
     const server =
       port === undefined
@@ -382,6 +390,22 @@ async function runRules(context: CliContext, options: RunOptions): Promise<void>
   });
 }
 
+/** @throws CliError where something that was due is not paid, for whoever calls it by a timer. */
+function failUnlessDone({ problems, legs }: { problems: ReadonlySet<string>; legs: readonly Leg[] }): void {
+  const unknown = legs.filter(({ state }) => state === 'unknown' || state === 'sending').length;
+  if (unknown > 0) {
+    const message = `of ${unknown} payments nobody knows the outcome: the next run looks; nothing is paid twice`;
+    throw new CliError('payment_outcome_unknown', message, { exitCode: exitCodes.unknownOutcome });
+  }
+  const failed = legs.filter(({ state }) => state === 'failed').length;
+  if (problems.size + failed === 0) return;
+  const what = [
+    ...(failed === 0 ? [] : [`${failed} ${failed === 1 ? 'payment' : 'payments'} failed`]),
+    ...(problems.size === 0 ? [] : [`not planned: ${[...problems].join(', ')}`]),
+  ];
+  throw new CliError('payment_failed', what.join('; '));
+}
+
 function printHeld(
   context: CliContext,
   { options, held }: { options: ToolkitOptions; held: readonly Leg[] },
@@ -392,18 +416,4 @@ function printHeld(
 
 function byOf({ by }: Options): { by?: string } {
   return by === undefined ? {} : { by };
-}
-
-function readJson(path: string): unknown {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (cause) {
-    throw usageError(`${path} cannot be read (${(cause as NodeJS.ErrnoException).code})`);
-  }
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw usageError(`${path} is no JSON: ${cause instanceof Error ? cause.message : cause}`);
-  }
 }

@@ -61,7 +61,7 @@ export const registerSimulate: RegisterCommand = (program, context) => {
     .action(async (_, command) => {
       const options = allOptions<SimulateOptions>(command);
       const result = await run(context, options);
-      if (options.json === true) printJson(context, jsonOf(result));
+      if (options.json === true) printJson(context, result);
       else
         context.out(
           `${describe(context, { result, curve: options.toyCurve === true ? 'toy' : activeBackendName() })}\n`,
@@ -165,13 +165,6 @@ function kinds(text: string, known: readonly HostilityKind[]): HostilityKind[] {
       throw usageError(`there is no hostility ${JSON.stringify(name)}: ${known.join(', ')}`);
     return kind;
   });
-}
-
-/** Amounts as text: they may be more than a number of JSON holds. */
-function jsonOf(result: SimulationResult): unknown {
-  return JSON.parse(
-    JSON.stringify(result, (_, value) => (typeof value === 'bigint' ? value.toString() : value)),
-  );
 }
 
 function percent(rate: number): string {

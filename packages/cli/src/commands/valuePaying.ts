@@ -1,8 +1,9 @@
 import type { Leg } from '@rivulet/keysend';
 import type { Command } from 'commander';
 import { CliError, exitCodes, usageError } from '../cliError.js';
-import { formatMsat, parseSatsToMsat } from '../format/amount.js';
+import { formatMsat, parseFee } from '../format/amount.js';
 import { printable } from '../format/text.js';
+import { everyValue } from './registerCommand.js';
 import { describeRecipient } from './valueInput.js';
 
 /** Options of the commands that pay for episodes. */
@@ -20,19 +21,14 @@ export function addValuePaying(command: Command): Command {
       '--max-fee <sats>',
       "the most that each payment may cost on its way (default: the wallet's limit)",
     )
-    .option('--budget <name>', 'take it from this budget; may be given several times', collect)
+    .option('--budget <name>', 'take it from this budget; may be given several times', everyValue)
     .option('--fee-shares', 'take fees as their share of all splits, instead of as percent of the whole');
-}
-
-function collect(value: string, before: readonly string[] = []): readonly string[] {
-  return [...before, value];
 }
 
 /** What the options say of each payment. @throws CliError */
 export function valuePayingOf({ name, maxFee, budget, feeShares }: ValuePayingOptions) {
   if (name !== undefined && name.length > 200) throw usageError('--name has at most 200 characters');
-  const maxFeeMsat =
-    maxFee === undefined ? undefined : /^0+$/.test(maxFee) ? 0n : parseSatsToMsat(maxFee, '--max-fee');
+  const maxFeeMsat = maxFee === undefined ? undefined : parseFee(maxFee, '--max-fee');
   return {
     sender: { appName: 'Rivulet', appVersion: '0.1.0', ...(name === undefined ? {} : { senderName: name }) },
     feeMode: feeShares === true ? ('share' as const) : ('percent' as const),

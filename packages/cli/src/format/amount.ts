@@ -46,3 +46,8 @@ export function parseSats(text: string, what = 'the amount'): bigint {
     throw usageError(`${what} ${text} must be whole satoshi: on chain there is nothing finer`);
   return amountMsat / 1000n;
 }
+
+/** A limit of fees in satoshi, which may be nothing. In millisatoshi. @throws CliError */
+export function parseFee(text: string, what: string): bigint {
+  return /^0+(\.0{1,3})?$/.test(text) ? 0n : parseSatsToMsat(text, what);
+}
