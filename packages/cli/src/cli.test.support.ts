@@ -2,13 +2,29 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startApiServer } from '@rivulet/node/api';
-import type { EndpointName, NodeEvent, NodeService, Payment } from '@rivulet/sdk';
+import type { EndpointName, NodeEvent, NodeService, Payment, ResponseOf } from '@rivulet/sdk';
 import type { CliContext } from './cliContext.js';
 import type { ExitCode } from './cliError.js';
 import { runCli } from './runCli.js';
 
 export const nodeId = `02${'ab'.repeat(32)}`;
 export const hash = 'cd'.repeat(32);
+
+/** What a daemon says of itself. */
+export const info: ResponseOf<'info'> = {
+  nodeId,
+  alias: 'spring',
+  version: '0.1.0',
+  network: 'regtest',
+  blockHeight: 1,
+  blockHash: '00'.repeat(32),
+  synced: true,
+  crypto: 'native',
+  listening: [],
+  peers: 0,
+  channels: { usable: 0, open: 0, pending: 0, closing: 0 },
+  keysend: { accept: true, minAmountMsat: 1n },
+};
 
 export const payment: Payment = {
   sequence: 7,

@@ -7,7 +7,7 @@ import { type ReceivedBoost, readBoost, verifyWebhook } from '@rivulet/keysend/r
 import { openToolkit } from '@rivulet/keysend/sqlite';
 import { ServiceError } from '@rivulet/sdk';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { CliWorld, nodeId, payment, until } from '../cli.test.support.js';
+import { CliWorld, info, nodeId, payment, until } from '../cli.test.support.js';
 
 const day = Date.UTC(2026, 10, 21);
 const dayMs = 86_400_000;
@@ -128,20 +128,7 @@ describe('rivulet boosts', () => {
 
   const served = (count: number) =>
     world.serve({
-      info: async () => ({
-        nodeId,
-        alias: 'a',
-        version: '0',
-        network: 'regtest',
-        blockHeight: 1,
-        blockHash: '00'.repeat(32),
-        synced: true,
-        crypto: 'noble',
-        listening: [],
-        peers: 0,
-        channels: { usable: 0, open: 0, pending: 0, closing: 0 },
-        keysend: { accept: true, minAmountMsat: 1n },
-      }),
+      info: async () => info,
       invoices: async () => {
         throw new ServiceError('unknown_invoice', 'none');
       },

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { bytesToHex, hexToBytes } from '@rivulet/core/bytes';
 import { sha256 } from '@rivulet/core/crypto';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { CliWorld, nodeId, payment } from '../cli.test.support.js';
+import { CliWorld, info, nodeId, payment } from '../cli.test.support.js';
 
 let world: CliWorld;
 /** What the daemon was asked to pay, and refuses to. */
@@ -14,20 +14,7 @@ beforeEach(async () => {
   paid = [];
   refuses = undefined;
   world = await new CliWorld().serve({
-    info: async () => ({
-      nodeId,
-      alias: 'spring',
-      version: '0.1.0',
-      network: 'regtest',
-      blockHeight: 1,
-      blockHash: '00'.repeat(32),
-      synced: true,
-      crypto: 'native',
-      listening: [],
-      peers: 0,
-      channels: { usable: 0, open: 0, pending: 0, closing: 0 },
-      keysend: { accept: true, minAmountMsat: 1n },
-    }),
+    info: async () => info,
     channels: async () => ({ channels: [] }),
     keysend: async (request: { amountMsat: bigint; preimage: string; maxFeeMsat?: bigint }) => {
       const paymentHash = bytesToHex(sha256(hexToBytes(request.preimage)));

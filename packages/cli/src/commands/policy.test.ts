@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { readPolicySettings } from '@rivulet/keysend/policy';
 import { ServiceError } from '@rivulet/sdk';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { CliWorld } from '../cli.test.support.js';
+import { CliWorld, info } from '../cli.test.support.js';
 
 let world: CliWorld;
 let folder: string;
@@ -44,20 +44,7 @@ beforeEach(async () => {
       stored = readPolicySettings(policy) as Record<string, unknown>;
       return answer();
     },
-    info: async () => ({
-      nodeId: node,
-      alias: 'rivulet',
-      version: '0.1.0',
-      network: 'regtest',
-      blockHeight: 1,
-      blockHash: '00'.repeat(32),
-      synced: true,
-      crypto: 'noble',
-      listening: [],
-      peers: 1,
-      channels: { usable: 1, open: 1, pending: 0, closing: 0 },
-      keysend: { accept: false, minAmountMsat: 1n },
-    }),
+    info: async () => ({ ...info, keysend: { accept: false, minAmountMsat: 1n } }),
     channels: async () => ({
       channels: [
         {

@@ -20,7 +20,7 @@ import {
 import { openToolkit } from '@rivulet/keysend/sqlite';
 import { ServiceError } from '@rivulet/sdk';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { CliWorld, payment as examplePayment, until } from '../cli.test.support.js';
+import { CliWorld, payment as examplePayment, info, until } from '../cli.test.support.js';
 
 let world: CliWorld;
 beforeEach(() => {
@@ -156,20 +156,7 @@ async function receiving() {
   const { paymentHash } = examplePayment;
   const received = { ...examplePayment, direction: 'incoming' as const, sequence: 1, records };
   await world.serve({
-    info: async () => ({
-      nodeId: payee,
-      alias: 'bob',
-      version: '0.1.0',
-      crypto: 'native',
-      network: 'regtest',
-      blockHeight: 101,
-      blockHash: paymentHash,
-      synced: true,
-      listening: [],
-      peers: 1,
-      channels: { usable: 1, open: 1, pending: 0, closing: 0 },
-      keysend: { accept: true, minAmountMsat: 1n },
-    }),
+    info: async () => ({ ...info, nodeId: payee }),
     invoices: async () => {
       throw new ServiceError('unknown_invoice', 'none');
     },

@@ -4,7 +4,7 @@ import { bytesToHex, hexToBytes } from '@rivulet/core/bytes';
 import { sha256 } from '@rivulet/core/crypto';
 import { signDelivery } from '@rivulet/keysend/automation';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { CliWorld, nodeId, payment, until } from '../cli.test.support.js';
+import { CliWorld, info, nodeId, payment, until } from '../cli.test.support.js';
 
 let world: CliWorld;
 let paid: bigint[];
@@ -12,20 +12,7 @@ let paid: bigint[];
 beforeEach(async () => {
   paid = [];
   world = await new CliWorld().serve({
-    info: async () => ({
-      nodeId,
-      alias: 'spring',
-      version: '0.1.0',
-      network: 'regtest',
-      blockHeight: 1,
-      blockHash: '00'.repeat(32),
-      synced: true,
-      crypto: 'native',
-      listening: [],
-      peers: 0,
-      channels: { usable: 0, open: 0, pending: 0, closing: 0 },
-      keysend: { accept: true, minAmountMsat: 1n },
-    }),
+    info: async () => info,
     keysend: async ({ amountMsat, preimage }: { amountMsat: bigint; preimage: string }) => {
       paid.push(amountMsat);
       return { ...payment, paymentHash: bytesToHex(sha256(hexToBytes(preimage))), amountMsat, preimage };
@@ -84,6 +71,15 @@ describe('rivulet rules', () => {
     expect((await world.run('rules', 'approve')).out).toBe('nothing waits for approval\n');
     await world.run('rules', 'run', '--once');
     expect(paid).toEqual([100_000n]);
+  });
+
+  test('fails where something that is due is not paid, for whoever calls it by a timer', async () => {
+    await world.run('budgets', 'set', 'small', '5', '--per', 'day');
+    await world.run('rules', 'add', file({ ...rent, budgets: ['small'] }));
+    const { code, err } = await world.run('rules', 'run', '--once');
+    expect(code).toBe(1);
+    expect(err).toMatch(/the budget small has 5 sat left.*\n.*not planned: rent/);
+    expect(paid).toEqual([]);
   });
 
   test('counts what is reported to a meter, once', async () => {

@@ -8,7 +8,7 @@ import { senderProofType, signAsNode } from '@rivulet/keysend/proof';
 import type { Payment } from '@rivulet/sdk';
 import { ServiceError } from '@rivulet/sdk';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { CliWorld } from '../cli.test.support.js';
+import { CliWorld, info } from '../cli.test.support.js';
 import { formatPosition, parsePosition } from './valueInput.js';
 
 let world: CliWorld;
@@ -55,20 +55,7 @@ interface Sent {
 /** A daemon that pays, or does what the test says. */
 async function serve(pay: (sent: Sent) => Partial<Payment> | Error = () => ({})): Promise<void> {
   await world.serve({
-    info: async () => ({
-      nodeId: ownId,
-      alias: 'me',
-      version: '0.1.0',
-      network: 'regtest',
-      blockHeight: 1,
-      blockHash: '00'.repeat(32),
-      synced: true,
-      crypto: 'noble',
-      listening: [],
-      peers: 1,
-      channels: { usable: 1, open: 1, pending: 0, closing: 0 },
-      keysend: { accept: true, minAmountMsat: 1n },
-    }),
+    info: async () => ({ ...info, nodeId: ownId }),
     keysend: async (request: Sent) => {
       const answer = pay(request);
       if (answer instanceof Error) throw answer;
