@@ -3,6 +3,7 @@ import { bytesToHex, utf8ToBytes } from '@rivulet/core/bytes';
 import { sha256 } from '@rivulet/core/crypto';
 import { createSenderProof, senderProofType } from '@rivulet/keysend/proof';
 import type { NodeProcess } from '../keysend/commandWorld.js';
+import { persist } from './persist.js';
 
 /** What somebody pushes who wants to be read for nothing, or to be in the way. */
 export const hostileKinds = [
@@ -34,7 +35,7 @@ export async function signedBoost(
   const payment = boost(given);
   const proof = await createSenderProof(
     { ...payment, recipient, sender: from.nodeId, signedAtMs: Date.now() },
-    async (message) => (await from.client.signMessage({ message })).signature,
+    async (message) => (await persist(() => from.client.signMessage({ message }))).signature,
   );
   payment.records.set(senderProofType, proof);
   return { ...payment, amountMsat };

@@ -7,6 +7,7 @@ import { openToolkit } from '@rivulet/keysend/sqlite';
 import { openStorage } from '@rivulet/storage';
 import { CommandWorld, type NodeProcess } from '../keysend/commandWorld.js';
 import { type HostileKind, hostileKinds, hostilePayment, signedBoost } from './hostilePayments.js';
+import { persist } from './persist.js';
 
 export interface FloodOptions {
   /** Payments of those who mean no good, all together. */
@@ -167,7 +168,9 @@ class Flood {
       const kind = hostileKinds[n % hostileKinds.length] as HostileKind;
       const { paymentHash, ...payment } = await hostilePayment(from, { kind, recipient, n });
       const waitSeconds = kind === 'large, to be held' ? 2 : 120;
-      const outcome = await from.client.keysend({ ...payment, nodeId: recipient, waitSeconds }).then(
+      // The same preimage is the same payment, however often it is asked for.
+      const request = { ...payment, nodeId: recipient, waitSeconds };
+      const outcome = await persist(() => from.client.keysend(request)).then(
         ({ status }) => status as string,
         (error: { code?: string }) => error.code ?? String(error),
       );
@@ -193,7 +196,7 @@ class Flood {
   }
 
   async #countHeld(): Promise<void> {
-    const { keysends } = await this.#receiver.client.heldKeysends();
+    const { keysends } = await persist(() => this.#receiver.client.heldKeysends());
     this.#mostHeld = Math.max(this.#mostHeld, keysends.length);
   }
 
@@ -211,7 +214,8 @@ class Flood {
         message,
       });
       const before = this.#concluded;
-      const { status } = await this.#good.client.keysend({ ...payment, nodeId: recipient, waitSeconds: 120 });
+      const request = { ...payment, nodeId: recipient, waitSeconds: 120 };
+      const { status } = await persist(() => this.#good.client.keysend(request));
       if (status === 'succeeded') meanwhile.push(this.#concluded - before);
     }
     return meanwhile;

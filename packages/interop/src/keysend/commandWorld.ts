@@ -146,8 +146,8 @@ export class CommandWorld {
     return new CommandWorld(folder, await startRegtest({ rpcUser: 'rivulet', rpcPassword: 'regtest' }));
   }
 
-  /** A daemon that takes keysends. */
-  async node(name: string): Promise<NodeProcess> {
+  /** A daemon that takes keysends. @param more its flags, such as `--address-enabled`. */
+  async node(name: string, more: Readonly<Record<string, string>> = {}): Promise<NodeProcess> {
     const { rpcUrl, rpcUser = '', rpcPassword = '' } = this.#regtest;
     const node = new NodeProcess({
       dataDir: join(this.folder, name),
@@ -158,6 +158,7 @@ export class CommandWorld {
         '--chain-url': rpcUrl,
         '--chain-user': rpcUser,
         '--chain-password': rpcPassword,
+        ...more,
       },
     });
     this.#nodes.push(node);
@@ -171,13 +172,17 @@ export class CommandWorld {
     const { address } = await from.client.newAddress();
     chain.mine({ blocks: 1, script: addressToScript(address, 'regtest') });
     await this.#mine(100, [from, to]);
-    const before = (await from.client.channels()).channels.length;
+    const countOf = async ({ client }: NodeProcess) => (await client.channels()).channels.length;
+    const before = new Map([
+      [from, await countOf(from)],
+      [to, await countOf(to)],
+    ]);
     await from.client.openChannel({ nodeId: to.nodeId, host: '127.0.0.1', port: to.port, capacitySat });
     await this.#mine(6, [from, to]);
     for (const node of [from, to]) {
       await node.until(async (client) => {
         const { channels } = await client.channels();
-        return channels.length > before && channels.every(({ usable }) => usable);
+        return channels.length > (before.get(node) ?? 0) && channels.every(({ usable }) => usable);
       });
     }
   }

@@ -10,6 +10,7 @@ import {
 import { messageRecordType } from '@rivulet/core/payment';
 import { txid, txidToHex } from '@rivulet/core/tx';
 import { decodeTlvStream, formatShortChannelId, toShortChannelId } from '@rivulet/core/wire';
+import { boostagramRecordType, readBoostagram } from '@rivulet/keysend';
 import type { ChannelInfo, HeldKeysendInfo, Invoice, Payment } from '@rivulet/sdk';
 import type {
   IncomingPayment,
@@ -162,6 +163,15 @@ function textsOf(records: ReadonlyMap<bigint, Uint8Array>): { message?: string; 
   };
 }
 
+function boostTextsOf(records: ReadonlyMap<bigint, Uint8Array>): { message?: string; senderName?: string } {
+  const value = records.get(boostagramRecordType);
+  const { message, senderName } = (value && readBoostagram(value).boostagram) ?? {};
+  return {
+    ...(message === undefined ? {} : { message }),
+    ...(senderName === undefined ? {} : { senderName }),
+  };
+}
+
 /** A keysend that waits for a decision as the API shows it. */
 export function describeHeldKeysend(keysend: WaitingKeysend): HeldKeysendInfo {
   const { paymentHash, channelId, customRecords, amountMsat, rule, heldAtMs, untilMs } = keysend;
@@ -170,6 +180,8 @@ export function describeHeldKeysend(keysend: WaitingKeysend): HeldKeysendInfo {
     channelId: bytesToHex(channelId),
     amountMsat,
     records: new Map(customRecords),
+    // Whoever decides has to see what is said, in whichever record that is.
+    ...boostTextsOf(customRecords),
     ...textsOf(customRecords),
     rule,
     heldAtMs,
