@@ -64,7 +64,7 @@ export interface CliToolkit {
   readonly signal: AbortSignal;
 }
 
-export const toolkitFileName = 'toolkit.sqlite';
+const toolkitFileName = 'toolkit.sqlite';
 const secretFileName = 'toolkit-secret';
 
 /** Runs a command over the toolkit of the data folder; lets go of all afterwards. */

@@ -5,6 +5,5 @@ export { errorOfProblem, HttpProblem, outcomeBefore, outcomeOfProblem } from './
 export {
   type WalletFetch,
   WalletHttp,
-  type WalletHttpOptions,
   type WalletHttpRequest,
 } from './walletHttp.js';
