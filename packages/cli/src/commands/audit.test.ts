@@ -190,11 +190,14 @@ describe('rivulet audit', () => {
     expect((await world.run('audit', 'counterparty', 'list', '--tag', 'friend')).out).toContain('Ann');
     const shown = await world.run('audit', 'counterparty', 'show', 'ann@host.example', '--json');
     expect(JSON.parse(shown.out)).toMatchObject({ outgoing: { perDayMsat: '10000000' }, note: 'on Mondays' });
-    expect((await set('--block', 'both')).out).toContain('blocked   both');
+    expect((await set('--block', 'both')).out).toContain('blocked   both (what comes in is flagged)');
+    const incoming = await set('--direction', 'incoming', '--per-day', '5');
+    expect(incoming.out).toContain('incoming  5 sat a day; beyond: flag');
+    await set('--direction', 'incoming', '--per-day', 'none');
     expect((await set('--block', 'none', '--name', 'none')).out).not.toContain('blocked');
     expect((await set('--block', 'sometimes')).code).toBe(2);
     expect((await world.run('audit', 'counterparty', 'remove', 'ann@host.example')).code).toBe(0);
     expect((await world.run('audit', 'counterparty', 'show', 'ann@host.example')).code).toBe(1);
-    expect((await world.run('audit', 'list')).out.match(/counterparty_changed/g)).toHaveLength(5);
+    expect((await world.run('audit', 'list')).out.match(/counterparty_changed/g)).toHaveLength(7);
   });
 });

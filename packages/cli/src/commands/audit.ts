@@ -307,6 +307,11 @@ function describeEntries(records: readonly AuditRecord[]): string {
   );
 }
 
+/** Node ids as short as elsewhere: what is said after them has room. */
+function shortIds(text: string): string {
+  return text.replace(/\b(0[23][0-9a-f]{10})[0-9a-f]{54}\b/g, '$1…');
+}
+
 function describeFlags(flags: readonly Flag[]): string {
   if (flags.length === 0) return 'no flags';
   return formatTable(
@@ -317,8 +322,8 @@ function describeFlags(flags: readonly Flag[]): string {
       action,
       direction,
       formatMsat(BigInt(amountMsat)),
-      shorten(printable(counterparty)),
-      shorten(printable(reason)),
+      shorten(printable(shortIds(counterparty))),
+      shorten(printable(shortIds(reason))),
       shorten(printable(acknowledged?.note ?? '')),
     ]),
   );

@@ -28,6 +28,10 @@ interface SetOptions extends ToolkitOptions {
   readonly whenOver?: 'refuse' | 'hold';
 }
 
+/** What has arrived is looked at afterwards: what is not taken, the node decides. */
+const incomingHelp = `What comes in is settled before it is looked at: it is flagged, whatever is said here. To take nothing of a node:
+rivulet policy keysend deny <node>`;
+
 /** `rivulet audit counterparty`: whom we know, and what they may get and send. */
 export function registerCounterparties(audit: Command, context: CliContext): void {
   const counterparty = audit
@@ -46,7 +50,12 @@ export function registerCounterparties(audit: Command, context: CliContext): voi
     .option('--note <text>', 'what is to be known')
     .option('--tag <tags...>', 'its tags, all of them')
     .addOption(
-      new Option('--block <direction>', 'refuse payments').choices(['outgoing', 'incoming', 'both', 'none']),
+      new Option('--block <direction>', 'refuse what leaves, flag what comes in').choices([
+        'outgoing',
+        'incoming',
+        'both',
+        'none',
+      ]),
     )
     .addOption(
       new Option('--direction <direction>', 'what the limits are of')
@@ -64,10 +73,10 @@ export function registerCounterparties(audit: Command, context: CliContext): voi
     )
     .addHelpText(
       'after',
-      examples(
+      `\n${incomingHelp}\n${examples(
         'rivulet audit counterparty set ann@host.example --per-day none',
         'rivulet audit counterparty set 02ab… --block both',
-      ),
+      )}`,
     )
     .action(async (id: string, _, command) => {
       const options = allOptions<SetOptions>(command);
@@ -152,11 +161,14 @@ function describe(counterparty: Counterparty): string {
   const { id, name, note, tags = [], blocked, whenOver = 'refuse' } = counterparty;
   const limits = (['outgoing', 'incoming'] as const).flatMap((direction) => {
     const text = describeLimits(counterparty[direction]);
-    return text === '' ? [] : [`${direction}  ${text}; beyond: ${whenOver}`];
+    const beyond = direction === 'incoming' ? 'flag' : whenOver;
+    return text === '' ? [] : [`${direction}  ${text}; beyond: ${beyond}`];
   });
   return [
     printable(name === undefined ? id : `${id} (${name})`),
-    ...(blocked === undefined ? [] : [`blocked   ${blocked}`]),
+    ...(blocked === undefined
+      ? []
+      : [`blocked   ${blocked}${blocked === 'outgoing' ? '' : ' (what comes in is flagged)'}`]),
     ...(tags.length === 0 ? [] : [`tags      ${tags.join(', ')}`]),
     ...limits,
     ...(note === undefined ? [] : [`note      ${printable(note)}`]),
@@ -247,6 +259,7 @@ export function registerMonitors(audit: Command, context: CliContext): void {
     .option('--below <sats>', 'structuring: payments just below this')
     .option('--percent <number>', 'structuring: how far below at most', '10')
     .option('--payments <number>', 'structuring: from how many in the window on', '3')
+    .addHelpText('after', `\n${incomingHelp}`)
     .addHelpText(
       'after',
       examples(

@@ -360,19 +360,19 @@ async function runRules(context: CliContext, options: RunOptions): Promise<void>
   await withToolkit(context, options, async (toolkit) => {
     const ledger = openLedger(toolkit, await toolkit.wallet());
     const problems = new Set<string>();
-    const unpaid = new Map<string, Leg>();
+    const legs = new Map<string, Leg>();
     const runner = runnerOf(toolkit, ledger, {
       onEvent: (event) => {
         printEvent(context, { options, event });
         if (event.type === 'problem') problems.add(event.rule);
-        if (event.type === 'leg') unpaid.set(event.leg.key, event.leg);
+        if (event.type === 'leg') legs.set(event.leg.key, event.leg);
       },
       secretOf: (rule) => secrets.get(rule),
     });
     if (options.once === true) {
       runner.planDue();
       await runner.pay(context.signal);
-      return failUnlessDone({ problems, legs: [...unpaid.values()] });
+      return failUnlessDone({ problems, legs: [...legs.values()] });
     }
     const server =
       port === undefined

@@ -248,6 +248,9 @@ function startedJson({ name, plan, rateMsatPerMinute, positionSeconds, toSeconds
   };
 }
 
+/** A wallet that was away for hours leaves hundreds. */
+const maxShownUnpaid = 20;
+
 function describeReport(report: StreamReport): string {
   const { heardSeconds, openSeconds, paidMsat, feesMsat, recipients, carried, unpaid } = report;
   const rows = recipients.map((total) => [
@@ -262,7 +265,10 @@ function describeReport(report: StreamReport): string {
     `${formatPosition(heardSeconds)} heard, ${formatMsat(paidMsat)} paid, which cost ${formatMsat(feesMsat)}`,
     ...(waiting > 0n ? [`${formatMsat(waiting)} wait: shares below 1 sat, and what is not allowed yet`] : []),
     ...(openSeconds > 0 ? [`${Math.round(openSeconds)} s heard are kept, and paid with their minute`] : []),
-    ...unpaid.map(describeUnpaid),
+    ...unpaid.slice(0, maxShownUnpaid).map(describeUnpaid),
+    ...(unpaid.length > maxShownUnpaid
+      ? [`and ${unpaid.length - maxShownUnpaid} more payments that were not made: use --json`]
+      : []),
   ].join('\n');
 }
 
