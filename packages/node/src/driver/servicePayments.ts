@@ -250,7 +250,8 @@ function explainRefusal(
 
 function satText(amountMsat: bigint): string {
   const fraction = (amountMsat % 1000n).toString().padStart(3, '0').replace(/0+$/, '');
-  return `${amountMsat / 1000n}${fraction === '' ? '' : `.${fraction}`}`;
+  const whole = (amountMsat / 1000n).toString().replace(/\B(?=(\d{3})+$)/g, ',');
+  return `${whole}${fraction === '' ? '' : `.${fraction}`}`;
 }
 
 /** Waits for the outcome, or as long as the caller wants; the payment goes on either way. */
