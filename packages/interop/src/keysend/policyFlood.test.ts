@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { floodProblems, runFlood } from '../flood/runFlood.js';
 
-test('threat: a flood of hostile keysends is refused, keeps nobody honest waiting, and leaves nothing behind', {
+test('a flood of hostile keysends is refused, keeps nobody honest waiting, and leaves nothing behind', {
   timeout: 240_000,
 }, async () => {
   const result = await runFlood({ hostile: 420, honest: 20, inFlight: 20 });

@@ -19,7 +19,7 @@ import { keysendPolicyService } from './policyService.js';
 type Flags = Readonly<Record<string, string>>;
 
 /** A file of the toolkit that can be told to fail. */
-export class FaultyToolkit {
+class FaultyToolkit {
   /** `opening`: it cannot be opened; `writing`: no transaction is stored. */
   fails: 'no' | 'opening' | 'writing' = 'no';
   opened: Toolkit | undefined;
