@@ -151,7 +151,7 @@ describe('what the README says of wallets', () => {
     );
   const shown = (capabilities: WalletCapabilities): Record<string, string> =>
     Object.fromEntries(
-      Object.entries(capabilities).map(([name, value]) => [
+      Object.entries({ repeatsUnproven: false, ...capabilities }).map(([name, value]) => [
         name,
         value === true ? 'yes' : value === false ? 'no' : value,
       ]),
@@ -198,7 +198,14 @@ describe('what the README says of wallets', () => {
       secret: new Uint8Array(32).fill(1),
       WebSocket,
     });
-    const methods = ['pay_keysend', 'pay_invoice', 'get_info', 'list_transactions', 'sign_message'];
+    const methods = [
+      'pay_keysend',
+      'pay_invoice',
+      'get_info',
+      'list_transactions',
+      'lookup_invoice',
+      'sign_message',
+    ];
     const uri = service.connect({ name: 'app', methods });
     await service.start();
     const wallet = nwcWallet({ uri, WebSocket });
