@@ -82,6 +82,18 @@ describe('a keysend whose receiver has a policy', () => {
     expect(received(pair)).toHaveLength(1);
   });
 
+  test('is refused without a question where no keysends are taken', async () => {
+    let asked = 0;
+    const judge: Judge = () => {
+      asked++;
+      return { action: 'accept' };
+    };
+    pair = await judged(judge, { policy: { receive: { acceptKeysend: false, minAmountMsat: 1n } } });
+    await expect(keysend(pair).outcome).rejects.toMatchObject({ code: 'refused_by_destination' });
+    expect(asked).toBe(0);
+    expect(received(pair)).toEqual([]);
+  });
+
   test('is refused by a policy that throws, and the next one is judged again', async () => {
     let fails = true;
     pair = await judged(() => {
