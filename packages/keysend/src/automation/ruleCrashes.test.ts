@@ -28,7 +28,7 @@ async function live(world: ReturnType<typeof newWorld>, process: TestProcess): P
     now: time.now,
     schedule: process.schedule(time.schedule),
     secret: new Uint8Array(32).fill(9),
-    pollMs: 60_000,
+    pollMs: 600_000,
   });
   const stop = new AbortController();
   const tell = (): void => {
