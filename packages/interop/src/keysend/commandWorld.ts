@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { addressToScript, type Regtest, startRegtest } from '@rivulet/chain';
 import { createClient, type Payment, type RivuletClient, tokenFileName } from '@rivulet/sdk';
+import { FundedChain } from './fundedChain.js';
 
 /** The built program, as a user runs it. */
 const program = fileURLToPath(new URL('../../../cli/dist/main.js', import.meta.url));
@@ -133,31 +133,31 @@ export class NodeProcess {
 /** A chain in this process, daemons in their own, and commands as a user types them. */
 export class CommandWorld {
   readonly folder: string;
-  readonly #regtest: Regtest;
+  readonly #chain: FundedChain;
   readonly #nodes: NodeProcess[] = [];
 
-  private constructor(folder: string, regtest: Regtest) {
+  private constructor(folder: string, chain: FundedChain) {
     this.folder = folder;
-    this.#regtest = regtest;
+    this.#chain = chain;
   }
 
   static async create(): Promise<CommandWorld> {
     const folder = mkdtempSync(join(tmpdir(), 'rivulet-commands-'));
-    return new CommandWorld(folder, await startRegtest({ rpcUser: 'rivulet', rpcPassword: 'regtest' }));
+    return new CommandWorld(folder, await FundedChain.start());
   }
 
   /** A daemon that takes keysends. @param more its flags, such as `--address-enabled`. */
   async node(name: string, more: Readonly<Record<string, string>> = {}): Promise<NodeProcess> {
-    const { rpcUrl, rpcUser = '', rpcPassword = '' } = this.#regtest;
+    const { type, url, user, password } = this.#chain.settings;
     const node = new NodeProcess({
       dataDir: join(this.folder, name),
       flags: {
         '--alias': name,
         '--keysend-accept': 'true',
-        '--chain-type': 'bitcoind',
-        '--chain-url': rpcUrl,
-        '--chain-user': rpcUser,
-        '--chain-password': rpcPassword,
+        '--chain-type': type,
+        '--chain-url': url,
+        '--chain-user': user,
+        '--chain-password': password,
         ...more,
       },
     });
@@ -168,10 +168,8 @@ export class CommandWorld {
 
   /** A channel that can be used, all of it on our side. */
   async openChannel(from: NodeProcess, to: NodeProcess, capacitySat: bigint): Promise<void> {
-    const { chain } = this.#regtest;
-    const { address } = await from.client.newAddress();
-    chain.mine({ blocks: 1, script: addressToScript(address, 'regtest') });
-    await this.#mine(100, [from, to]);
+    this.#chain.pay((await from.client.newAddress()).address);
+    await this.#mine(1, [from, to]);
     const countOf = async ({ client }: NodeProcess) => (await client.channels()).channels.length;
     const before = new Map([
       [from, await countOf(from)],
@@ -193,7 +191,7 @@ export class CommandWorld {
   }
 
   async #mine(blocks: number, nodes: readonly NodeProcess[]): Promise<void> {
-    const { chain } = this.#regtest;
+    const { chain } = this.#chain.regtest;
     chain.mine({ blocks });
     const { height } = chain.tip;
     for (const node of nodes) {
@@ -203,7 +201,7 @@ export class CommandWorld {
 
   async close(): Promise<void> {
     for (const child of alive) child.kill('SIGKILL');
-    await this.#regtest.stop();
+    await this.#chain.regtest.stop();
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
   }
 }

@@ -1,10 +1,10 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { addressToScript, type Regtest, startRegtest } from '@rivulet/chain';
 import { type ReceivedPayment, rivuletWallet, type Wallet } from '@rivulet/keysend';
 import { type Daemon, loadConfig, runDaemon } from '@rivulet/node';
 import { createClient, type NodeEvent, type RivuletClient, tokenFileName } from '@rivulet/sdk';
+import { FundedChain } from './fundedChain.js';
 
 /** A daemon in this process, and a wallet over it. */
 export interface NetworkNode {
@@ -21,21 +21,21 @@ type Terms = Pick<Parameters<RivuletClient['openChannel']>[0], 'pushSat' | 'anno
 export class TestNetwork {
   /** For files of the test as well. */
   readonly folder: string;
-  readonly #regtest: Regtest;
+  readonly #chain: FundedChain;
   readonly #nodes: NetworkNode[] = [];
 
-  private constructor(folder: string, regtest: Regtest) {
+  private constructor(folder: string, chain: FundedChain) {
     this.folder = folder;
-    this.#regtest = regtest;
+    this.#chain = chain;
   }
 
   static async start(): Promise<TestNetwork> {
     const folder = mkdtempSync(join(tmpdir(), 'rivulet-network-'));
-    return new TestNetwork(folder, await startRegtest({ rpcUser: 'a', rpcPassword: 'b' }));
+    return new TestNetwork(folder, await FundedChain.start());
   }
 
   async node(name: string): Promise<NetworkNode> {
-    const { rpcUrl, rpcUser, rpcPassword } = this.#regtest;
+    const { type, url, user, password } = this.#chain.settings;
     const dataDir = join(this.folder, name);
     const config = loadConfig({
       flags: {
@@ -43,10 +43,10 @@ export class TestNetwork {
         alias: name,
         'listen.port': '0',
         'api.port': '0',
-        'chain.type': 'bitcoind',
-        'chain.url': rpcUrl,
-        'chain.user': rpcUser,
-        'chain.password': rpcPassword,
+        'chain.type': type,
+        'chain.url': url,
+        'chain.user': user,
+        'chain.password': password,
         'keysend.accept': 'true',
         'channels.minimumDepth': '1',
       },
@@ -61,16 +61,13 @@ export class TestNetwork {
 
   /** Coins that may be spent, to each of these. */
   async fund(...nodes: readonly NetworkNode[]): Promise<void> {
-    for (const { client } of nodes) {
-      const { address } = await client.newAddress();
-      this.#regtest.chain.mine({ script: addressToScript(address, 'regtest') });
-    }
-    await this.mine(100);
+    for (const { client } of nodes) this.#chain.pay((await client.newAddress()).address);
+    await this.mine(1);
   }
 
   /** Mines, and waits until everybody has seen it. */
   async mine(blocks: number): Promise<void> {
-    const { chain } = this.#regtest;
+    const { chain } = this.#chain.regtest;
     chain.mine({ blocks });
     for (const { client } of this.#nodes) {
       const isThere = async (): Promise<boolean> => {
@@ -98,7 +95,7 @@ export class TestNetwork {
 
   async stop(): Promise<void> {
     for (const { daemon } of this.#nodes) await daemon.stop();
-    await this.#regtest.stop();
+    await this.#chain.regtest.stop();
     rmSync(this.folder, { recursive: true });
   }
 }
