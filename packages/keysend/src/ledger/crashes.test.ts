@@ -41,6 +41,8 @@ interface Story {
   readonly hasty: boolean;
 }
 
+/** How many times as many stories as usual. */
+const more = Number(process.env.RIVULET_LEDGER_RUNS ?? 1);
 const hourMs = 3_600_000;
 const afterMs = fc.constantFrom(0, 5, 400);
 const feeMsat = fc.constantFrom(0n, 90n);
@@ -181,7 +183,7 @@ describe('a ledger whose processes die', () => {
   test('pays each payment once or says that it was not paid, wherever they die', async () => {
     await fc.assert(
       fc.asyncProperty(story, (each) => live(each, memoryStore())),
-      { numRuns: 400 },
+      { numRuns: 400 * more },
     );
   });
 
@@ -197,7 +199,7 @@ describe('a ledger whose processes die', () => {
           rmSync(folder, { recursive: true });
         }
       }),
-      { numRuns: 30 },
+      { numRuns: 15 * more },
     );
   });
 });
