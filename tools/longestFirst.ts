@@ -7,6 +7,7 @@ const longest = [
   'simulator/',
   'replicaCrash.test.ts',
   'settlement/',
+  'interop/src/keysend/',
 ];
 
 function rank({ moduleId }: TestSpecification): number {
