@@ -35,7 +35,9 @@ test('too much for the channel says how much could be sent, and that much can be
   for (const amountMsat of [spendableMsat + 1n, 20_000_000_000n]) {
     await expect(service().keysend({ nodeId, amountMsat })).rejects.toMatchObject({
       code: 'insufficient_balance',
-      message: expect.stringContaining(`at most ${Number(spendableMsat) / 1000} sat`),
+      message: expect.stringContaining(
+        `at most ${(Number(spendableMsat) / 1000).toLocaleString('en-US')} sat`,
+      ),
       details: { spendableMsat: spendableMsat.toString() },
     });
   }
