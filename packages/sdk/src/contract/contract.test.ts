@@ -181,7 +181,7 @@ const bodies: { readonly [N in EndpointName]: { request: object; response: objec
   },
   payments: {
     request: { direction: 'incoming', limit: '10', before: '7' },
-    response: { payments: [payment], next: 3 },
+    response: { payments: [{ ...payment, kind: 'invoice' }, payment], next: 3 },
   },
   payment: {
     request: { paymentHash: hash, direction: 'outgoing' },
