@@ -7,7 +7,17 @@ export default defineConfig({
   resolve: { conditions: ['source'] },
   ssr: { resolve: { conditions: ['source', 'node', 'import', 'module', 'default'] } },
   test: {
-    include: ['packages/*/src/**/*.test.ts'],
+    projects: [
+      // What shares nothing but modules loads them once for many files.
+      {
+        extends: true,
+        test: { name: 'pure', include: ['packages/{core,keysend,sdk}/src/**/*.test.ts'], isolate: false },
+      },
+      {
+        extends: true,
+        test: { name: 'nodes', include: ['packages/!(core|keysend|sdk)/src/**/*.test.ts'] },
+      },
+    ],
     pool: 'forks',
     // One more than two cores have: the chaos test mostly waits.
     maxWorkers: Math.max(3, availableParallelism()),
