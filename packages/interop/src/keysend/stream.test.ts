@@ -94,7 +94,7 @@ async function stream(given: { killAfter?: number } = {}): Promise<{ code: numbe
       '--item',
       'episode-1',
     ],
-    ...['--duration', '10:00', '--speed', '150', '--allow-local', '--name', 'Ada', '--json'],
+    ...['--duration', '10:00', '--speed', '60', '--allow-local', '--name', 'Ada', '--json'],
   ];
   const child = spawn(process.execPath, [program, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
   const lines: Line[] = [];
